@@ -1,0 +1,2 @@
+//! glue
+fn main() {}
