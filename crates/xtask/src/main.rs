@@ -1,2 +1,54 @@
-//! xtask
-fn main() {}
+//! `cargo xtask`: the project's only build tool.
+#![forbid(unsafe_code)]
+
+mod build;
+mod command;
+mod lint;
+mod no_std;
+mod tools;
+mod wasm;
+
+use std::env;
+use std::process::ExitCode;
+
+use countersign_e2e::{Failure, Outcome, Places};
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  build [native|envoy|js] [--release]  everything, or one part: the binary `countersign`, the Envoy
+                                       filter (target/wasm), the npm package's module (js/dist)
+  lint                                 formatting, clippy, licences and advisories
+  no-std                               prove that the engine builds without the standard library
+  tools                                fetch the pinned tools (Envoy, npm packages) into target/tools
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Outcome<()> {
+    let places = Places::of_checkout();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", args),
+    };
+    match command {
+        "build" => build::parts(&places, rest),
+        "lint" => lint::check(&places),
+        "no-std" => no_std::prove(&places),
+        "tools" => tools::fetch_all(&places),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(Failure::new(format!("unknown command `{other}`")).next("cargo xtask help")),
+    }
+}

@@ -1,0 +1,95 @@
+//! `cargo xtask build`: the native binary, the Envoy filter, the npm package's module.
+
+use std::fs;
+use std::process::Command;
+
+use countersign_e2e::{Failure, Outcome, Places};
+
+use crate::command::{cargo, copy, files_in, make_dir, remove_dir, run, timed};
+use crate::tools;
+use crate::wasm::{self, Toolchain};
+
+/// Cargo's profile for modules, and the folder that its output lands in.
+const PROFILE: &str = "wasm";
+
+/// Builds the parts that are named, or all of them.
+pub(crate) fn parts(places: &Places, args: &[String]) -> Outcome<()> {
+    let release = args.iter().any(|arg| arg == "--release");
+    let named: Vec<&str> =
+        args.iter().map(String::as_str).filter(|arg| *arg != "--release").collect();
+    if let Some(unknown) = named.iter().find(|part| !["native", "envoy", "js"].contains(part)) {
+        return Err(Failure::new(format!("nothing is called `{unknown}`"))
+            .next("cargo xtask build [native|envoy|js] [--release]"));
+    }
+    let wanted = |part| named.is_empty() || named.contains(&part);
+    if wanted("native") {
+        timed("native", || native(places, release))?;
+    }
+    if wanted("envoy") {
+        timed("Envoy filter", || envoy(places))?;
+    }
+    if wanted("js") {
+        timed("npm package", || js(places))?;
+    }
+    Ok(())
+}
+
+fn native(places: &Places, release: bool) -> Outcome<()> {
+    let mut command = cargo(places);
+    command.args(["build", "--package", "countersign"]);
+    if release {
+        command.arg("--release");
+    }
+    run(&mut command)
+}
+
+fn envoy(places: &Places) -> Outcome<()> {
+    let module = compile(places, "countersign-envoy")?;
+    wasm::optimise(places, &module, &places.filter())
+}
+
+/// crates/js → wasm-bindgen → wasm-opt → `js/dist/core*`, then the TypeScript around it.
+fn js(places: &Places) -> Outcome<()> {
+    let module = compile(places, "countersign-js")?;
+    let made = places.made("wasm/js");
+    remove_dir(&made)?;
+    make_dir(&made)?;
+    run(cargo(places)
+        .args(["run", "--quiet", "--package", "countersign-glue", "--"])
+        .arg(&module)
+        .arg(&made))?;
+    let dist = places.path("js/dist");
+    make_dir(&dist)?;
+    wasm::optimise(places, &made.join("core_bg.wasm"), &dist.join("core_bg.wasm"))?;
+    for file in files_in(&made)? {
+        match file.file_name() {
+            Some(name) if name != "core_bg.wasm" => copy(&file, &dist.join(name))?,
+            _ => {}
+        }
+    }
+    typescript(places)
+}
+
+/// Compiles `js/src` when the package is there.
+fn typescript(places: &Places) -> Outcome<()> {
+    if !places.path("js/tsconfig.json").is_file() {
+        return Ok(());
+    }
+    run(Command::new(tools::tsc(places)?).current_dir(places.root()).args(["-p", "js"]))
+}
+
+/// Compiles one cdylib; returns the module.
+fn compile(places: &Places, package: &str) -> Outcome<std::path::PathBuf> {
+    let toolchain = Toolchain::find(places)?;
+    run(toolchain.cargo(places, "build").args(["--profile", PROFILE, "--package", package]))?;
+    let module = places
+        .made("wasm-build")
+        .join(wasm::TARGET)
+        .join(PROFILE)
+        .join(format!("{}.wasm", package.replace('-', "_")));
+    match fs::metadata(&module) {
+        Ok(_) => Ok(module),
+        Err(_) => Err(Failure::new(format!("{package} built, but made no {}", module.display()))
+            .next("its Cargo.toml needs [lib] crate-type = [\"cdylib\", \"rlib\"]")),
+    }
+}

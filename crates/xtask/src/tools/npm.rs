@@ -1,0 +1,60 @@
+//! npm packages by lock file: SDKs, the conformance suite, workerd, Node 22, wasm-opt, tsc.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{fs, io};
+
+use countersign_e2e::{Failure, Outcome, Places, existing};
+
+use super::{committed, once};
+use crate::command::{copy, run_quietly, say};
+
+/// Makes sure that the packages of `tests/package-lock.json` are installed.
+pub(crate) fn npm(places: &Places) -> Outcome<()> {
+    let lock = places.path("tests/package-lock.json");
+    let pin = committed(&lock)?;
+    once(places, "npm", &pin, |dir| {
+        say("fetching the npm packages of tests/package-lock.json (120 MB packed)");
+        copy(&places.path("tests/package.json"), &dir.join("package.json"))?;
+        copy(&lock, &dir.join("package-lock.json"))?;
+        run_quietly(
+            Command::new("npm")
+                .current_dir(dir)
+                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                .arg("--loglevel=error"),
+        )
+        .map(drop)
+        .map_err(|failure| {
+            failure.next("this needs Node.js 20 or newer with npm, and the npm registry in reach")
+        })
+    })?;
+    link(&places.path("tests/node_modules"))
+}
+
+/// wasm-opt, of the package binaryen.
+pub(crate) fn wasm_opt(places: &Places) -> Outcome<PathBuf> {
+    npm(places)?;
+    existing(places.node_modules().join("binaryen/bin/wasm-opt"), "wasm-opt")
+}
+
+/// The TypeScript compiler.
+pub(crate) fn tsc(places: &Places) -> Outcome<PathBuf> {
+    npm(places)?;
+    existing(places.node_modules().join("typescript/bin/tsc"), "tsc")
+}
+
+/// Lets scripts below `tests/` import the packages.
+fn link(at: &Path) -> Outcome<()> {
+    let target = Path::new("../target/tools/npm/node_modules");
+    if fs::read_link(at).is_ok_and(|link| link == target) {
+        return Ok(());
+    }
+    let made = match fs::remove_file(at) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => std::os::unix::fs::symlink(target, at),
+    };
+    made.map_err(|error| {
+        Failure::new(format!("linking {}: {error}", at.display()))
+            .next("remove tests/node_modules and try again")
+    })
+}

@@ -1,0 +1,53 @@
+//! Makes a module smaller with wasm-opt: start-up time in Envoy is proportional to size.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use countersign_e2e::{Failure, Outcome, Places};
+
+use crate::command::{make_dir, run_quietly, say};
+use crate::tools;
+
+/// What rustc's own output uses, and no more: Envoy's V8 refuses a module with every feature on.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Optimises `from` into `to` and says both sizes.
+pub(crate) fn optimise(places: &Places, from: &Path, to: &Path) -> Outcome<()> {
+    if let Some(parent) = to.parent() {
+        make_dir(parent)?;
+    }
+    // Written beside the target and renamed: a running Envoy never sees half a module.
+    let partial = to.with_extension("partial");
+    run_quietly(
+        Command::new(tools::wasm_opt(places)?)
+            .args(["-O3", "--strip-debug", "--strip-producers"])
+            .args(FEATURES)
+            .arg(from)
+            .arg("-o")
+            .arg(&partial),
+    )?;
+    let before = size(from)?;
+    fs::rename(&partial, to).map_err(Failure::during(format_args!("writing {}", to.display())))?;
+    let after = size(to)?;
+    say(format_args!(
+        "{}: {} KB (before wasm-opt {} KB)",
+        to.strip_prefix(places.root()).unwrap_or(to).display(),
+        after / 1000,
+        before / 1000
+    ));
+    Ok(())
+}
+
+fn size(path: &Path) -> Outcome<u64> {
+    path.metadata()
+        .map(|metadata| metadata.len())
+        .map_err(Failure::during(format_args!("reading {}", path.display())))
+}
