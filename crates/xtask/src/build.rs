@@ -81,7 +81,10 @@ fn typescript(places: &Places) -> Outcome<()> {
 /// Compiles one cdylib; returns the module.
 fn compile(places: &Places, package: &str) -> Outcome<std::path::PathBuf> {
     let toolchain = Toolchain::find(places)?;
-    run(toolchain.cargo(places, "build").args(["--profile", PROFILE, "--package", package]))?;
+    let mut cargo = toolchain.cargo(places, "build");
+    // wasm-bindgen reads the section that names the module's features; wasm-opt strips it later.
+    cargo.env("CARGO_PROFILE_WASM_STRIP", "none");
+    run(cargo.args(["--profile", PROFILE, "--package", package]))?;
     let module = places
         .made("wasm-build")
         .join(wasm::TARGET)

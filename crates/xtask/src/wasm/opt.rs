@@ -28,7 +28,7 @@ pub(crate) fn optimise(places: &Places, from: &Path, to: &Path) -> Outcome<()> {
     let partial = to.with_extension("partial");
     run_quietly(
         Command::new(tools::wasm_opt(places)?)
-            .args(["-O3", "--strip-debug", "--strip-producers"])
+            .args(["-O3", "--strip-debug", "--strip-producers", "--strip-target-features"])
             .args(FEATURES)
             .arg(from)
             .arg("-o")
