@@ -1,0 +1,123 @@
+//! Key sets (RFC 7517 §5) and the choice of a key for a token.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{
+    alg::Algorithm,
+    json::{self, Value},
+    jwk::{Jwk, JwkError},
+};
+
+/// The usable keys of a set. One bad or unknown key never spoils the others.
+#[derive(Clone, Debug, Default)]
+pub struct JwkSet {
+    keys: Vec<Jwk>,
+    skipped: Vec<(usize, JwkError)>,
+}
+
+/// Why a document is no key set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JwksError {
+    /// Not strict JSON; the text says what and where.
+    Json(json::JsonError),
+    /// No object with a `keys` array.
+    NoKeys,
+    /// Not one of the keys can be used.
+    NoUsableKey,
+    /// More keys than allowed.
+    TooManyKeys,
+}
+
+impl fmt::Display for JwksError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => write!(f, "the key set is not strict JSON: {error}"),
+            Self::NoKeys => f.write_str("the key set has no keys array"),
+            Self::NoUsableKey => f.write_str("the key set has no usable signature key"),
+            Self::TooManyKeys => f.write_str("the key set has more keys than allowed"),
+        }
+    }
+}
+
+impl core::error::Error for JwksError {}
+
+/// What a set has for a token's `kid` and `alg`.
+#[derive(Clone, Copy, Debug)]
+pub enum Selection<'a> {
+    /// Exactly one key fits.
+    Found(&'a Jwk),
+    /// Several keys fit: same `kid` and algorithm, or no `kid` in the token. None is tried, since a
+    /// set that names two keys alike does not say which one is meant.
+    Ambiguous,
+    /// No key fits.
+    Missing,
+}
+
+impl JwkSet {
+    /// Reads a key set document.
+    ///
+    /// # Errors
+    /// [`JwksError`] when the document as a whole cannot be used. Single keys that cannot are in
+    /// [`JwkSet::skipped`].
+    pub fn parse(document: &[u8], max_keys: usize) -> Result<Self, JwksError> {
+        Self::from_json(&json::parse(document).map_err(JwksError::Json)?, max_keys)
+    }
+
+    /// The same from JSON already read.
+    ///
+    /// # Errors
+    /// As [`JwkSet::parse`].
+    pub fn from_json(document: &Value, max_keys: usize) -> Result<Self, JwksError> {
+        let entries = document
+            .as_object()
+            .and_then(|members| members.get("keys"))
+            .and_then(Value::as_array)
+            .ok_or(JwksError::NoKeys)?;
+        if entries.len() > max_keys {
+            return Err(JwksError::TooManyKeys);
+        }
+        let mut set = Self::default();
+        for (index, entry) in entries.iter().enumerate() {
+            match entry.as_object().ok_or(JwkError::InvalidMember("keys")).and_then(Jwk::from_json) {
+                Ok(key) => set.keys.push(key),
+                Err(error) => set.skipped.push((index, error)),
+            }
+        }
+        if set.keys.is_empty() { Err(JwksError::NoUsableKey) } else { Ok(set) }
+    }
+
+    /// The usable keys in the document's order.
+    #[must_use]
+    pub fn keys(&self) -> &[Jwk] {
+        &self.keys
+    }
+
+    /// Position and reason of each key that was left out.
+    #[must_use]
+    pub fn skipped(&self) -> &[(usize, JwkError)] {
+        &self.skipped
+    }
+
+    /// The key for a token: same `kid`, same algorithm. A token without `kid` is served only where
+    /// one single key of the set has its algorithm.
+    #[must_use]
+    pub fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Selection<'_> {
+        let mut fitting = self.keys.iter().filter(|key| {
+            key.algorithm() == algorithm && kid.is_none_or(|kid| key.kid() == Some(kid))
+        });
+        match (fitting.next(), fitting.next()) {
+            (None, _) => Selection::Missing,
+            (Some(key), None) => Selection::Found(key),
+            // The same key listed twice is no contradiction.
+            (Some(key), Some(second))
+                if second.thumbprint() == key.thumbprint()
+                    && fitting.all(|other| other.thumbprint() == key.thumbprint()) =>
+            {
+                Selection::Found(key)
+            }
+            (Some(_), Some(_)) => Selection::Ambiguous,
+        }
+    }
+}

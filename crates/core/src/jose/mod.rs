@@ -1,0 +1,8 @@
+//! JOSE as access tokens need it: base64url, strict JSON, keys, compact signatures.
+
+pub mod alg;
+pub mod base64url;
+pub mod json;
+pub mod jwk;
+pub mod jwks;
+pub mod jws;

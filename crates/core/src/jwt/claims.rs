@@ -1,0 +1,121 @@
+//! The claims of an access token (RFC 9068 §2.2), read with their types.
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use super::numeric_date;
+use crate::{
+    Reason, UnixSeconds,
+    jose::json::{self, Object, Value},
+    oauth::scope::{Scope, ScopeSet},
+};
+
+/// Claims with the types that RFC 7519 and RFC 9068 give them. Reading them trusts nothing: whether
+/// they hold is for [`super::access_token`] to decide, after the signature.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    /// The issuer, compared byte for byte.
+    pub issuer: Option<String>,
+    /// Who the token speaks for.
+    pub subject: Option<String>,
+    /// The audiences, whether sent as one string or as an array.
+    pub audience: Vec<String>,
+    /// The `resource` claim, where an issuer sends one.
+    pub resource: Vec<String>,
+    /// The client that the token was issued to.
+    pub client_id: Option<String>,
+    /// The token's own name.
+    pub token_id: Option<String>,
+    /// First second at which the token is no longer valid.
+    pub expires_at: Option<UnixSeconds>,
+    /// First second at which the token is valid.
+    pub not_before: Option<UnixSeconds>,
+    /// When the token was issued.
+    pub issued_at: Option<UnixSeconds>,
+    /// The granted scopes, whether sent as a string or as an array.
+    pub scope: ScopeSet,
+    /// Whether the token is bound to a key (`cnf`, RFC 7800).
+    pub bound: bool,
+    /// Everything, for forwarding.
+    pub all: Object,
+}
+
+impl Claims {
+    /// Reads a token's payload.
+    ///
+    /// # Errors
+    /// [`Reason::TokenMalformed`] when it is not a strict JSON object, [`Reason::ClaimMalformed`]
+    /// when one of the claims above has the wrong type. Never a silent "absent".
+    pub fn parse(payload: &[u8]) -> Result<Self, Reason> {
+        let Ok(Value::Object(all)) = json::parse(payload) else {
+            return Err(Reason::TokenMalformed);
+        };
+        Ok(Self {
+            issuer: text(&all, "iss")?,
+            subject: text(&all, "sub")?,
+            audience: texts(&all, "aud")?,
+            resource: texts(&all, "resource")?,
+            client_id: text(&all, "client_id")?,
+            token_id: text(&all, "jti")?,
+            expires_at: date(&all, "exp")?,
+            not_before: date(&all, "nbf")?,
+            issued_at: date(&all, "iat")?,
+            scope: scope(&all)?,
+            bound: all.contains_key("cnf"),
+            all,
+        })
+    }
+
+    /// Whether a claim is present and not empty.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        match self.all.get(name) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(elements)) => !elements.is_empty(),
+            Some(_) => true,
+        }
+    }
+}
+
+fn text(all: &Object, name: &str) -> Result<Option<String>, Reason> {
+    match all.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Reason::ClaimMalformed),
+    }
+}
+
+fn texts(all: &Object, name: &str) -> Result<Vec<String>, Reason> {
+    match all.get(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(Vec::from([text.clone()])),
+        Some(Value::Array(elements)) => elements
+            .iter()
+            .map(|element| element.as_str().map(ToString::to_string).ok_or(Reason::ClaimMalformed))
+            .collect(),
+        Some(_) => Err(Reason::ClaimMalformed),
+    }
+}
+
+fn date(all: &Object, name: &str) -> Result<Option<UnixSeconds>, Reason> {
+    all.get(name)
+        .map(|value| numeric_date::from_json(value).ok_or(Reason::ClaimMalformed))
+        .transpose()
+}
+
+/// A string (RFC 9068 §2.2.3), or an array of strings as several issuers send it.
+fn scope(all: &Object) -> Result<ScopeSet, Reason> {
+    match all.get("scope") {
+        None => Ok(ScopeSet::default()),
+        Some(Value::String(text)) => ScopeSet::parse(text).map_err(|_| Reason::ClaimMalformed),
+        Some(Value::Array(elements)) => elements
+            .iter()
+            .map(|element| element.as_str().and_then(|text| Scope::parse(text).ok()))
+            .collect::<Option<ScopeSet>>()
+            .ok_or(Reason::ClaimMalformed),
+        Some(_) => Err(Reason::ClaimMalformed),
+    }
+}

@@ -1,0 +1,173 @@
+//! Why a request or a token was refused: stable codes, and what the wire may say of each.
+
+use core::fmt;
+
+/// Declares the codes once: variant, code, HTTP status, RFC 6750 error, text for the wire.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $error:expr, $wire:literal;)*) => {
+        /// A stable reason code. The same string stands in logs, counters, tests and
+        /// `docs/reasons.md`, and never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason, for documentation and counters.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The snake_case code.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status that a refused request is answered with.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// The `error` of the challenge (RFC 6750 §3.1), if the challenge has one.
+            #[must_use]
+            pub const fn bearer_error(self) -> Option<BearerError> {
+                match self { $(Self::$variant => $error,)* }
+            }
+
+            /// What the client is told: no more than RFC 6750 §3.1 allows, the same for all
+            /// reasons that a client can do the same about.
+            #[must_use]
+            pub const fn wire_text(self) -> &'static str {
+                match self { $(Self::$variant => $wire,)* }
+            }
+        }
+    };
+}
+
+/// The error codes of bearer challenges (RFC 6750 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BearerError {
+    /// The token lacks a scope that this operation needs; answered with 403.
+    InsufficientScope,
+    /// The request is malformed; answered with 400.
+    InvalidRequest,
+    /// The token is expired, revoked, malformed or not meant for this server; answered with 401.
+    InvalidToken,
+}
+
+impl BearerError {
+    /// The code as it stands in the challenge.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+        }
+    }
+}
+
+use BearerError::{InsufficientScope, InvalidRequest, InvalidToken};
+
+reasons! {
+    /// The token's `alg` is not one that this issuer's policy allows.
+    AlgorithmUnsupported = "algorithm_unsupported", 401, Some(InvalidToken), "The access token is invalid";
+    /// The token names another audience than this resource, or further ones beside it.
+    AudienceMismatch = "audience_mismatch", 401, Some(InvalidToken), "The access token is invalid";
+    /// A JSON-RPC batch, which MCP has removed and which would hide operations from the rules.
+    BatchUnsupported = "batch_unsupported", 400, None, "JSON-RPC batches are not supported";
+    /// The message is larger than `limits.body_bytes`.
+    BodyTooLarge = "body_too_large", 413, None, "The message is too large";
+    /// A claim has the wrong type, is out of range, or cannot be forwarded in a header.
+    ClaimMalformed = "claim_malformed", 401, Some(InvalidToken), "The access token is invalid";
+    /// A required claim is absent or empty.
+    ClaimMissing = "claim_missing", 401, Some(InvalidToken), "The access token is invalid";
+    /// The operation must be read from the body, and the body is not declared as plain JSON.
+    ContentTypeUnsupported = "content_type_unsupported", 415, None, "The message must be application/json, without content coding";
+    /// The Authorization header is repeated, not text, or not `Bearer` and one token.
+    CredentialsMalformed = "credentials_malformed", 400, Some(InvalidRequest), "The Authorization header is malformed";
+    /// `Mcp-Method`, `Mcp-Name` and the message do not say the same.
+    HeaderMismatch = "header_mismatch", 400, None, "The Mcp-Method or Mcp-Name header does not match the message";
+    /// The token's issuer is not one that this resource accepts.
+    IssuerUnknown = "issuer_unknown", 401, Some(InvalidToken), "The access token is invalid";
+    /// Several keys of the issuer's set fit the token.
+    KeyAmbiguous = "key_ambiguous", 401, Some(InvalidToken), "The access token is invalid";
+    /// The issuer's key set has no key of this name and algorithm.
+    KeyUnknown = "key_unknown", 401, Some(InvalidToken), "The access token is invalid";
+    /// The issuer's key set cannot be had now. Our fault, never the client's.
+    KeysUnavailable = "keys_unavailable", 503, None, "The server cannot verify access tokens at the moment";
+    /// The message is not strict JSON or not a JSON-RPC message.
+    MessageMalformed = "message_malformed", 400, None, "The message is not a valid JSON-RPC message";
+    /// A well-known OAuth document that does not exist here.
+    MetadataUnknown = "metadata_unknown", 404, None, "There is no such metadata document";
+    /// An HTTP method that MCP does not use, on a resource with rules for operations.
+    MethodNotAllowed = "method_not_allowed", 405, None, "The HTTP method is not allowed here";
+    /// The policy allows this operation to nobody.
+    OperationDenied = "operation_denied", 403, None, "The operation is not allowed";
+    /// The request comes from a browser page whose origin is not allowed.
+    OriginForbidden = "origin_forbidden", 403, None, "The origin is not allowed";
+    /// The request target has dot segments, backslashes or encoded slashes, which servers read differently.
+    PathAmbiguous = "path_ambiguous", 400, None, "The request target is ambiguous";
+    /// The policy protects nothing under this host and path.
+    ResourceUnknown = "resource_unknown", 404, None, "There is nothing here";
+    /// Credentials of another scheme than `Bearer`.
+    SchemeUnsupported = "scheme_unsupported", 401, None, "An access token is required";
+    /// The token lacks a scope that this operation needs.
+    ScopeInsufficient = "scope_insufficient", 403, Some(InsufficientScope), "The operation needs more scopes";
+    /// The signature does not verify.
+    SignatureInvalid = "signature_invalid", 401, Some(InvalidToken), "The access token is invalid";
+    /// The token is bound to a key (`cnf`) and must not be used as a mere bearer token (RFC 9449 §7.2).
+    TokenBound = "token_bound", 401, Some(InvalidToken), "The access token is invalid";
+    /// The token's time is over.
+    TokenExpired = "token_expired", 401, Some(InvalidToken), "The access token expired";
+    /// A token in the query string , where it would reach logs (forbidden by MCP and OAuth 2.1 §5.1).
+    TokenInQuery = "token_in_query", 400, Some(InvalidRequest), "The access token must be sent in the Authorization header";
+    /// The token lives longer than the policy's `max_lifetime`.
+    TokenLifetimeExcessive = "token_lifetime_excessive", 401, Some(InvalidToken), "The access token is invalid";
+    /// The token is not one compact JWS with a JSON object in it.
+    TokenMalformed = "token_malformed", 401, Some(InvalidToken), "The access token is invalid";
+    /// The request has no credentials.
+    TokenMissing = "token_missing", 401, None, "An access token is required";
+    /// `nbf` or `iat` lies in the future.
+    TokenNotYetValid = "token_not_yet_valid", 401, Some(InvalidToken), "The access token is invalid";
+    /// The token is longer than `limits.token_bytes`.
+    TokenTooLarge = "token_too_large", 401, Some(InvalidToken), "The access token is invalid";
+    /// The token's `typ` is not one that this issuer's policy allows.
+    TokenTypeUnsupported = "token_type_unsupported", 401, Some(InvalidToken), "The access token is invalid";
+    /// The URI of an MCP resource has dot segments, which would slip past the rules.
+    UriAmbiguous = "uri_ambiguous", 400, None, "The resource URI is ambiguous";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6750 §3.1 binds each error to its status.
+    #[test]
+    fn errors_and_statuses_agree() {
+        for reason in Reason::ALL {
+            match reason.bearer_error() {
+                Some(InsufficientScope) => assert_eq!(reason.status(), 403, "{reason}"),
+                Some(InvalidRequest) => assert_eq!(reason.status(), 400, "{reason}"),
+                Some(InvalidToken) => assert_eq!(reason.status(), 401, "{reason}"),
+                None => {}
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_is_documented() {
+        let documentation = include_str!("../../../docs/reasons.md");
+        for reason in Reason::ALL {
+            let heading = alloc::format!("### `{reason}`");
+            assert!(documentation.contains(&heading), "docs/reasons.md lacks {reason}");
+        }
+    }
+}
