@@ -119,12 +119,30 @@ pub(crate) fn files_in(dir: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn line_of(command: &Command) -> String {
+/// All files below a folder, in order of their names.
+pub(crate) fn files_below(dir: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries =
+        fs::read_dir(dir).map_err(Failure::during(format_args!("reading {}", dir.display())))?;
+    let mut files = Vec::new();
+    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The command as a person would type it.
+pub(crate) fn line_of(command: &Command) -> String {
     let words = core::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
-fn not_started(command: &Command, error: &std::io::Error) -> Failure {
+/// Why a program could not be started.
+pub(crate) fn not_started(command: &Command, error: &std::io::Error) -> Failure {
     let program = command.get_program().to_string_lossy();
     let failure = Failure::new(format!("cannot start `{program}`: {error}"));
     if error.kind() == ErrorKind::NotFound {

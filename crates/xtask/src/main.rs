@@ -1,10 +1,13 @@
 //! `cargo xtask`: the project's only build tool.
 #![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_core, reason = "a program: there is no build of it without std")]
 
 mod build;
 mod command;
+mod demo;
 mod lint;
 mod no_std;
+mod test;
 mod tools;
 mod wasm;
 
@@ -18,6 +21,9 @@ usage: cargo xtask <command>
 
   build [native|envoy|js] [--release]  everything, or one part: the binary `countersign`, the Envoy
                                        filter (target/wasm), the npm package's module (js/dist)
+  demo [--keep] [--revision R]         the whole story on this machine: issuer, Envoy, MCP server, and
+       [--headers-continue]            an official MCP client; --keep leaves it running for a look
+  test [stage…]                        build, lint and test everything, as CI does; or some stages
   lint                                 formatting, clippy, licences and advisories
   no-std                               prove that the engine builds without the standard library
   tools                                fetch the pinned tools (Envoy, npm packages) into target/tools
@@ -42,6 +48,8 @@ fn run(args: &[String]) -> Outcome<()> {
     };
     match command {
         "build" => build::parts(&places, rest),
+        "demo" => demo::run(&places, rest),
+        "test" => test::run(&places, rest),
         "lint" => lint::check(&places),
         "no-std" => no_std::prove(&places),
         "tools" => tools::fetch_all(&places),

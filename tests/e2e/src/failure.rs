@@ -22,6 +22,13 @@ impl Failure {
         self
     }
 
+    /// The same, unless something was advised already.
+    #[must_use]
+    pub fn or_next(mut self, next: impl Into<String>) -> Self {
+        self.next.get_or_insert_with(|| next.into());
+        self
+    }
+
     /// Turns any error into a failure that says what was being done.
     pub fn during<E: fmt::Display>(doing: impl fmt::Display) -> impl FnOnce(E) -> Self {
         move |error| Self::new(format!("{doing}: {error}"))

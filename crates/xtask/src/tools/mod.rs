@@ -11,7 +11,7 @@ use countersign_e2e::{Failure, Outcome, Places};
 use crate::command::make_dir;
 
 pub(crate) use envoy::envoy;
-pub(crate) use npm::{npm, tsc, wasm_opt};
+pub(crate) use npm::{npm, tsc, wasm_opt, workerd};
 
 /// Fetches everything, for working offline afterwards.
 pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {

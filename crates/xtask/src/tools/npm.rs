@@ -43,6 +43,14 @@ pub(crate) fn tsc(places: &Places) -> Outcome<PathBuf> {
     existing(places.node_modules().join("typescript/bin/tsc"), "tsc")
 }
 
+/// Cloudflare's Workers runtime.
+pub(crate) fn workerd(places: &Places) -> Outcome<PathBuf> {
+    npm(places)?;
+    let cpu = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
+    let package = format!("@cloudflare/workerd-linux-{cpu}/bin/workerd");
+    existing(places.node_modules().join(package), "workerd")
+}
+
 /// Lets scripts below `tests/` import the packages.
 fn link(at: &Path) -> Outcome<()> {
     let target = Path::new("../target/tools/npm/node_modules");

@@ -88,11 +88,24 @@ impl Toolchain {
         };
         command.args([verb, "--target", TARGET]);
         command.env("CARGO_TARGET_DIR", places.made(target_dir));
+        let mut flags = unlocated(places);
         if let Some(sysroot) = sysroot.or(own) {
-            // 0x1f separates: the path may hold blanks.
-            let flags = format!("--sysroot\u{1f}{}", sysroot.display());
-            command.env("CARGO_ENCODED_RUSTFLAGS", flags);
+            flags.extend(["--sysroot".to_owned(), sysroot.display().to_string()]);
         }
+        // 0x1f separates: a path may hold blanks.
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         command
     }
+}
+
+/// Flags that keep this machine's paths out of modules that others will run.
+fn unlocated(places: &Places) -> Vec<String> {
+    let cargo_home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    let from = [(Some(places.root().to_path_buf()), "/countersign"), (cargo_home, "/cargo")];
+    let flag = |(path, name): (Option<PathBuf>, &str)| {
+        path.map(|path| format!("--remap-path-prefix={}={name}", path.display()))
+    };
+    from.into_iter().filter_map(flag).collect()
 }

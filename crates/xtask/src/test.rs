@@ -1,0 +1,208 @@
+//! `cargo xtask test`: everything that must hold, in stages, on a machine that has nothing yet.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use countersign_e2e::{Failure, Outcome, Places};
+
+use crate::command::{cargo, files_below, line_of, not_started, say};
+use crate::{build, lint, no_std, tools};
+
+/// A part of the run.
+struct Stage {
+    name: &'static str,
+    what: &'static str,
+    work: fn(&Places) -> Outcome<Count>,
+}
+
+const STAGES: [Stage; 6] = [
+    Stage {
+        name: "build",
+        what: "the binary, the Envoy filter, the npm package",
+        work: everything,
+    },
+    Stage { name: "lint", what: "formatting, clippy, licences", work: sources },
+    Stage { name: "unit", what: "cargo test, all crates", work: crates },
+    Stage { name: "no-std", what: "the engine without a standard library", work: without_std },
+    Stage { name: "js", what: "the npm package in Node 20, Node 22 and workerd", work: javascript },
+    Stage { name: "e2e", what: "real Envoy, MCP SDKs, conformance suite", work: end_to_end },
+];
+
+/// Runs the named stages, or all; a failed one does not keep the others from running.
+pub(crate) fn run(places: &Places, args: &[String]) -> Outcome<()> {
+    if let Some(unknown) = args.iter().find(|arg| STAGES.iter().all(|stage| stage.name != **arg)) {
+        let names: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
+        return Err(Failure::new(format!("there is no stage `{unknown}`"))
+            .next(format!("cargo xtask test [{}]", names.join("|"))));
+    }
+    let wanted = |stage: &&Stage| args.is_empty() || args.iter().any(|arg| arg == stage.name);
+    let mut done = Vec::new();
+    for stage in STAGES.iter().filter(wanted) {
+        println!("\n=== {}: {}", stage.name, stage.what);
+        let start = Instant::now();
+        let result = (stage.work)(places);
+        if let Err(failure) = &result {
+            eprintln!("\nxtask: {failure}");
+        }
+        done.push((stage, result, start.elapsed()));
+    }
+    summarize(&done)
+}
+
+type Done<'a> = (&'a Stage, Outcome<Count>, Duration);
+
+fn summarize(done: &[Done<'_>]) -> Outcome<()> {
+    println!();
+    let mut total = Count::default();
+    let mut failed_stages = Vec::new();
+    for (stage, result, time) in done {
+        let (mark, count) = match result {
+            Ok(count) => ("ok    ", *count),
+            Err(_) => {
+                failed_stages.push(stage.name);
+                // A stage without tests of its own is one thing that failed.
+                ("FAILED", Count { passed: 0, failed: 1 })
+            }
+        };
+        total.add(count);
+        let tests = match count.passed {
+            0 => String::new(),
+            passed => format!("{passed} tests"),
+        };
+        let seconds = time.as_secs_f32();
+        println!("{mark} {:<7} {seconds:>7.1} s  {tests:<11} {}", stage.name, stage.what);
+    }
+    println!("\n{} passed, {} failed", total.passed, total.failed);
+    if failed_stages.is_empty() {
+        return Ok(());
+    }
+    let again = format!("cargo xtask test {}", failed_stages.join(" "));
+    Err(Failure::new(format!("failed: {}", failed_stages.join(", "))).next(again))
+}
+
+fn everything(places: &Places) -> Outcome<Count> {
+    tools::fetch_all(places)?;
+    build::parts(places, &[])?;
+    Ok(Count::default())
+}
+
+fn sources(places: &Places) -> Outcome<Count> {
+    lint::check(places)?;
+    Ok(Count::default())
+}
+
+fn crates(places: &Places) -> Outcome<Count> {
+    counted(cargo(places).args(["test", "--workspace", "--exclude", "countersign-e2e"]))
+}
+
+fn without_std(places: &Places) -> Outcome<Count> {
+    no_std::prove(places)?;
+    Ok(Count::default())
+}
+
+fn end_to_end(places: &Places) -> Outcome<Count> {
+    // One after the other: each starts an Envoy, and there may be two cores.
+    counted(cargo(places).args(["test", "--package", "countersign-e2e", "--", "--test-threads=1"]))
+}
+
+/// The npm package's own tests: Node's runner on `js/test`, workerd's on its configurations.
+fn javascript(places: &Places) -> Outcome<Count> {
+    let dir = places.path("js/test");
+    if !dir.is_dir() {
+        say("js/test does not exist yet");
+        return Ok(Count::default());
+    }
+    tools::npm(places)?;
+    let files = files_below(&dir)?;
+    let ending = |end: &str| {
+        let is = |file: &&std::path::PathBuf| file.to_string_lossy().ends_with(end);
+        files.iter().filter(is).cloned().collect::<Vec<_>>()
+    };
+    let mut total = Count::default();
+    let scripts = [".test.js", ".test.mjs", ".test.ts"].map(ending).concat();
+    if !scripts.is_empty() {
+        for node in [std::path::PathBuf::from("node"), places.node22()] {
+            say(format_args!("node --test js/test with {}", node.display()));
+            let mut command = Command::new(node);
+            command.current_dir(places.path("js")).args(["--test", "--test-reporter=tap"]);
+            total.add(counted(command.args(&scripts))?);
+        }
+    }
+    for config in ending(".capnp") {
+        say(format_args!("workerd test {}", config.display()));
+        let mut command = Command::new(tools::workerd(places)?);
+        crate::command::run(command.current_dir(places.path("js")).arg("test").arg(config))?;
+        total.add(Count { passed: 1, failed: 0 });
+    }
+    Ok(total)
+}
+
+/// How many tests ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: u32,
+    failed: u32,
+}
+
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+
+    /// Adds what a line of a test runner's output says.
+    fn read(&mut self, line: &str) {
+        // cargo test: `test result: ok. 12 passed; 0 failed; …`
+        if let Some(rest) = line.strip_prefix("test result: ") {
+            for part in rest.split([';', '.']) {
+                let mut words = part.split_whitespace();
+                let number = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+                match words.next() {
+                    Some("passed") => self.passed += number,
+                    Some("failed") => self.failed += number,
+                    _ => {}
+                }
+            }
+        }
+        // node --test: `# pass 12`
+        let number = |prefix| line.strip_prefix(prefix).and_then(|rest: &str| rest.parse().ok());
+        self.passed += number("# pass ").unwrap_or(0);
+        self.failed += number("# fail ").unwrap_or(0);
+    }
+}
+
+/// Runs a test runner, shows its output, and counts.
+fn counted(command: &mut Command) -> Outcome<Count> {
+    let line = line_of(command);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(command, &error))?;
+    let mut count = Count::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            println!("{line}");
+            count.read(&line);
+        }
+    }
+    let status = child.wait().map_err(Failure::during(&line))?;
+    if status.success() && count.failed == 0 {
+        return Ok(count);
+    }
+    Err(Failure::new(format!("`{line}`: {} passed, {} failed", count.passed, count.failed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Count;
+
+    #[test]
+    fn counts_what_runners_print() {
+        let mut count = Count::default();
+        count.read("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out");
+        count.read("test result: FAILED. 3 passed; 2 failed; 0 ignored; finished in 0.03s");
+        count.read("# pass 5");
+        count.read("# fail 1");
+        count.read("# passing thoughts");
+        assert_eq!(count, Count { passed: 20, failed: 3 });
+    }
+}
