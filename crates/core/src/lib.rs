@@ -15,7 +15,7 @@
 
 extern crate alloc;
 
-//pub mod guard;
+pub mod guard;
 pub mod jose;
 pub mod jwt;
 pub mod mcp;

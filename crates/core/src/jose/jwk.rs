@@ -53,7 +53,9 @@ impl fmt::Display for JwkError {
             Self::InvalidMember(name) => write!(f, "member {name} is missing or malformed"),
             Self::Key(error) => error.fmt(f),
             Self::NotForSignatures => f.write_str("use or key_ops does not allow verification"),
-            Self::Private => f.write_str("the key is private or symmetric and must not be published"),
+            Self::Private => {
+                f.write_str("the key is private or symmetric and must not be published")
+            }
             Self::UnsupportedKind => f.write_str("kty or crv is not supported"),
         }
     }
@@ -183,7 +185,8 @@ mod tests {
         Jwk::from_json(json::parse(text.as_bytes()).unwrap().as_object().unwrap())
     }
 
-    const X: &str = r#""crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
+    const X: &str =
+        r#""crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
 
     /// RFC 8037 A.2 and A.3: an Ed25519 key and its thumbprint.
     #[test]
@@ -224,10 +227,15 @@ mod tests {
         ] {
             assert_eq!(jwk(&format!("{{{X},{members}}}")).unwrap_err(), expected, "{members}");
         }
-        for members in [r#""use":"sig""#, r#""key_ops":["verify"]"#, r#""alg":"EdDSA""#, r#""x5c":[]"#] {
+        for members in
+            [r#""use":"sig""#, r#""key_ops":["verify"]"#, r#""alg":"EdDSA""#, r#""x5c":[]"#]
+        {
             assert!(jwk(&format!("{{{X},{members}}}")).is_ok(), "{members}");
         }
         assert_eq!(jwk(r#"{"kty":"oct","k":"AAAA"}"#).unwrap_err(), JwkError::Private);
-        assert_eq!(jwk(r#"{"kty":"EC","crv":"secp256k1"}"#).unwrap_err(), JwkError::UnsupportedKind);
+        assert_eq!(
+            jwk(r#"{"kty":"EC","crv":"secp256k1"}"#).unwrap_err(),
+            JwkError::UnsupportedKind
+        );
     }
 }

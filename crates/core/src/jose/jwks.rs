@@ -1,6 +1,6 @@
 //! Key sets (RFC 7517 §5) and the choice of a key for a token.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 /// The usable keys of a set. One bad or unknown key never spoils the others.
 #[derive(Clone, Debug, Default)]
 pub struct JwkSet {
-    keys: Vec<Jwk>,
+    keys: Vec<Arc<Jwk>>,
     skipped: Vec<(usize, JwkError)>,
 }
 
@@ -47,7 +47,7 @@ impl core::error::Error for JwksError {}
 #[derive(Clone, Copy, Debug)]
 pub enum Selection<'a> {
     /// Exactly one key fits.
-    Found(&'a Jwk),
+    Found(&'a Arc<Jwk>),
     /// Several keys fit: same `kid` and algorithm, or no `kid` in the token. None is tried, since a
     /// set that names two keys alike does not say which one is meant.
     Ambiguous,
@@ -80,8 +80,9 @@ impl JwkSet {
         }
         let mut set = Self::default();
         for (index, entry) in entries.iter().enumerate() {
-            match entry.as_object().ok_or(JwkError::InvalidMember("keys")).and_then(Jwk::from_json) {
-                Ok(key) => set.keys.push(key),
+            match entry.as_object().ok_or(JwkError::InvalidMember("keys")).and_then(Jwk::from_json)
+            {
+                Ok(key) => set.keys.push(Arc::new(key)),
                 Err(error) => set.skipped.push((index, error)),
             }
         }
@@ -90,7 +91,7 @@ impl JwkSet {
 
     /// The usable keys in the document's order.
     #[must_use]
-    pub fn keys(&self) -> &[Jwk] {
+    pub fn keys(&self) -> &[Arc<Jwk>] {
         &self.keys
     }
 

@@ -225,7 +225,9 @@ mod tests {
         for value in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"] {
             assert!(is_type(value, "at+jwt"), "{value}");
         }
-        for value in ["", "jwt", "at+jwt ", "application/application/at+jwt", "text/at+jwt", "äapplicatio"] {
+        for value in
+            ["", "jwt", "at+jwt ", "application/application/at+jwt", "text/at+jwt", "äapplicatio"]
+        {
             assert!(!is_type(value, "at+jwt"), "{value}");
         }
     }

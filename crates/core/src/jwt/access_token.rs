@@ -112,8 +112,7 @@ impl Audience {
         let names_us = |names: &[String]| {
             names.iter().any(ours) && (!self.exclusive || names.iter().all(ours))
         };
-        if names_us(&claims.audience)
-            && (claims.resource.is_empty() || names_us(&claims.resource))
+        if names_us(&claims.audience) && (claims.resource.is_empty() || names_us(&claims.resource))
         {
             Ok(())
         } else {

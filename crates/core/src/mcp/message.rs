@@ -36,9 +36,9 @@ impl Message {
         }
         let id = match message.get("id") {
             None => Value::Null,
-            Some(id @ (Value::String(_) | Value::Number(Number::Unsigned(_) | Number::Negative(_)))) => {
-                id.clone()
-            }
+            Some(
+                id @ (Value::String(_) | Value::Number(Number::Unsigned(_) | Number::Negative(_))),
+            ) => id.clone(),
             Some(_) => return Err(Reason::MessageMalformed),
         };
         Ok(Self { operation: operation(message)?, id })
@@ -102,7 +102,10 @@ mod tests {
                 r#"{"jsonrpc":"2.0","id":"x","method":"resources/read","params":{"uri":"file:///a"}}"#,
                 "resources/read \"file:///a\"",
             ),
-            (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "notifications/initialized"),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+                "notifications/initialized",
+            ),
             (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "transport"),
         ] {
             assert_eq!(read(body).unwrap().operation.to_string(), expected, "{body}");

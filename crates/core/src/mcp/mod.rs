@@ -4,3 +4,5 @@ pub mod headers;
 pub mod message;
 pub mod operation;
 mod uri;
+
+pub(crate) use uri::{ambiguous_path, comparable as comparable_uri};

@@ -88,8 +88,20 @@ mod tests {
     #[test]
     fn ambiguous_targets() {
         for path in [
-            "/a/../b", "/a/%2e%2e/b", "/a/..;x/b", "/a\\b", "/a%2fb", "/a%5Cb", "//a", "/a//b", "/a%00",
-            "/a b", "/a#b", "/ü", "/.", "/..",
+            "/a/../b",
+            "/a/%2e%2e/b",
+            "/a/..;x/b",
+            "/a\\b",
+            "/a%2fb",
+            "/a%5Cb",
+            "//a",
+            "/a//b",
+            "/a%00",
+            "/a b",
+            "/a#b",
+            "/ü",
+            "/.",
+            "/..",
         ] {
             assert!(ambiguous_path(path), "{path}");
         }

@@ -79,17 +79,16 @@ mod tests {
         let full = bare
             .with_error(BearerError::InsufficientScope, "more")
             .with_scope(&ScopeSet::parse("a b").unwrap());
-        assert!(full.as_str().ends_with(
-            r#"", error="insufficient_scope", error_description="more", scope="a b""#
-        ));
+        assert!(
+            full.as_str().ends_with(
+                r#"", error="insufficient_scope", error_description="more", scope="a b""#
+            )
+        );
     }
 
     #[test]
     fn nothing_can_be_injected() {
         let challenge = Challenge::bearer("x\"\\\r\nSet-Cookie: a=b\u{0}ü");
-        assert_eq!(
-            challenge.as_str(),
-            "Bearer resource_metadata=\"x\\\"\\\\??Set-Cookie: a=b??\""
-        );
+        assert_eq!(challenge.as_str(), "Bearer resource_metadata=\"x\\\"\\\\??Set-Cookie: a=b??\"");
     }
 }

@@ -148,8 +148,14 @@ mod tests {
         let document = br#"{"issuer":"https://h","jwks_uri":"https://h/jwks"}"#;
         assert_eq!(jwks_uri(document, "https://h").as_deref(), Some("https://h/jwks"));
         assert_eq!(jwks_uri(document, "https://h/"), None);
-        assert_eq!(jwks_uri(br#"{"issuer":"https://h","jwks_uri":"http://h/jwks"}"#, "https://h"), None);
-        assert_eq!(jwks_uri(br#"{"issuer":"https://h","jwks_uri":"file:///etc"}"#, "https://h"), None);
+        assert_eq!(
+            jwks_uri(br#"{"issuer":"https://h","jwks_uri":"http://h/jwks"}"#, "https://h"),
+            None
+        );
+        assert_eq!(
+            jwks_uri(br#"{"issuer":"https://h","jwks_uri":"file:///etc"}"#, "https://h"),
+            None
+        );
         assert_eq!(jwks_uri(b"<html>", "https://h"), None);
     }
 }

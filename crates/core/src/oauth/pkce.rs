@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn rfc_7636_appendix_b() {
         let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
-        let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
+        let challenge =
+            CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
         assert_eq!(verifier.challenge().to_string(), challenge.to_string());
         assert!(challenge.verify(&verifier));
         assert!(!challenge.verify(&CodeVerifier::from_random(&[0; 32])));
@@ -134,8 +135,16 @@ mod tests {
     /// RFC 7636 §4.2: a challenge is 43 characters of canonical base64url.
     #[test]
     fn challenge_grammar() {
-        for bad in ["", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="] {
-            assert_eq!(CodeChallenge::parse(bad).unwrap_err(), PkceError::InvalidChallenge, "{bad:?}");
+        for bad in [
+            "",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM=",
+        ] {
+            assert_eq!(
+                CodeChallenge::parse(bad).unwrap_err(),
+                PkceError::InvalidChallenge,
+                "{bad:?}"
+            );
         }
     }
 }

@@ -132,8 +132,7 @@ pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
 
 fn canonical(text: &str) -> Result<String, ResourceIdError> {
     // The characters of RFC 3986 §2; `%` stands for itself, nothing is decoded.
-    let allowed =
-        |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%#".contains(&b);
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%#".contains(&b);
     if !text.bytes().all(allowed) {
         return Err(ResourceIdError::InvalidCharacter);
     }

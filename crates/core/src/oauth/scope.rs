@@ -182,7 +182,8 @@ mod tests {
     }
 
     fn implications(rules: &[(&str, &str)]) -> Result<Implications, ImplicationCycle> {
-        let direct = rules.iter().map(|(scope, implied)| (Scope::parse(scope).unwrap(), set(implied)));
+        let direct =
+            rules.iter().map(|(scope, implied)| (Scope::parse(scope).unwrap(), set(implied)));
         Implications::new(&direct.collect())
     }
 

@@ -1,0 +1,199 @@
+//! The answers that the guard gives by itself.
+
+use alloc::{string::ToString as _, vec, vec::Vec};
+
+use super::{
+    decision::{Decision, Header, Response, Verdict},
+    policy::ResourcePolicy,
+    request::{RequestHead, Single},
+};
+use crate::{
+    Reason,
+    jose::json::{Number, Object, Value},
+    oauth::{
+        challenge::Challenge,
+        metadata::{ProtectedResource, protected_resource_url},
+        scope::ScopeSet,
+    },
+};
+
+/// JSON-RPC: invalid JSON.
+const PARSE_ERROR: i64 = -32700;
+/// JSON-RPC: not a valid request.
+const INVALID_REQUEST: i64 = -32600;
+/// MCP 2026-07-28: headers and message do not match.
+const HEADER_MISMATCH: i64 = -32020;
+
+/// What an answer to a refused request needs beside its reason.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Refusal<'a> {
+    /// The resource, for its challenge.
+    pub(super) resource: Option<&'a ResourcePolicy>,
+    /// All scopes that the operation needs; the baseline when it is not known yet.
+    pub(super) needed: Option<&'a ScopeSet>,
+    /// The message's `id`.
+    pub(super) id: Option<&'a Value>,
+    /// Seconds after which to try again.
+    pub(super) retry_after: Option<u64>,
+}
+
+impl Refusal<'_> {
+    pub(super) fn response(self, decision: Decision, reason: Reason, cors: &[Header]) -> Response {
+        let mut headers = vec![
+            Header::fixed("content-type", "application/json"),
+            Header::fixed("cache-control", "no-store"),
+        ];
+        if let Some(resource) = self.resource
+            && wants_challenge(reason)
+        {
+            let challenge = self.challenge(resource, reason);
+            headers.push(Header::fixed("www-authenticate", challenge.as_str()));
+        }
+        if reason == Reason::KeysUnavailable {
+            let seconds = self.retry_after.unwrap_or(1).max(1);
+            headers.push(Header::fixed("retry-after", seconds.to_string()));
+        }
+        if reason == Reason::MethodNotAllowed {
+            headers.push(Header::fixed("allow", "POST, GET, DELETE"));
+        }
+        headers.extend_from_slice(cors);
+        let body = self.body(reason).to_string().into_bytes();
+        Response { status: reason.status(), headers, body, decision }
+    }
+
+    fn challenge(&self, resource: &ResourcePolicy, reason: Reason) -> Challenge {
+        let challenge = Challenge::bearer(&protected_resource_url(&resource.audience.resource));
+        let challenge = match reason.bearer_error() {
+            Some(error) => challenge.with_error(error, reason.wire_text()),
+            None => challenge,
+        };
+        if reason == Reason::OperationDenied {
+            return challenge;
+        }
+        challenge.with_scope(self.needed.unwrap_or_else(|| resource.scopes.baseline()))
+    }
+
+    fn body(&self, reason: Reason) -> Value {
+        let mut body = Object::new();
+        if let Some(code) = json_rpc_code(reason) {
+            let mut error = Object::new();
+            error.insert("code".into(), Value::Number(Number::Negative(code)));
+            error.insert("message".into(), reason.wire_text().into());
+            body.insert("jsonrpc".into(), "2.0".into());
+            body.insert("id".into(), self.id.cloned().unwrap_or(Value::Null));
+            body.insert("error".into(), Value::Object(error));
+        } else {
+            if let Some(error) = reason.bearer_error() {
+                body.insert("error".into(), error.code().into());
+            }
+            body.insert("error_description".into(), reason.wire_text().into());
+        }
+        Value::Object(body)
+    }
+}
+
+/// 401 always has one (RFC 9110 §15.5.2); so have all refusals that better credentials could mend.
+fn wants_challenge(reason: Reason) -> bool {
+    reason.status() == 401 || reason.bearer_error().is_some() || reason == Reason::OperationDenied
+}
+
+const fn json_rpc_code(reason: Reason) -> Option<i64> {
+    match reason {
+        Reason::BatchUnsupported | Reason::UriAmbiguous => Some(INVALID_REQUEST),
+        Reason::HeaderMismatch => Some(HEADER_MISMATCH),
+        Reason::MessageMalformed => Some(PARSE_ERROR),
+        _ => None,
+    }
+}
+
+/// The metadata document of a resource, open to everybody (RFC 9728 §3).
+pub(super) fn metadata(
+    resource: &ResourcePolicy,
+    issuers: &[&str],
+    head: &RequestHead<'_>,
+) -> Response {
+    let mut decision = Decision::new(Verdict::Metadata, None);
+    decision.resource = Some(resource.audience.resource.to_string());
+    let cors = [
+        Header::fixed("access-control-allow-origin", "*"),
+        Header::fixed("access-control-allow-methods", "GET, HEAD, OPTIONS"),
+        Header::fixed("access-control-allow-headers", "MCP-Protocol-Version"),
+    ];
+    let (status, body) = match head.method {
+        b"OPTIONS" => (204, Vec::new()),
+        b"GET" | b"HEAD" => {
+            let document = ProtectedResource {
+                resource: &resource.audience.resource,
+                authorization_servers: issuers,
+                scopes_supported: resource.scopes.baseline(),
+                name: resource.name.as_deref(),
+                documentation: resource.documentation.as_deref(),
+            };
+            (200, document.document().into_bytes())
+        }
+        _ => {
+            decision.verdict = Verdict::Deny;
+            decision.reason = Some(Reason::MethodNotAllowed);
+            let mut response =
+                Refusal::default().response(decision, Reason::MethodNotAllowed, &cors);
+            response.headers.retain(|header| header.name() != "allow");
+            response.headers.push(Header::fixed("allow", "GET, HEAD, OPTIONS"));
+            return response;
+        }
+    };
+    let mut headers = Vec::from(cors);
+    if status == 200 {
+        headers.push(Header::fixed("content-type", "application/json"));
+        headers.push(Header::fixed("cache-control", "public, max-age=300"));
+    }
+    let body = if head.method == b"HEAD" { Vec::new() } else { body };
+    Response { status, headers, body, decision }
+}
+
+/// What a browser page's origin means for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// No page, or one of an allowed origin: with these headers on every answer.
+    Allowed(Vec<Header>),
+    Forbidden,
+}
+
+/// MCP, Streamable HTTP, security warning: a present and unknown `Origin` is refused. A resource's
+/// own origin is always known.
+pub(super) fn origin(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Origin {
+    let text = match head.single("origin") {
+        Single::Absent => return Origin::Allowed(Vec::new()),
+        Single::Repeated => return Origin::Forbidden,
+        Single::Value(value) => match core::str::from_utf8(value) {
+            Ok(text) => text,
+            Err(_) => return Origin::Forbidden,
+        },
+    };
+    let (scheme, authority, _) = resource.audience.resource.parts();
+    let own = alloc::format!("{scheme}://{authority}");
+    let known = |origin: &str| resource.origins.iter().any(|known| known == origin);
+    let lower = text.to_ascii_lowercase();
+    if !own.eq_ignore_ascii_case(text) && !known(&lower) && !known("*") {
+        return Origin::Forbidden;
+    }
+    Origin::Allowed(vec![
+        Header::fixed("access-control-allow-origin", text),
+        Header::fixed("vary", "Origin"),
+        Header::fixed("access-control-expose-headers", "WWW-Authenticate, Mcp-Session-Id"),
+    ])
+}
+
+/// The answer to a CORS preflight, which never carries credentials.
+pub(super) fn preflight(resource: &ResourcePolicy, cors: &[Header]) -> Response {
+    let mut decision = Decision::new(Verdict::Preflight, None);
+    decision.resource = Some(resource.audience.resource.to_string());
+    let mut headers = Vec::from(cors);
+    headers.push(Header::fixed("access-control-allow-methods", "POST, GET, DELETE"));
+    headers.push(Header::fixed(
+        "access-control-allow-headers",
+        "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
+         Mcp-Session-Id, Last-Event-ID",
+    ));
+    headers.push(Header::fixed("access-control-max-age", "600"));
+    Response { status: 204, headers, body: Vec::new(), decision }
+}

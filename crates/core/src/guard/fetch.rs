@@ -1,0 +1,50 @@
+//! What the engine asks its host to fetch.
+
+use alloc::string::String;
+
+use crate::oauth::resource::split;
+
+/// Names one fetch, so that a late answer to an earlier one is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchId(pub(super) u64);
+
+impl FetchId {
+    /// As a number, for hosts that keep their books in another language.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// From the number that [`Self::as_u64`] gave. An invented one does no harm: the engine ignores
+    /// answers that it did not ask for.
+    #[must_use]
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// A GET request for the host to send, without credentials, without following redirects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// To be given back with the answer.
+    pub id: FetchId,
+    /// The whole URL.
+    pub url: String,
+    /// Envoy's upstream cluster for it.
+    pub cluster: Option<String>,
+}
+
+impl Fetch {
+    /// Longest answer that a host should read, in bytes.
+    pub const MAX_BYTES: usize = 512 * 1024;
+
+    /// Longest time that a host should wait, in seconds.
+    pub const TIMEOUT: u64 = 5;
+
+    /// Scheme, authority and path with query of the URL.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str, &str) {
+        let (scheme, authority, path) = split(&self.url).unwrap_or(("https", "", "/"));
+        (scheme, authority, if path.is_empty() { "/" } else { path })
+    }
+}

@@ -1,0 +1,91 @@
+//! Who is calling, as a verified token says.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{decision::Header, policy::ForwardPolicy};
+use crate::{
+    Reason, UnixSeconds,
+    jose::{
+        base64url,
+        json::{Object, Value},
+    },
+    jwt::claims::Claims,
+    oauth::scope::ScopeSet,
+};
+
+/// A verified caller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Who issued the token.
+    pub issuer: String,
+    /// Who the token speaks for.
+    pub subject: Option<String>,
+    /// The client it was issued to.
+    pub client_id: Option<String>,
+    /// The granted scopes, as granted.
+    pub scope: ScopeSet,
+    /// The token's own name.
+    pub token_id: Option<String>,
+    /// First second at which the token is no longer valid.
+    pub expires_at: UnixSeconds,
+    /// All claims.
+    pub claims: Object,
+}
+
+impl Identity {
+    pub(super) fn new(claims: Claims) -> Self {
+        Self {
+            issuer: claims.issuer.unwrap_or_default(),
+            subject: claims.subject,
+            client_id: claims.client_id,
+            scope: claims.scope,
+            token_id: claims.token_id,
+            expires_at: claims.expires_at.unwrap_or_default(),
+            claims: claims.all,
+        }
+    }
+
+    /// The beginning of SHA-256 over issuer and subject: enough to tell callers apart in a log.
+    pub(super) fn subject_digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&self.issuer);
+        hash.update([0]);
+        hash.update(self.subject.as_deref().unwrap_or(""));
+        let digest: [u8; 32] = hash.finalize().into();
+        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The headers that tell the server. A claim that is absent sets none.
+    ///
+    /// # Errors
+    /// [`Reason::ClaimMalformed`] for a claim that no header can carry: to leave it out would let
+    /// the server see a caller without it.
+    pub(super) fn headers(&self, policy: &ForwardPolicy) -> Result<Vec<Header>, Reason> {
+        let mut headers = Vec::new();
+        for (name, claim) in &policy.headers {
+            if let Some(value) = self.claim_text(claim) {
+                headers.push(Header::new(name.clone(), value).ok_or(Reason::ClaimMalformed)?);
+            }
+        }
+        if let Some(name) = &policy.claims {
+            let value = base64url::encode(Value::Object(self.claims.clone()).to_string());
+            headers.push(Header::new(name.clone(), value).ok_or(Reason::ClaimMalformed)?);
+        }
+        Ok(headers)
+    }
+
+    fn claim_text(&self, claim: &str) -> Option<String> {
+        match self.claims.get(claim)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Array(_) if claim == "scope" => Some(self.scope.to_string()),
+            other => Some(other.to_string()),
+        }
+    }
+}

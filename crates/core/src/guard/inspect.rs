@@ -1,0 +1,151 @@
+//! Reading what a request asks for: from its head, and from its body.
+
+use alloc::{format, string::String};
+
+use super::{
+    policy::ScopeRules,
+    request::{RequestHead, Single},
+    step::{Context, Method, Mirror, Mirrored},
+};
+use crate::{
+    Reason, UnixSeconds,
+    jose::json::Value,
+    jwt::claims::Claims,
+    mcp::{
+        headers::{decode_value, must_mirror},
+        message::Message,
+        operation::Operation,
+    },
+};
+
+/// What comes after the caller is known.
+#[derive(Debug)]
+pub(super) enum Next {
+    Decide(Operation),
+    ReadBody,
+}
+
+pub(super) fn method(head: &RequestHead<'_>) -> Method {
+    match head.method {
+        b"POST" => Method::Post,
+        b"DELETE" | b"GET" | b"HEAD" => Method::Leg,
+        _ => Method::Other,
+    }
+}
+
+/// A preflight is told by its header (Fetch standard); any other OPTIONS is a request like others.
+pub(super) fn is_preflight(head: &RequestHead<'_>) -> bool {
+    head.method == b"OPTIONS"
+        && head.values("origin").next().is_some()
+        && head.values("access-control-request-method").next().is_some()
+}
+
+pub(super) fn mirror(head: &RequestHead<'_>) -> Mirror {
+    let version = match head.single("mcp-protocol-version") {
+        Single::Value(version) => Some(version),
+        Single::Absent | Single::Repeated => None,
+    };
+    let read = |name| match head.single(name) {
+        Single::Absent => Mirrored::Absent,
+        Single::Repeated => Mirrored::Invalid,
+        Single::Value(value) => decode_value(value).map_or(Mirrored::Invalid, Mirrored::Value),
+    };
+    Mirror { required: must_mirror(version), method: read("mcp-method"), name: read("mcp-name") }
+}
+
+/// Whether the body is declared as `application/json` without content coding: in any other form
+/// the server could read something else than we do.
+pub(super) fn body_is_json(head: &RequestHead<'_>) -> bool {
+    let media_type = match head.single("content-type") {
+        Single::Value(value) => core::str::from_utf8(value).unwrap_or(""),
+        Single::Absent | Single::Repeated => return false,
+    };
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    // RFC 8259 §8.1: JSON between systems is UTF-8.
+    let is_utf8 = parts.all(|parameter| {
+        let lower = parameter.to_ascii_lowercase();
+        match lower.strip_prefix("charset=") {
+            Some(charset) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
+            None => true,
+        }
+    });
+    let identity =
+        head.values("content-encoding").all(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    is_json && is_utf8 && identity
+}
+
+/// Decides what can be decided before the body is read.
+pub(super) fn before_body(context: &Context, rules: &ScopeRules) -> Result<Next, Reason> {
+    match context.method {
+        Method::Leg => return Ok(Next::Decide(Operation::Transport)),
+        Method::Other => return Err(Reason::MethodNotAllowed),
+        Method::Post => {}
+    }
+    if !context.body_is_json {
+        return Err(Reason::ContentTypeUnsupported);
+    }
+    if !context.has_body {
+        return Err(Reason::MessageMalformed);
+    }
+    let mirror = &context.mirror;
+    if mirror.method == Mirrored::Invalid
+        || mirror.name == Mirrored::Invalid
+        || (mirror.required && mirror.method == Mirrored::Absent)
+    {
+        return Err(Reason::HeaderMismatch);
+    }
+    // What the policy denies to everybody is refused without reading on. Headers alone never allow.
+    if let (true, Mirrored::Value(method)) = (mirror.required, &mirror.method)
+        && let Some(operation) = Operation::new(method, mirrored_text(&mirror.name))
+        && let Err(reason) = rules.needed(&operation)
+    {
+        return Err(reason);
+    }
+    Ok(Next::ReadBody)
+}
+
+/// Reads the message and holds it against the mirrored headers (MCP 2026-07-28, server
+/// validation).
+pub(super) fn body(context: &Context, body: &[u8]) -> Result<Message, (Reason, Option<Value>)> {
+    let message = Message::parse(body).map_err(|reason| (reason, None))?;
+    let mirror = &context.mirror;
+    let method_agrees = match &mirror.method {
+        Mirrored::Absent => !mirror.required || message.operation == Operation::Transport,
+        Mirrored::Invalid => false,
+        Mirrored::Value(method) => message.operation.method() == Some(method),
+    };
+    let name_agrees = match &mirror.name {
+        Mirrored::Absent => !mirror.required || message.operation.name().is_none(),
+        Mirrored::Invalid => false,
+        // Other methods may define names of their own, which no rule depends on.
+        Mirrored::Value(name) => message.operation.name().is_none_or(|operation| operation == name),
+    };
+    if method_agrees && name_agrees {
+        Ok(message)
+    } else {
+        Err((Reason::HeaderMismatch, Some(message.id)))
+    }
+}
+
+/// What an operator wants to see when a verified token is refused.
+pub(super) fn claims_detail(reason: Reason, claims: &Claims, now: UnixSeconds) -> Option<String> {
+    match reason {
+        Reason::AudienceMismatch => Some(format!("aud={:?}", claims.audience)),
+        Reason::TokenExpired => Some(format!("exp={:?} now={now}", claims.expires_at?)),
+        Reason::TokenNotYetValid => {
+            Some(format!("iat={:?} nbf={:?} now={now}", claims.issued_at, claims.not_before))
+        }
+        Reason::TokenLifetimeExcessive => {
+            Some(format!("lifetime={}", claims.expires_at?.saturating_sub(claims.issued_at?)))
+        }
+        _ => None,
+    }
+}
+
+fn mirrored_text(mirrored: &Mirrored) -> Option<&str> {
+    match mirrored {
+        Mirrored::Value(text) => Some(text),
+        Mirrored::Absent | Mirrored::Invalid => None,
+    }
+}

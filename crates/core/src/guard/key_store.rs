@@ -1,0 +1,276 @@
+//! The issuers' key sets: fetched when needed, refreshed before they are old, never trusted beyond
+//! their time.
+//!
+//! | state of the set | known key | unknown key |
+//! |---|---|---|
+//! | younger than `fresh` | used | one refetch per `cooldown`, then refused |
+//! | younger than `stale` | used, refreshed in the background | the same |
+//! | older, or never had | fetched; 503 while that fails | |
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+use super::{
+    fetch::{Fetch, FetchId},
+    policy::{IssuerPolicy, JwksCache, KeySource},
+};
+use crate::{
+    Reason, UnixSeconds,
+    jose::{
+        alg::Algorithm,
+        jwk::Jwk,
+        jwks::{JwkSet, Selection},
+    },
+    oauth::metadata::{authorization_server_urls, jwks_uri},
+};
+
+/// What the store has for a token.
+#[derive(Clone, Debug)]
+pub(super) enum Lookup {
+    Found {
+        key: Arc<Jwk>,
+        revision: u64,
+    },
+    /// The token is refused for this reason.
+    Refuse(Reason),
+    /// No usable set, and none to be expected before so many seconds.
+    Unavailable {
+        retry_after: u64,
+    },
+    /// A fetch is wanted or under way.
+    Wait,
+}
+
+#[derive(Debug)]
+pub(super) struct KeyStore {
+    issuers: Vec<IssuerKeys>,
+    next_fetch: u64,
+}
+
+#[derive(Debug)]
+struct IssuerKeys {
+    issuer: String,
+    source: Source,
+    cluster: Option<String>,
+    limits: JwksCache,
+    set: JwkSet,
+    /// When the set was fetched; `None` before the first one.
+    loaded_at: Option<UnixSeconds>,
+    /// Counts the changes that took a key away.
+    revision: u64,
+    flight: Option<(FetchId, UnixSeconds)>,
+    wanted: bool,
+    last_end: Option<UnixSeconds>,
+    failures: u32,
+}
+
+#[derive(Debug)]
+enum Source {
+    Inline,
+    Uri(String),
+    Discovery { urls: Vec<String>, next: usize, jwks_uri: Option<String> },
+}
+
+impl KeyStore {
+    pub(super) fn new(issuers: &[IssuerPolicy]) -> Self {
+        Self { issuers: issuers.iter().map(IssuerKeys::new).collect(), next_fetch: 1 }
+    }
+
+    /// The key of a token, at the second `now`.
+    pub(super) fn lookup(
+        &mut self,
+        issuer: usize,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: UnixSeconds,
+    ) -> Lookup {
+        self.issuers
+            .get_mut(issuer)
+            .map_or(Lookup::Refuse(Reason::IssuerUnknown), |keys| keys.lookup(kid, algorithm, now))
+    }
+
+    /// The revision of an issuer's set, if the set may be used now.
+    pub(super) fn usable_revision(&self, issuer: usize, now: UnixSeconds) -> Option<u64> {
+        self.issuers.get(issuer).filter(|keys| keys.is_usable(now)).map(|keys| keys.revision)
+    }
+
+    /// What is to be fetched now. Each fetch is given out once.
+    pub(super) fn due(&mut self, now: UnixSeconds) -> Vec<Fetch> {
+        let mut due = Vec::new();
+        for keys in &mut self.issuers {
+            if let Some(url) = keys.url_to_fetch(now) {
+                let id = FetchId(self.next_fetch);
+                self.next_fetch += 1;
+                keys.flight = Some((id, now));
+                keys.wanted = false;
+                due.push(Fetch { id, url, cluster: keys.cluster.clone() });
+            }
+        }
+        due
+    }
+
+    /// Takes the answer to a fetch: status and body, or `None` when there was none.
+    pub(super) fn fetched(&mut self, id: FetchId, answer: Option<(u16, &[u8])>, now: UnixSeconds) {
+        let asked = |keys: &&mut IssuerKeys| keys.flight.is_some_and(|(flight, _)| flight == id);
+        if let Some(keys) = self.issuers.iter_mut().find(asked) {
+            keys.flight = None;
+            keys.take(answer, now);
+        }
+    }
+}
+
+impl IssuerKeys {
+    fn new(policy: &IssuerPolicy) -> Self {
+        let issuer = policy.profile.issuer.clone();
+        let (source, set) = match &policy.keys {
+            KeySource::Inline(set) => (Source::Inline, set.clone()),
+            KeySource::Uri(uri) => (Source::Uri(uri.clone()), JwkSet::default()),
+            KeySource::Discovery => {
+                let urls = authorization_server_urls(&issuer);
+                (Source::Discovery { urls, next: 0, jwks_uri: None }, JwkSet::default())
+            }
+        };
+        Self {
+            issuer,
+            source,
+            cluster: policy.cluster.clone(),
+            limits: policy.jwks_cache,
+            set,
+            loaded_at: None,
+            revision: 0,
+            flight: None,
+            wanted: false,
+            last_end: None,
+            failures: 0,
+        }
+    }
+
+    fn is_inline(&self) -> bool {
+        matches!(self.source, Source::Inline)
+    }
+
+    fn is_usable(&self, now: UnixSeconds) -> bool {
+        self.is_inline()
+            || self.loaded_at.is_some_and(|at| now < at.saturating_add(self.limits.stale))
+    }
+
+    fn lookup(&mut self, kid: Option<&str>, algorithm: Algorithm, now: UnixSeconds) -> Lookup {
+        self.expire_flight(now);
+        if self.is_usable(now) {
+            match self.set.select(kid, algorithm) {
+                Selection::Found(key) => {
+                    return Lookup::Found { key: key.clone(), revision: self.revision };
+                }
+                Selection::Ambiguous => return Lookup::Refuse(Reason::KeyAmbiguous),
+                Selection::Missing if self.is_inline() => {
+                    return Lookup::Refuse(Reason::KeyUnknown);
+                }
+                Selection::Missing => {}
+            }
+        }
+        if self.wanted || self.flight.is_some() {
+            return Lookup::Wait;
+        }
+        // After a failure nobody can tell whether the key exists: that is our fault, not the
+        // client's.
+        let pause = if self.failures > 0 { self.backoff() } else { self.limits.cooldown };
+        let pause_end = self.last_end.map(|end| end.saturating_add(pause));
+        match pause_end {
+            Some(end) if now < end && self.failures > 0 => {
+                Lookup::Unavailable { retry_after: end - now }
+            }
+            Some(end) if now < end && self.is_usable(now) => Lookup::Refuse(Reason::KeyUnknown),
+            _ => {
+                self.wanted = true;
+                Lookup::Wait
+            }
+        }
+    }
+
+    /// 1, 2, 4 … seconds, at most the cool-down.
+    fn backoff(&self) -> u64 {
+        let exponent = self.failures.saturating_sub(1).min(16);
+        (1 << exponent).min(self.limits.cooldown)
+    }
+
+    /// A host that lost an answer must not stop us for ever.
+    fn expire_flight(&mut self, now: UnixSeconds) {
+        if self.flight.is_some_and(|(_, start)| now >= start.saturating_add(2 * Fetch::TIMEOUT)) {
+            self.flight = None;
+            self.fail(now);
+        }
+    }
+
+    fn url_to_fetch(&mut self, now: UnixSeconds) -> Option<String> {
+        self.expire_flight(now);
+        if self.is_inline() || self.flight.is_some() {
+            return None;
+        }
+        let old = self.loaded_at.is_none_or(|at| now >= at.saturating_add(self.limits.fresh));
+        let rested = self
+            .last_end
+            .is_none_or(|end| self.failures == 0 || now >= end.saturating_add(self.backoff()));
+        if !self.wanted && !(old && rested) {
+            return None;
+        }
+        match &self.source {
+            Source::Inline => None,
+            Source::Uri(uri) => Some(uri.clone()),
+            Source::Discovery { jwks_uri: Some(uri), .. } => Some(uri.clone()),
+            Source::Discovery { urls, next, .. } => urls.get(*next).cloned(),
+        }
+    }
+
+    fn take(&mut self, answer: Option<(u16, &[u8])>, now: UnixSeconds) {
+        let body = answer
+            .filter(|(status, body)| *status == 200 && body.len() <= Fetch::MAX_BYTES)
+            .map(|(_, body)| body);
+        if let Source::Discovery { urls, next, jwks_uri: learned @ None } = &mut self.source {
+            match body.and_then(|body| jwks_uri(body, &self.issuer)) {
+                Some(uri) => {
+                    *learned = Some(uri);
+                    self.wanted = true;
+                }
+                None if *next + 1 < urls.len() => {
+                    *next += 1;
+                    self.wanted = true;
+                }
+                None => self.fail(now),
+            }
+            return;
+        }
+        match body.map(|body| JwkSet::parse(body, self.limits.max_keys)) {
+            Some(Ok(set)) => self.load(set, now),
+            Some(Err(_)) | None => self.fail(now),
+        }
+    }
+
+    fn load(&mut self, set: JwkSet, now: UnixSeconds) {
+        let kept = |old: &Arc<Jwk>| {
+            set.keys().iter().any(|new| {
+                new.thumbprint() == old.thumbprint() && new.algorithm() == old.algorithm()
+            })
+        };
+        if !self.set.keys().iter().all(kept) {
+            self.revision += 1;
+        }
+        self.set = set;
+        self.loaded_at = Some(now);
+        self.last_end = Some(now);
+        self.failures = 0;
+        self.wanted = false;
+    }
+
+    fn fail(&mut self, now: UnixSeconds) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_end = Some(now);
+        self.wanted = false;
+        if let Source::Discovery { next, jwks_uri, .. } = &mut self.source {
+            // The issuer may have moved its key set: start over.
+            *next = 0;
+            *jwks_uri = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! The guard: a policy, and the engine that decides requests by it.
+
+mod answer;
+mod credentials;
+mod decision;
+mod engine;
+mod fetch;
+mod identity;
+mod inspect;
+mod key_store;
+pub mod policy;
+mod request;
+mod route;
+mod step;
+mod token_cache;
+
+pub use decision::{Decision, Header, HeaderName, Response, Verdict};
+pub use engine::Engine;
+pub use fetch::{Fetch, FetchId};
+pub use identity::Identity;
+pub use policy::{Policy, PolicyError};
+pub use request::{Host, RequestHead};
+pub use step::{Answer, Forward, Pending, SignatureCheck, Step};

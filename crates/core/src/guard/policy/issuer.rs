@@ -1,0 +1,166 @@
+//! `issuers`: who may issue tokens, what they look like, where the keys are.
+
+use alloc::{
+    borrow::ToOwned as _,
+    string::{String, ToString as _},
+    vec,
+    vec::Vec,
+};
+
+use super::{PolicyError, reader::Node};
+use crate::{
+    jose::{alg::Algorithm, jwks::JwkSet},
+    jwt::access_token::Profile,
+    oauth::resource::{ResourceId, split},
+};
+
+/// One issuer.
+#[derive(Clone, Debug)]
+pub struct IssuerPolicy {
+    /// What its tokens must look like.
+    pub profile: Profile,
+    /// Where its keys are.
+    pub keys: KeySource,
+    /// Envoy's upstream cluster for fetches.
+    pub cluster: Option<String>,
+    /// How long its key set is used.
+    pub jwks_cache: JwksCache,
+}
+
+/// Where an issuer's keys are.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// Found by the issuer's metadata (RFC 8414, then OpenID Connect Discovery).
+    Discovery,
+    /// In the policy itself; nothing is fetched.
+    Inline(JwkSet),
+    /// At this URI.
+    Uri(String),
+}
+
+/// How long a key set is used, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JwksCache {
+    /// Age from which it is refreshed in the background.
+    pub fresh: u64,
+    /// Age from which it is no longer used.
+    pub stale: u64,
+    /// Shortest time between two fetches that unknown key names cause.
+    pub cooldown: u64,
+    /// Most keys in a set.
+    pub max_keys: usize,
+}
+
+/// The longest `max_lifetime`, in seconds: in effect none.
+const HUNDRED_YEARS: u64 = 3_155_760_000;
+
+impl Default for JwksCache {
+    fn default() -> Self {
+        Self { fresh: 300, stale: 86_400, cooldown: 30, max_keys: 64 }
+    }
+}
+
+impl IssuerPolicy {
+    pub(super) fn read(node: &Node<'_>) -> Result<Self, PolicyError> {
+        let mut members = node.members()?;
+        let issuer = read_issuer(&members.required("issuer")?)?;
+        let jwks_cache = members.read("jwks_cache", read_cache)?.unwrap_or_default();
+        let uri = members.read("jwks_uri", |node| read_uri(node, &issuer))?;
+        let inline = members.read("jwks", |node| {
+            JwkSet::from_json(node.value(), jwks_cache.max_keys).map_err(|error| node.error(error))
+        })?;
+        let keys = match (uri, inline) {
+            (Some(_), Some(_)) => {
+                return Err(node.error("either \"jwks_uri\" or \"jwks\", not both"));
+            }
+            (Some(uri), None) => KeySource::Uri(uri),
+            (None, Some(set)) => KeySource::Inline(set),
+            (None, None) => KeySource::Discovery,
+        };
+        let cluster = members.read("cluster", |node| node.text().map(str::to_owned))?;
+        let algorithms =
+            members.read("algorithms", read_algorithms)?.unwrap_or_else(|| Algorithm::ALL.to_vec());
+        let token_types =
+            members.read("token_types", Node::texts)?.unwrap_or_else(|| vec!["at+jwt".to_owned()]);
+        if token_types.is_empty() {
+            return Err(node.error("\"token_types\" must not be empty"));
+        }
+        let required_claims = members
+            .read("required_claims", Node::texts)?
+            .unwrap_or_else(|| ["sub", "client_id", "jti"].map(str::to_owned).to_vec());
+        let max_lifetime =
+            members.read("max_lifetime", |node| node.number(1, HUNDRED_YEARS))?.unwrap_or(86_400);
+        members.unsupported("preset", &[])?;
+        members.unsupported("status", &["ignore".into()])?;
+        members.unsupported("introspection", &[])?;
+        members.finish()?;
+        let profile = Profile { issuer, algorithms, token_types, required_claims, max_lifetime };
+        Ok(Self { profile, keys, cluster, jwks_cache })
+    }
+}
+
+/// RFC 8414 §2: an `https` URL without query or fragment. `http` for loopback, in development.
+fn read_issuer(node: &Node<'_>) -> Result<String, PolicyError> {
+    let issuer = node.parse(ResourceId::parse)?.as_str().to_owned();
+    if issuer.contains('?') {
+        return Err(node.error("an issuer identifier has no query"));
+    }
+    require_secure(node, &issuer)?;
+    Ok(issuer)
+}
+
+fn read_uri(node: &Node<'_>, issuer: &str) -> Result<String, PolicyError> {
+    let uri = node.parse(ResourceId::parse)?.as_str().to_owned();
+    // A mesh may reach its issuer in the clear by an internal name: that is the operator's to say.
+    if !issuer.starts_with("http://") && !uri.starts_with("http://") {
+        require_secure(node, &uri)?;
+    }
+    Ok(uri)
+}
+
+fn require_secure(node: &Node<'_>, uri: &str) -> Result<(), PolicyError> {
+    let (scheme, authority, _) = split(uri).unwrap_or_default();
+    let host = crate::oauth::resource::host_and_port(authority).map_or("", |(host, _)| host);
+    let loopback = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
+    match scheme {
+        "https" => Ok(()),
+        "http" if loopback => Ok(()),
+        _ => Err(node.error("must be an https URL (http only for 127.0.0.1, [::1] and localhost)")),
+    }
+}
+
+fn read_algorithms(node: &Node<'_>) -> Result<Vec<Algorithm>, PolicyError> {
+    let mut algorithms = Vec::new();
+    for element in node.elements()? {
+        let algorithm = Algorithm::from_name(element.text()?).ok_or_else(|| {
+            let known: Vec<_> =
+                Algorithm::ALL.iter().map(|known| known.name().to_string()).collect();
+            element.error(alloc::format!("unsupported; supported are {}", known.join(", ")))
+        })?;
+        algorithms.push(algorithm);
+    }
+    if algorithms.is_empty() {
+        return Err(node.error("at least one algorithm is needed"));
+    }
+    Ok(algorithms)
+}
+
+fn read_cache(node: &Node<'_>) -> Result<JwksCache, PolicyError> {
+    const MONTH: u64 = 2_592_000;
+    let defaults = JwksCache::default();
+    let mut members = node.members()?;
+    let mut seconds = |name, min, default| -> Result<u64, PolicyError> {
+        Ok(members.read(name, |node| node.number(min, MONTH))?.unwrap_or(default))
+    };
+    let fresh = seconds("fresh", 1, defaults.fresh)?;
+    let stale = seconds("stale", 1, defaults.stale.max(fresh))?;
+    let cooldown = seconds("cooldown", 1, defaults.cooldown)?;
+    let max_keys = members.read("max_keys", |node| node.number(1, 1024))?;
+    let max_keys =
+        max_keys.and_then(|number| usize::try_from(number).ok()).unwrap_or(defaults.max_keys);
+    members.finish()?;
+    if stale < fresh {
+        return Err(node.error("\"stale\" must not be less than \"fresh\""));
+    }
+    Ok(JwksCache { fresh, stale, cooldown, max_keys })
+}

@@ -1,0 +1,179 @@
+//! `scopes`: which scopes an operation needs.
+
+use alloc::{borrow::ToOwned as _, collections::BTreeMap, format, string::String, vec::Vec};
+
+use super::{PolicyError, reader::Node};
+use crate::{
+    Reason,
+    mcp::{comparable_uri, operation::Operation},
+    oauth::scope::{Implications, Scope, ScopeSet},
+};
+
+/// The scope rules of one resource.
+#[derive(Clone, Debug, Default)]
+pub struct ScopeRules {
+    baseline: ScopeSet,
+    implications: Implications,
+    tools: RuleMap,
+    prompts: RuleMap,
+    resources: RuleMap,
+    methods: RuleMap,
+    unlisted: Unlisted,
+}
+
+/// What happens to an operation that no rule names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unlisted {
+    /// It needs the baseline scopes.
+    #[default]
+    Baseline,
+    /// It is refused.
+    Deny,
+}
+
+/// The rule that decided, for logs and `explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleMatch {
+    /// All scopes that the operation needs, the baseline's first.
+    pub needed: ScopeSet,
+    /// Which rule added to the baseline, like `tools["write_*"]`.
+    pub rule: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct RuleMap {
+    exact: BTreeMap<String, ScopeSet>,
+    /// Prefixes, the longest first.
+    prefixes: Vec<(String, ScopeSet)>,
+}
+
+impl ScopeRules {
+    pub(super) fn read(node: &Node<'_>) -> Result<Self, PolicyError> {
+        let mut members = node.members()?;
+        let baseline = members.read("baseline", read_set)?.unwrap_or_default();
+        let implications = members.read("implies", read_implications)?.unwrap_or_default();
+        let plain = |pattern: &str| Some(pattern.to_owned());
+        let tools = members.read("tools", |node| RuleMap::read(node, plain))?.unwrap_or_default();
+        let prompts =
+            members.read("prompts", |node| RuleMap::read(node, plain))?.unwrap_or_default();
+        let resources = members
+            .read("resources", |node| RuleMap::read(node, comparable_uri))?
+            .unwrap_or_default();
+        let methods =
+            members.read("methods", |node| RuleMap::read(node, plain))?.unwrap_or_default();
+        let unlisted = members
+            .read("unlisted", |node| {
+                node.choice(&[("baseline", Unlisted::Baseline), ("deny", Unlisted::Deny)])
+            })?
+            .unwrap_or_default();
+        members.unsupported("filter_lists", &[crate::jose::json::Value::Bool(false)])?;
+        members.finish()?;
+        Ok(Self { baseline, implications, tools, prompts, resources, methods, unlisted })
+    }
+
+    /// The scopes that every request needs.
+    #[must_use]
+    pub const fn baseline(&self) -> &ScopeSet {
+        &self.baseline
+    }
+
+    /// Whether any decision depends on the operation. Where none does, no body is read.
+    #[must_use]
+    pub fn depend_on_operation(&self) -> bool {
+        self.unlisted == Unlisted::Deny
+            || [&self.tools, &self.prompts, &self.resources, &self.methods]
+                .iter()
+                .any(|map| !map.is_empty())
+    }
+
+    /// The rule for an operation: by its name, exact before the longest prefix, then by its method
+    /// in the same way, then `unlisted`.
+    ///
+    /// # Errors
+    /// [`Reason::OperationDenied`] when no rule names it and unlisted operations are refused;
+    /// [`Reason::UriAmbiguous`] for a resource URI that patterns cannot be compared with.
+    pub fn needed(&self, operation: &Operation) -> Result<RuleMatch, Reason> {
+        let named = match operation {
+            Operation::Tool(name) => self.tools.find(name, "tools"),
+            Operation::Prompt(name) => self.prompts.find(name, "prompts"),
+            Operation::Resource { uri, .. } if !self.resources.is_empty() => {
+                let uri = comparable_uri(uri).ok_or(Reason::UriAmbiguous)?;
+                self.resources.find(&uri, "resources")
+            }
+            _ => None,
+        };
+        let by_method =
+            || operation.method().and_then(|method| self.methods.find(method, "methods"));
+        match named.or_else(by_method) {
+            Some((scopes, rule)) => {
+                Ok(RuleMatch { needed: self.baseline.union(scopes), rule: Some(rule) })
+            }
+            None if self.unlisted == Unlisted::Deny && !operation.is_lifecycle() => {
+                Err(Reason::OperationDenied)
+            }
+            None => Ok(RuleMatch { needed: self.baseline.clone(), rule: None }),
+        }
+    }
+
+    /// Those of `needed` that `granted` does not give, by itself or by implication.
+    #[must_use]
+    pub fn missing(&self, granted: &ScopeSet, needed: &ScopeSet) -> ScopeSet {
+        self.implications.missing(granted, needed)
+    }
+}
+
+impl RuleMap {
+    fn read(
+        node: &Node<'_>,
+        normalise: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, PolicyError> {
+        let mut map = Self::default();
+        for (pattern, scopes) in node.entries()? {
+            let set = read_set(&scopes)?;
+            let (text, is_prefix) = match pattern.strip_suffix('*') {
+                Some(prefix) => (prefix, true),
+                None => (pattern, false),
+            };
+            if text.contains('*') || pattern.is_empty() {
+                return Err(scopes.error("a pattern is a name, or a beginning followed by one *"));
+            }
+            let text = normalise(text)
+                .ok_or_else(|| scopes.error("a pattern must not have dot segments"))?;
+            if is_prefix {
+                map.prefixes.push((text, set));
+            } else {
+                map.exact.insert(text, set);
+            }
+        }
+        map.prefixes.sort_by_key(|(prefix, _)| core::cmp::Reverse(prefix.len()));
+        Ok(map)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.prefixes.is_empty()
+    }
+
+    fn find(&self, name: &str, kind: &str) -> Option<(&ScopeSet, String)> {
+        let describe = |pattern: &str, star: &str| format!("{kind}[\"{pattern}{star}\"]");
+        if let Some(set) = self.exact.get(name) {
+            return Some((set, describe(name, "")));
+        }
+        self.prefixes
+            .iter()
+            .find(|(prefix, _)| name.starts_with(prefix.as_str()))
+            .map(|(prefix, set)| (set, describe(prefix, "*")))
+    }
+}
+
+fn read_set(node: &Node<'_>) -> Result<ScopeSet, PolicyError> {
+    node.elements()?.iter().map(|element| element.parse(Scope::parse)).collect()
+}
+
+fn read_implications(node: &Node<'_>) -> Result<Implications, PolicyError> {
+    let mut direct = BTreeMap::new();
+    for (scope, implied) in node.entries()? {
+        let scope = Scope::parse(scope).map_err(|error| implied.error(error))?;
+        direct.insert(scope, read_set(&implied)?);
+    }
+    Implications::new(&direct).map_err(|error| node.error(error))
+}

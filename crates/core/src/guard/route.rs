@@ -1,0 +1,84 @@
+//! Which resource a request is for, and what is answered without asking for a token.
+
+use super::{
+    policy::{Policy, ResourcePolicy},
+    request::{Host, RequestHead},
+};
+use crate::{
+    Reason,
+    mcp::ambiguous_path,
+    oauth::metadata::{PROTECTED_RESOURCE_PATH, protected_resource_url},
+    oauth::resource::split,
+};
+
+/// Where a request belongs; numbers are positions in [`Policy::resources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// The resource's metadata document.
+    Metadata(usize),
+    /// A path that needs a token.
+    Protected(usize),
+    /// A path that needs none.
+    Public(usize),
+    /// Refused whatever the credentials.
+    Refuse(Reason),
+}
+
+pub(super) fn route(policy: &Policy, head: &RequestHead<'_>) -> Route {
+    let Some((path, _)) = head.target() else {
+        return Route::Refuse(Reason::PathAmbiguous);
+    };
+    if !path.starts_with('/') || ambiguous_path(path) {
+        return Route::Refuse(Reason::PathAmbiguous);
+    }
+    let Some(host) = Host::parse(head.authority) else {
+        return Route::Refuse(Reason::ResourceUnknown);
+    };
+    let on_host = || {
+        policy
+            .resources
+            .iter()
+            .enumerate()
+            .filter(|(_, resource)| resource.hosts.iter().any(|covered| covered.covers(&host)))
+    };
+    if on_host().next().is_none() {
+        return Route::Refuse(Reason::ResourceUnknown);
+    }
+    if let Some(rest) = path.strip_prefix(PROTECTED_RESOURCE_PATH) {
+        let named = on_host().find(|(_, resource)| metadata_path(resource) == path);
+        // At the root, where one document can only speak of one resource.
+        let at_root =
+            || (matches!(rest, "" | "/") && on_host().count() == 1).then(|| on_host().next());
+        return match named.or_else(|| at_root().flatten()) {
+            Some((index, _)) => Route::Metadata(index),
+            None => Route::Refuse(Reason::MetadataUnknown),
+        };
+    }
+    // No catch-all page of the server may answer where clients probe for OAuth documents.
+    if path.contains("/.well-known/oauth-") || path.contains("/.well-known/openid-configuration") {
+        return Route::Refuse(Reason::MetadataUnknown);
+    }
+    let trimmed = if path == "/" { path } else { path.trim_end_matches('/') };
+    if let Some((index, _)) =
+        on_host().find(|(_, resource)| resource.public_paths.iter().any(|public| public == trimmed))
+    {
+        return Route::Public(index);
+    }
+    on_host()
+        .filter(|(_, resource)| covers(&resource.path, path))
+        .max_by_key(|(_, resource)| resource.path.len())
+        .map_or(Route::Refuse(Reason::ResourceUnknown), |(index, _)| Route::Protected(index))
+}
+
+/// Whether a path is the covered one or lies below it.
+fn covers(covered: &str, path: &str) -> bool {
+    path.strip_prefix(covered)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || covered == "/")
+}
+
+/// The path of the resource's metadata document on its host.
+fn metadata_path(resource: &ResourcePolicy) -> alloc::string::String {
+    let url = protected_resource_url(&resource.audience.resource);
+    let (_, _, path) = split(&url).unwrap_or_default();
+    path.split('?').next().unwrap_or(path).into()
+}

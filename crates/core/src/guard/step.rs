@@ -1,0 +1,180 @@
+//! What the engine asks of its host, and what the host answers.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+
+use super::{
+    decision::{Decision, Header, HeaderName, Response},
+    identity::Identity,
+};
+use crate::{
+    UnixSeconds,
+    jose::{alg::Algorithm, jwk::Jwk},
+    jwt::claims::Claims,
+};
+
+/// The next thing to do for a request.
+#[derive(Debug)]
+pub enum Step {
+    /// Forward the request with these changes. Final.
+    Forward(Forward),
+    /// Read the body, at most `limits.body_bytes` of it, and resume with [`Answer::Body`] or
+    /// [`Answer::BodyTooLarge`]. A host that cannot hold back the headers meanwhile applies
+    /// [`Pending::early_forward`] first.
+    NeedBody(Pending),
+    /// Carry out what [`super::Engine::due`] gives, and resume with [`Answer::Fetched`] after each
+    /// answer, or with [`Answer::GiveUp`] when the request cannot wait.
+    NeedKeys(Pending),
+    /// Verify [`Pending::signature`] and resume with [`Answer::Signature`].
+    NeedSignature(Pending),
+    /// Answer the request thus. Final.
+    Respond(Response),
+}
+
+/// A host's answer to a step.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'a> {
+    /// The whole body.
+    Body(&'a [u8]),
+    /// The body is longer than allowed.
+    BodyTooLarge,
+    /// Something was fetched since.
+    Fetched,
+    /// The request cannot wait any longer: it is answered with 503.
+    GiveUp,
+    /// Whether the signature verified.
+    Signature(bool),
+}
+
+/// How the request is to be changed on its way to the server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forward {
+    /// Headers to remove, whatever the client sent; before any is set.
+    pub remove: Vec<HeaderName>,
+    /// Headers to set.
+    pub set: Vec<Header>,
+    /// Headers to set on the server's response (CORS).
+    pub response_headers: Vec<Header>,
+    /// Who is calling; `None` for public paths and in shadow mode.
+    pub identity: Option<Arc<Identity>>,
+    /// The record for the log.
+    pub decision: Decision,
+}
+
+/// A request in the middle of its decision. It can be parked, and resumed by the engine that gave
+/// it.
+#[derive(Debug)]
+pub struct Pending {
+    pub(super) context: Context,
+    pub(super) stage: Stage,
+}
+
+/// A signature to verify. Algorithm, key type, curve and key size were bound to each other before.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureCheck<'a> {
+    /// The key.
+    pub key: &'a Jwk,
+    /// The bytes that were signed.
+    pub signing_input: &'a [u8],
+    /// The signature in JWS encoding (RFC 7518 §3).
+    pub signature: &'a [u8],
+}
+
+impl SignatureCheck<'_> {
+    /// The algorithm.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.key.algorithm()
+    }
+
+    /// Verifies by the engine's own verifier, for hosts that have no faster one.
+    #[must_use]
+    pub fn verify(&self) -> bool {
+        self.key.key().verify(self.signing_input, self.signature)
+    }
+}
+
+/// What is kept of the request while it waits.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) resource: usize,
+    pub(super) method: Method,
+    pub(super) has_body: bool,
+    pub(super) cors: Vec<Header>,
+    pub(super) mirror: Mirror,
+    pub(super) body_is_json: bool,
+}
+
+/// The HTTP methods that MCP tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Post,
+    /// GET, HEAD and DELETE: legs of the transport without a message.
+    Leg,
+    Other,
+}
+
+/// What the mirrored headers say.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    /// The revision requires them.
+    pub(super) required: bool,
+    pub(super) method: Mirrored,
+    pub(super) name: Mirrored,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Mirrored {
+    Absent,
+    /// Repeated or not decodable.
+    Invalid,
+    Value(String),
+}
+
+/// A token taken apart, before its signature is verified.
+#[derive(Debug)]
+pub(super) struct Presented {
+    pub(super) digest: [u8; 32],
+    pub(super) signing_input: String,
+    pub(super) signature: Vec<u8>,
+    pub(super) kid: Option<String>,
+    pub(super) algorithm: Algorithm,
+    pub(super) issuer: usize,
+    pub(super) claims: Claims,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    Keys(Presented),
+    Signature { presented: Presented, key: Arc<Jwk>, revision: u64 },
+    Body(Forward),
+}
+
+impl Pending {
+    /// The signature to verify, when the step was [`Step::NeedSignature`].
+    #[must_use]
+    pub fn signature(&self) -> Option<SignatureCheck<'_>> {
+        match &self.stage {
+            Stage::Signature { presented, key, .. } => Some(SignatureCheck {
+                key,
+                signing_input: presented.signing_input.as_bytes(),
+                signature: &presented.signature,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The changes that will be made if the body is found in order, when the step was
+    /// [`Step::NeedBody`]: for hosts that must send the headers on before they see the body.
+    #[must_use]
+    pub fn early_forward(&self) -> Option<&Forward> {
+        match &self.stage {
+            Stage::Body(forward) => Some(forward),
+            _ => None,
+        }
+    }
+}
+
+/// When a verified token may no longer be used, leeway included.
+pub(super) const fn unusable_at(expires_at: UnixSeconds, leeway: u64) -> UnixSeconds {
+    expires_at.saturating_add(leeway)
+}
