@@ -4,6 +4,7 @@
 //   node authorization.mjs ISSUER NODE22 CALLBACK_PORT ACCOUNT PASSWORD [RESOURCE]
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Person } from '../demo/lib/person.mjs';
 
@@ -37,8 +38,21 @@ async function register() {
 /** Opens what the suite asks to have opened, then leaves for the suite's callback. */
 async function open(url) {
   const callback = await new Person(account, password).authorize(url, redirectUri);
-  const response = await fetch(callback);
+  const response = await reach(callback);
   if (!response.ok) throw new Error(`the suite answered its callback with ${response.status}`);
+}
+
+/** Fetches from a server that may be about to start. */
+async function reach(url) {
+  for (let tries = 0; tries < 50; tries += 1) {
+    try {
+      return await fetch(url);
+    } catch (error) {
+      if (error.cause?.code !== 'ECONNREFUSED') throw error;
+      await sleep(100);
+    }
+  }
+  throw new Error(`nobody listens at ${url.origin}`);
 }
 
 const args = [SUITE, 'authorization', '--url', issuer, '--client-id', await register()];

@@ -11,7 +11,7 @@ const report = new Report();
 const reasons = new ReasonLog(settings.envoyLog);
 const person = new Person(settings.account, settings.password);
 const memory = new Memory(person);
-const session = new Session(settings.mcp, settings.revision, memory);
+const session = await Session.of(settings.sdk, settings.mcp, settings.revision, memory);
 const { recorder } = session;
 const endpoint = new URL(settings.mcp).pathname;
 /** What later steps need from earlier ones. */
@@ -136,7 +136,10 @@ const steps = [
     async () => {
       recorder.clear();
       reasons.mark();
-      const result = await session.call('write_file', { path: 'new.txt', content: 'too early' });
+      const result = await session.callSteppingUp('write_file', {
+        path: 'new.txt',
+        content: 'too early',
+      });
       expect('result', result, undefined);
       const exchange = taken('a 403', toMcp(403));
       const challenge = challenged(exchange);
@@ -242,7 +245,7 @@ async function refused(token, wanted, about) {
   return [about, ...wire(exchange, reason)];
 }
 
-console.log(`\nCountersign demo, MCP revision ${settings.revision}\n`);
+console.log(`\nCountersign demo: MCP ${settings.revision}, official TypeScript SDK ${settings.sdk}\n`);
 for (const [title, work] of steps) {
   if (!(await report.step(title, work))) break;
 }

@@ -14,6 +14,9 @@ export class Memory {
   /** The callback URL that the last visit to the authorization pages ended with. */
   callback;
 
+  /** Whether `tokens` leaves the refresh token out. */
+  withholdsRefresh = false;
+
   constructor(person) {
     this.person = person;
   }
@@ -42,7 +45,9 @@ export class Memory {
     this.#client = client;
   }
   tokens() {
-    return this.#tokens;
+    if (!this.withholdsRefresh || !this.#tokens) return this.#tokens;
+    const { refresh_token: _, ...rest } = this.#tokens;
+    return rest;
   }
   saveTokens(tokens) {
     this.#tokens = tokens;

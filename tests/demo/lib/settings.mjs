@@ -17,5 +17,7 @@ export const settings = {
   /** What reached the MCP server, asked past Envoy. */
   seen: need('DEMO_SEEN'),
   envoyLog: need('DEMO_ENVOY_LOG'),
+  /** The major version of the official SDK that the client is made with. */
+  sdk: Number(process.env.DEMO_SDK ?? 2),
   revision: process.env.DEMO_REVISION ?? '2026-07-28',
 };

@@ -4,11 +4,12 @@
 
 use countersign_e2e::{Options, Places, Stack};
 
-fn walk(revision: &str, hold_headers: bool) {
+/// An official TypeScript SDK of this major version, speaking this revision.
+fn walk(sdk: &str, revision: &str, hold_headers: bool) {
     let places = Places::of_checkout();
     let mut stack = Stack::start(&places, Options { hold_headers }).unwrap();
-    let output =
-        stack.demo_script(&places, "main.mjs").env("DEMO_REVISION", revision).output().unwrap();
+    let mut client = stack.demo_script(&places, "main.mjs");
+    let output = client.env("DEMO_SDK", sdk).env("DEMO_REVISION", revision).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     print!("{said}{}", String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
@@ -20,20 +21,25 @@ fn walk(revision: &str, hold_headers: bool) {
 
 #[test]
 fn revision_2026_07_28_headers_held() {
-    walk("2026-07-28", true);
+    walk("2", "2026-07-28", true);
 }
 
 #[test]
 fn revision_2026_07_28_headers_continue() {
-    walk("2026-07-28", false);
+    walk("2", "2026-07-28", false);
 }
 
 #[test]
 fn revision_2025_11_25_headers_held() {
-    walk("2025-11-25", true);
+    walk("2", "2025-11-25", true);
 }
 
 #[test]
 fn revision_2025_11_25_headers_continue() {
-    walk("2025-11-25", false);
+    walk("2", "2025-11-25", false);
+}
+
+#[test]
+fn sdk_1_headers_held() {
+    walk("1", "2025-11-25", true);
 }
