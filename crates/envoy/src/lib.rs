@@ -1,1 +1,20 @@
-//! envoy
+//! The Countersign engine as a proxy-wasm filter for Envoy.
+//!
+//! The filter carries bytes: request heads, bodies, key sets and the time go into
+//! [`countersign_core::guard::Engine`], and what it answers is done to the request. No decision is
+//! made here.
+#![deny(unsafe_code)]
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod filter;
+mod host;
+mod metrics;
+mod root;
+mod shared;
+
+proxy_wasm::main! {{
+    std::panic::set_hook(Box::new(|info| {
+        host::log(host::Level::Critical, &format!("countersign: {info}"));
+    }));
+    proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
+}}

@@ -165,7 +165,7 @@ impl Decision {
     /// Reason code, or the verdict where nothing was refused: for counters and access logs.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        self.reason.map_or(self.verdict.code(), Reason::code)
+        self.reason.map_or_else(|| self.verdict.code(), Reason::code)
     }
 }
 

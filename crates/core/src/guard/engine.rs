@@ -1,6 +1,7 @@
 //! The engine: a request goes in, the next step comes out.
 
 use alloc::{
+    boxed::Box,
     format,
     string::{String, ToString as _},
     sync::Arc,
@@ -149,7 +150,7 @@ impl Engine {
             (Stage::Body(forward), Answer::Body(body))
                 if body.len() <= policy.limits.body_bytes =>
             {
-                decide_body(&policy, context, forward, body)
+                decide_body(&policy, &context, *forward, body)
             }
             (Stage::Body(forward), Answer::Body(_) | Answer::BodyTooLarge) => {
                 let refused = Reason::BodyTooLarge.into();
@@ -187,7 +188,7 @@ impl Engine {
         let issuer = self.issuer_of(&claims, context)?;
         let profile = &self.policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
         let algorithm = profile.check_header(jws.header())?;
-        Ok(Identified::Presented(Presented {
+        Ok(Identified::Presented(Box::new(Presented {
             digest,
             signing_input: jws.signing_input().to_string(),
             signature: jws.signature().to_vec(),
@@ -195,7 +196,7 @@ impl Engine {
             algorithm,
             issuer,
             claims,
-        }))
+        })))
     }
 
     /// The issuer that the token claims, if the resource accepts it.
@@ -214,7 +215,7 @@ impl Engine {
             })
     }
 
-    fn find_key(&mut self, context: Context, presented: Presented, now: UnixSeconds) -> Step {
+    fn find_key(&mut self, context: Context, presented: Box<Presented>, now: UnixSeconds) -> Step {
         let kid = presented.kid.as_deref();
         match self.keys.lookup(presented.issuer, kid, presented.algorithm, now) {
             Lookup::Found { key, revision } => {
@@ -240,11 +241,11 @@ impl Engine {
     fn accept(
         &mut self,
         context: &Context,
-        presented: Presented,
+        presented: Box<Presented>,
         revision: u64,
         now: UnixSeconds,
     ) -> Result<Arc<Identity>, Refused> {
-        let Presented { claims, issuer, digest, .. } = presented;
+        let Presented { claims, issuer, digest, .. } = *presented;
         let policy = &self.policy;
         let resource = policy.resources.get(context.resource).ok_or(Reason::ResourceUnknown)?;
         let profile = &policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
@@ -283,7 +284,7 @@ impl Engine {
                 // Whoever lacks even the baseline need not send a body.
                 let missing = resource.scopes.missing(&identity.scope, resource.scopes.baseline());
                 if missing.is_empty() {
-                    Step::NeedBody(Pending { context, stage: Stage::Body(forward) })
+                    Step::NeedBody(Pending { context, stage: Stage::Body(Box::new(forward)) })
                 } else {
                     let needed = resource.scopes.baseline();
                     require(policy, &context, forward, needed, &Asked::default())
@@ -302,7 +303,7 @@ impl Engine {
 
 enum Identified {
     Cached(Arc<Identity>),
-    Presented(Presented),
+    Presented(Box<Presented>),
 }
 
 /// What is known of the operation, for the record and the answer.
@@ -320,15 +321,15 @@ impl Asked {
     }
 }
 
-fn decide_body(policy: &Policy, context: Context, forward: Forward, body: &[u8]) -> Step {
-    match inspect::body(&context, body) {
+fn decide_body(policy: &Policy, context: &Context, forward: Forward, body: &[u8]) -> Step {
+    match inspect::body(context, body) {
         Ok(message) => {
             let asked = Asked::of(&message.operation, Some(message.id));
-            decide(policy, &context, forward, &message.operation, asked)
+            decide(policy, context, forward, &message.operation, asked)
         }
         Err((reason, id)) => {
             let asked = Asked { id, ..Asked::default() };
-            refuse(policy, &context, reason.into(), forward.identity, &asked)
+            refuse(policy, context, reason.into(), forward.identity, &asked)
         }
     }
 }

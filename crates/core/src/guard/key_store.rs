@@ -209,7 +209,8 @@ impl IssuerKeys {
         let rested = self
             .last_end
             .is_none_or(|end| self.failures == 0 || now >= end.saturating_add(self.backoff()));
-        if !self.wanted && !(old && rested) {
+        let due = self.wanted || (old && rested);
+        if !due {
             return None;
         }
         match &self.source {

@@ -1,6 +1,6 @@
 //! What the engine asks of its host, and what the host answers.
 
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use super::{
     decision::{Decision, Header, HeaderName, Response},
@@ -144,9 +144,9 @@ pub(super) struct Presented {
 
 #[derive(Debug)]
 pub(super) enum Stage {
-    Keys(Presented),
-    Signature { presented: Presented, key: Arc<Jwk>, revision: u64 },
-    Body(Forward),
+    Keys(Box<Presented>),
+    Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
+    Body(Box<Forward>),
 }
 
 impl Pending {

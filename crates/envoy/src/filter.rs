@@ -1,0 +1,121 @@
+//! One request on its way through Envoy.
+
+use std::{cell::RefCell, rc::Rc};
+
+use countersign_core::guard::RequestHead;
+use proxy_wasm::{
+    traits::{Context, HttpContext},
+    types::Action,
+};
+
+use crate::{
+    host::{self, Map},
+    shared::{Body, Flow, Shared, warn},
+};
+
+pub(crate) struct Filter {
+    id: u32,
+    shared: Option<Rc<RefCell<Shared>>>,
+}
+
+impl Filter {
+    pub(crate) const fn new(id: u32, shared: Option<Rc<RefCell<Shared>>>) -> Self {
+        Self { id, shared }
+    }
+
+    fn on_body(&self, size: usize, ended: bool) -> Action {
+        let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
+            return refuse();
+        };
+        let Ok(mut shared) = shared.try_borrow_mut() else {
+            return refuse();
+        };
+        action(shared.on_body(self.id, size, ended, now))
+    }
+}
+
+impl Context for Filter {}
+
+impl HttpContext for Filter {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
+            return refuse();
+        };
+        let Ok(mut shared) = shared.try_borrow_mut() else {
+            return refuse();
+        };
+        let Ok(pairs) = host::pairs(Map::Request) else {
+            return refuse();
+        };
+        let pseudo = |wanted: &[u8]| {
+            pairs.iter().find(|(name, _)| name == wanted).map_or(&b""[..], |(_, value)| value)
+        };
+        let headers: Vec<(&[u8], &[u8])> = pairs
+            .iter()
+            .filter(|(name, _)| !name.starts_with(b":"))
+            .map(|(name, value)| (&name[..], &value[..]))
+            .collect();
+        let head = RequestHead {
+            method: pseudo(b":method"),
+            authority: pseudo(b":authority"),
+            path: pseudo(b":path"),
+            headers: &headers,
+            has_body: !end_of_stream,
+        };
+        let step = shared.engine.begin(head, now);
+        let flow = shared.proceed(self.id, step, now, Body::NotYet);
+        // The root fetches, at once: a call of its own is not lost when this client goes away.
+        if shared.take_newly_parked()
+            && let Err(error) = host::set_tick(1)
+        {
+            warn("asking for a tick", error);
+        }
+        action(flow)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.on_body(size, end_of_stream)
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        // Trailers end a body too. What is there is read whole; its size is checked on reading.
+        self.on_body(0, true)
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Some(shared) = self.shared.as_ref().and_then(|shared| shared.try_borrow().ok()) {
+            for header in shared.response_headers(self.id) {
+                if let Err(error) = host::set_header(Map::Response, header.name(), header.value()) {
+                    warn("setting a response header", error);
+                }
+            }
+        }
+        Action::Continue
+    }
+}
+
+impl Drop for Filter {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared
+            && let Ok(mut shared) = shared.try_borrow_mut()
+        {
+            shared.forget(self.id);
+        }
+    }
+}
+
+const fn action(flow: Flow) -> Action {
+    match flow {
+        Flow::Continue => Action::Continue,
+        Flow::Pause => Action::Pause,
+    }
+}
+
+/// Without policy, clock or headers nothing can be decided, and nothing passes.
+fn refuse() -> Action {
+    let headers = [("retry-after", "1")].into_iter();
+    if let Err(error) = host::respond(503, "countersign_not_ready", headers, b"") {
+        warn("answering a request", error);
+    }
+    Action::Pause
+}

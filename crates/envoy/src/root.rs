@@ -1,0 +1,176 @@
+//! One worker under one configuration: reads the policy, fetches keys.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use countersign_core::guard::{
+    Engine, Fetch, Policy, PolicyError,
+    policy::{IssuerPolicy, KeySource},
+};
+use proxy_wasm::{
+    traits::{Context, HttpContext, RootContext},
+    types::ContextType,
+};
+
+use crate::{
+    filter::Filter,
+    host::{self, Buffer, Level, Map},
+    shared::{Shared, warn},
+};
+
+/// Between two looks at what is due.
+const TICK_MILLISECONDS: u32 = 1000;
+
+/// Policies are small; a larger document is a mistake.
+const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
+
+pub(crate) struct Root {
+    id: u32,
+    shared: Option<Rc<RefCell<Shared>>>,
+}
+
+impl Root {
+    pub(crate) const fn new(id: u32) -> Self {
+        Self { id, shared: None }
+    }
+
+    /// Starts what is due.
+    fn fetch(&self, shared: &mut Shared, now: u64) {
+        // Each failure to start may make the next of several URLs due.
+        for _ in 0..8 {
+            let due = shared.engine.due(now);
+            if due.is_empty() {
+                return;
+            }
+            for fetch in due {
+                match self.dispatch(&fetch) {
+                    Some(call) => shared.started(call, fetch.id),
+                    None => shared.engine.fetched(fetch.id, None, now),
+                }
+            }
+        }
+    }
+
+    fn dispatch(&self, fetch: &Fetch) -> Option<u32> {
+        let (scheme, authority, path) = fetch.parts();
+        let headers = vec![
+            (":method", "GET"),
+            (":scheme", scheme),
+            (":authority", authority),
+            (":path", path),
+            ("accept", "application/json"),
+        ];
+        let cluster = fetch.cluster.as_deref()?;
+        let timeout = Duration::from_secs(Fetch::TIMEOUT);
+        let call = self.dispatch_http_call(cluster, headers, None, Vec::new(), timeout);
+        if call.is_err() {
+            let message =
+                format!("countersign: cannot fetch {}: no cluster {cluster:?}", fetch.url);
+            host::log(Level::Warn, &message);
+        }
+        call.ok()
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, call: u32, headers: usize, body_size: usize, _: usize) {
+        let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
+            return;
+        };
+        let Ok(mut shared) = shared.try_borrow_mut() else {
+            return;
+        };
+        let Some(id) = shared.ended(call) else {
+            return;
+        };
+        let answer = if headers == 0 { None } else { read_answer(body_size) };
+        shared.engine.fetched(id, answer.as_ref().map(|(status, body)| (*status, &body[..])), now);
+        match &answer {
+            Some((200, _)) => {}
+            Some((status, _)) => {
+                host::log(Level::Warn, &format!("countersign: fetching keys: status {status}"));
+            }
+            None => host::log(Level::Warn, "countersign: fetching keys: no answer"),
+        }
+        self.fetch(&mut shared, now);
+        shared.retry_parked(now);
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
+        let document = host::buffer(Buffer::PluginConfiguration, MAX_POLICY_BYTES);
+        let Ok(document) = document else {
+            host::log(Level::Critical, "countersign: the policy cannot be read");
+            return false;
+        };
+        let policy = match Policy::parse(&document).and_then(require_clusters) {
+            Ok(policy) => policy,
+            Err(error) => {
+                host::log(Level::Critical, &format!("countersign: policy error at {error}"));
+                return false;
+            }
+        };
+        let mut shared = Shared::new(Engine::new(policy));
+        if let Ok(now) = host::now() {
+            self.fetch(&mut shared, now);
+        }
+        self.shared = Some(Rc::new(RefCell::new(shared)));
+        if let Err(error) = host::set_tick(TICK_MILLISECONDS) {
+            warn("asking for ticks", error);
+            return false;
+        }
+        true
+    }
+
+    fn on_tick(&mut self) {
+        // A request may have asked for one early tick.
+        if let Err(error) = host::set_tick(TICK_MILLISECONDS) {
+            warn("asking for ticks", error);
+        }
+        let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
+            return;
+        };
+        let Ok(mut shared) = shared.try_borrow_mut() else {
+            return;
+        };
+        self.fetch(&mut shared, now);
+        shared.check_bodies(now);
+        shared.retry_parked(now);
+        if let Err(error) = host::set_current(self.id) {
+            warn("returning to the root", error);
+        }
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter::new(id, self.shared.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// Envoy fetches through its clusters only.
+fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
+    let lacks = |issuer: &IssuerPolicy| {
+        issuer.cluster.is_none() && !matches!(issuer.keys, KeySource::Inline(_))
+    };
+    match policy.issuers.iter().position(lacks) {
+        None => Ok(policy),
+        Some(index) => Err(PolicyError {
+            path: format!("$.issuers[{index}]"),
+            message: "in Envoy, \"cluster\" must name the cluster that the keys are fetched \
+                      through, unless they are given inline as \"jwks\""
+                .to_owned(),
+        }),
+    }
+}
+
+fn read_answer(body_size: usize) -> Option<(u16, Vec<u8>)> {
+    let headers = host::pairs(Map::CallResponse).ok()?;
+    let (_, status) = headers.iter().find(|(name, _)| name == b":status")?;
+    let status = core::str::from_utf8(status).ok()?.parse().ok()?;
+    // One byte more than allowed is enough for the engine to see that it is too long.
+    let body = host::buffer(Buffer::CallResponseBody, body_size.min(Fetch::MAX_BYTES + 1)).ok()?;
+    Some((status, body))
+}

@@ -1,0 +1,325 @@
+//! What the requests of one worker share: the engine, and the requests that wait for something.
+
+use std::collections::BTreeMap;
+
+use countersign_core::guard::{
+    Answer, Engine, Fetch, FetchId, Forward, Header, Pending, Response, Step, Verdict,
+};
+
+use crate::{
+    host::{self, Buffer, HostError, Level, Map},
+    metrics::Metrics,
+};
+
+/// Most requests that wait for keys at once; others are answered with 503.
+const MAX_PARKED: usize = 1024;
+
+/// Longest wait for keys, in seconds.
+const MAX_WAIT: u64 = 2 * Fetch::TIMEOUT;
+
+/// After so many seconds without a body, the likely cause is said, once.
+const BODY_PATIENCE: u64 = 5;
+
+/// The state of one worker under one configuration.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    metrics: Metrics,
+    requests: BTreeMap<u32, Request>,
+    /// Fetches under way, by Envoy's number for the call.
+    calls: BTreeMap<u32, FetchId>,
+    warned_of_body: bool,
+    /// A request began to wait for keys since this was last asked.
+    newly_parked: bool,
+}
+
+/// A request that is not over for the filter.
+#[derive(Debug)]
+enum Request {
+    /// Waits for keys since that second. `body_ended` tells whether its body is already here.
+    Keys { pending: Pending, since: u64, body_ended: bool },
+    /// Waits for its body since that second.
+    Body { pending: Pending, since: u64, body_seen: bool },
+    /// Its response gets these headers.
+    Forwarded(Vec<Header>),
+    /// Answered by the filter.
+    Answered,
+}
+
+/// What the caller of a callback is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// On to the next filter.
+    Continue,
+    /// Held back, or answered.
+    Pause,
+}
+
+impl Shared {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            metrics: Metrics::define(),
+            requests: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            warned_of_body: false,
+            newly_parked: false,
+        }
+    }
+
+    /// Takes a step as far as it goes, for the request that is current. `body` is there when it
+    /// has arrived whole.
+    pub(crate) fn proceed(&mut self, id: u32, mut step: Step, now: u64, body: Body<'_>) -> Flow {
+        loop {
+            step = match step {
+                Step::Forward(forward) => return self.forward(id, &forward, body),
+                Step::Respond(response) => return self.respond(id, &response),
+                Step::NeedSignature(pending) => {
+                    let verified = pending.signature().is_some_and(|check| check.verify());
+                    self.engine.resume(pending, Answer::Signature(verified), now)
+                }
+                Step::NeedKeys(pending) => match self.park(id, pending, now, body) {
+                    Ok(flow) => return flow,
+                    Err(pending) => self.engine.resume(pending, Answer::GiveUp, now),
+                },
+                Step::NeedBody(pending) => match body {
+                    Body::Complete(bytes) => self.engine.resume(pending, Answer::Body(bytes), now),
+                    Body::TooLarge => self.engine.resume(pending, Answer::BodyTooLarge, now),
+                    Body::NotYet => return self.await_body(id, pending, now),
+                },
+            };
+        }
+    }
+
+    /// A part of the body is there, or all of it: `ended`.
+    pub(crate) fn on_body(&mut self, id: u32, size: usize, ended: bool, now: u64) -> Flow {
+        let limit = self.engine.policy().limits.body_bytes;
+        match self.requests.remove(&id) {
+            None => Flow::Continue,
+            Some(forwarded @ Request::Forwarded(_)) => {
+                self.requests.insert(id, forwarded);
+                Flow::Continue
+            }
+            Some(Request::Answered) => {
+                self.requests.insert(id, Request::Answered);
+                Flow::Pause
+            }
+            Some(Request::Keys { pending, since, body_ended }) => {
+                let body_ended = body_ended || ended;
+                self.requests.insert(id, Request::Keys { pending, since, body_ended });
+                Flow::Pause
+            }
+            Some(Request::Body { pending, .. }) if size > limit => {
+                self.proceed(id, Step::NeedBody(pending), now, Body::TooLarge)
+            }
+            Some(Request::Body { pending, since, .. }) if !ended => {
+                self.requests.insert(id, Request::Body { pending, since, body_seen: true });
+                Flow::Pause
+            }
+            Some(Request::Body { pending, .. }) => match request_body(limit) {
+                Ok(body) => self.proceed(id, Step::NeedBody(pending), now, Body::Complete(&body)),
+                Err(error) => self.fail(id, "reading the body", error),
+            },
+        }
+    }
+
+    /// The headers for a response of the server.
+    pub(crate) fn response_headers(&self, id: u32) -> &[Header] {
+        match self.requests.get(&id) {
+            Some(Request::Forwarded(headers)) => headers,
+            _ => &[],
+        }
+    }
+
+    /// The request is over.
+    pub(crate) fn forget(&mut self, id: u32) {
+        self.requests.remove(&id);
+    }
+
+    pub(crate) fn started(&mut self, call: u32, fetch: FetchId) {
+        self.calls.insert(call, fetch);
+    }
+
+    pub(crate) fn ended(&mut self, call: u32) -> Option<FetchId> {
+        self.calls.remove(&call)
+    }
+
+    /// Something was fetched: goes on with every request that waits for keys. Changes the current
+    /// context.
+    pub(crate) fn retry_parked(&mut self, now: u64) {
+        for id in self.parked() {
+            let Some(Request::Keys { pending, since, body_ended }) = self.requests.remove(&id)
+            else {
+                continue;
+            };
+            if host::set_current(id).is_err() {
+                continue;
+            }
+            let too_late = now >= since.saturating_add(MAX_WAIT);
+            let answer = if too_late { Answer::GiveUp } else { Answer::Fetched };
+            let step = self.engine.resume(pending, answer, now);
+            self.go_on(id, step, (since, body_ended), now);
+        }
+        // Who waits on waits for a fetch that is under way.
+        self.newly_parked = false;
+    }
+
+    fn go_on(&mut self, id: u32, step: Step, (since, body_ended): (u64, bool), now: u64) {
+        let limit = self.engine.policy().limits.body_bytes;
+        let body = if body_ended { request_body(limit).ok() } else { None };
+        let body = match &body {
+            Some(body) if body.len() > limit => Body::TooLarge,
+            Some(body) => Body::Complete(body),
+            None => Body::NotYet,
+        };
+        let flow = self.proceed(id, step, now, body);
+        match self.requests.get_mut(&id) {
+            // Still waiting: it goes on waiting since when it began.
+            Some(Request::Keys { since: new, body_ended: ended, .. }) => {
+                *new = since;
+                *ended = body_ended;
+            }
+            _ if flow == Flow::Continue => {
+                if let Err(error) = host::continue_request() {
+                    warn("letting a request go on", error);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn parked(&self) -> Vec<u32> {
+        let waits = |(id, request): (&u32, &Request)| {
+            matches!(request, Request::Keys { .. }).then_some(*id)
+        };
+        self.requests.iter().filter_map(waits).collect()
+    }
+
+    /// Whether a request began to wait for keys since this was last asked.
+    pub(crate) const fn take_newly_parked(&mut self) -> bool {
+        std::mem::replace(&mut self.newly_parked, false)
+    }
+
+    /// Says once what is probably wrong when bodies do not come.
+    pub(crate) fn check_bodies(&mut self, now: u64) {
+        let late = |request: &Request| {
+            matches!(request, Request::Body { since, body_seen: false, .. }
+                if now >= since.saturating_add(BODY_PATIENCE))
+        };
+        if self.engine.policy().hold_headers
+            && !self.warned_of_body
+            && self.requests.values().any(late)
+        {
+            self.warned_of_body = true;
+            host::log(
+                Level::Warn,
+                "countersign: no request body came within 5 seconds. If every POST hangs, set \
+                 allow_on_headers_stop_iteration: true in the filter's configuration (Envoy 1.35 \
+                 or later), or \"hold_headers\": false in the policy",
+            );
+        }
+    }
+
+    fn park(
+        &mut self,
+        id: u32,
+        pending: Pending,
+        now: u64,
+        body: Body<'_>,
+    ) -> Result<Flow, Pending> {
+        if self.parked().len() >= MAX_PARKED {
+            return Err(pending);
+        }
+        let body_ended = !matches!(body, Body::NotYet);
+        self.requests.insert(id, Request::Keys { pending, since: now, body_ended });
+        self.newly_parked = true;
+        Ok(Flow::Pause)
+    }
+
+    fn await_body(&mut self, id: u32, pending: Pending, now: u64) -> Flow {
+        let hold = self.engine.policy().hold_headers;
+        if !hold
+            && let Some(forward) = pending.early_forward()
+            && let Err(error) = apply(forward)
+        {
+            return self.fail(id, "changing the headers", error);
+        }
+        self.requests.insert(id, Request::Body { pending, since: now, body_seen: false });
+        if hold { Flow::Pause } else { Flow::Continue }
+    }
+
+    fn forward(&mut self, id: u32, forward: &Forward, body: Body<'_>) -> Flow {
+        // Headers that went on before the body were changed then.
+        let headers_are_gone = !self.engine.policy().hold_headers && !matches!(body, Body::NotYet);
+        if !headers_are_gone && let Err(error) = apply(forward) {
+            return self.fail(id, "changing the headers", error);
+        }
+        self.metrics.count(&forward.decision);
+        let level = match forward.decision.verdict {
+            Verdict::Shadow => Level::Warn,
+            _ => Level::Debug,
+        };
+        host::log(level, &format!("countersign: {}", forward.decision));
+        if forward.response_headers.is_empty() {
+            self.requests.remove(&id);
+        } else {
+            self.requests.insert(id, Request::Forwarded(forward.response_headers.clone()));
+        }
+        Flow::Continue
+    }
+
+    fn respond(&mut self, id: u32, response: &Response) -> Flow {
+        self.metrics.count(&response.decision);
+        let level = match response.decision.verdict {
+            Verdict::Deny => Level::Info,
+            _ => Level::Debug,
+        };
+        host::log(level, &format!("countersign: {}", response.decision));
+        let headers = response.headers.iter().map(|header| (header.name(), header.value()));
+        let details = format!("countersign_{}", response.decision.code());
+        self.requests.insert(id, Request::Answered);
+        if let Err(error) = host::respond(response.status, &details, headers, &response.body) {
+            warn("answering a request", error);
+        }
+        Flow::Pause
+    }
+
+    /// The host did not do what it was asked: the request must not go on.
+    fn fail(&mut self, id: u32, doing: &str, error: HostError) -> Flow {
+        warn(doing, error);
+        self.requests.insert(id, Request::Answered);
+        let headers = [("retry-after", "1")].into_iter();
+        if let Err(error) = host::respond(503, "countersign_host_error", headers, b"") {
+            warn("answering a request", error);
+        }
+        Flow::Pause
+    }
+}
+
+/// How much of the body is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body<'a> {
+    NotYet,
+    Complete(&'a [u8]),
+    TooLarge,
+}
+
+/// The body so far, and one byte more than allowed when it is longer.
+fn request_body(limit: usize) -> Result<Vec<u8>, HostError> {
+    host::buffer(Buffer::RequestBody, limit.saturating_add(1))
+}
+
+/// Removes before it sets: a client can never tell the server who it is.
+fn apply(forward: &Forward) -> Result<(), HostError> {
+    for name in &forward.remove {
+        host::remove_header(Map::Request, name.as_str())?;
+    }
+    for header in &forward.set {
+        host::set_header(Map::Request, header.name(), header.value())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn warn(doing: &str, HostError(status): HostError) {
+    host::log(Level::Warn, &format!("countersign: {doing} failed with host status {status}"));
+}
