@@ -1,6 +1,7 @@
 //! One request on its way through Envoy.
 
-use std::{cell::RefCell, rc::Rc};
+use core::cell::RefCell;
+use std::rc::Rc;
 
 use countersign_core::guard::RequestHead;
 use proxy_wasm::{

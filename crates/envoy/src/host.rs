@@ -4,7 +4,10 @@
 //! a panic costs every request of the worker. These never do.
 #![allow(unsafe_code)]
 
-use std::{ptr, slice};
+use core::ptr;
+
+/// A header's name and value.
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 /// A call that the host refused, with its status (proxy-wasm ABI 0.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +94,7 @@ pub(crate) fn now() -> Result<u64, HostError> {
 }
 
 /// Names and values of a map, in order, as bytes.
-pub(crate) fn pairs(map: Map) -> Result<Vec<(Vec<u8>, Vec<u8>)>, HostError> {
+pub(crate) fn pairs(map: Map) -> Result<Vec<Pair>, HostError> {
     let (mut data, mut length) = (ptr::null_mut(), 0);
     // SAFETY: the host writes a pointer and a length.
     check(unsafe { proxy_get_header_map_pairs(map as u32, &raw mut data, &raw mut length) })?;
@@ -196,11 +199,11 @@ fn take(data: *mut u8, length: usize) -> Vec<u8> {
     }
     // SAFETY: the host got `length` bytes from `proxy_on_memory_allocate`, which gives out a boxed
     // slice of exactly that length, and leaves them to us.
-    unsafe { Box::from_raw(slice::from_raw_parts_mut(data, length)) }.into_vec()
+    unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(data, length)) }.into_vec()
 }
 
 /// The ABI's form: count, then the lengths of each name and value, then both with a NUL behind.
-fn read_pairs(bytes: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+fn read_pairs(bytes: &[u8]) -> Option<Vec<Pair>> {
     if bytes.is_empty() {
         return Some(Vec::new());
     }

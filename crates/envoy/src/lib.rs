@@ -4,6 +4,7 @@
 //! [`countersign_core::guard::Engine`], and what it answers is done to the request. No decision is
 //! made here.
 #![deny(unsafe_code)]
+#![allow(missing_docs, reason = "nothing is public but what the SDK's macro exports")]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod filter;

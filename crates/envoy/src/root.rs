@@ -1,6 +1,7 @@
 //! One worker under one configuration: reads the policy, fetches keys.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use core::{cell::RefCell, time::Duration};
+use std::rc::Rc;
 
 use countersign_core::guard::{
     Engine, Fetch, Policy, PolicyError,

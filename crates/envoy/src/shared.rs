@@ -78,10 +78,10 @@ impl Shared {
                     let verified = pending.signature().is_some_and(|check| check.verify());
                     self.engine.resume(pending, Answer::Signature(verified), now)
                 }
-                Step::NeedKeys(pending) => match self.park(id, pending, now, body) {
-                    Ok(flow) => return flow,
-                    Err(pending) => self.engine.resume(pending, Answer::GiveUp, now),
-                },
+                Step::NeedKeys(pending) if self.parked().len() >= MAX_PARKED => {
+                    self.engine.resume(pending, Answer::GiveUp, now)
+                }
+                Step::NeedKeys(pending) => return self.park(id, pending, now, body),
                 Step::NeedBody(pending) => match body {
                     Body::Complete(bytes) => self.engine.resume(pending, Answer::Body(bytes), now),
                     Body::TooLarge => self.engine.resume(pending, Answer::BodyTooLarge, now),
@@ -197,7 +197,7 @@ impl Shared {
 
     /// Whether a request began to wait for keys since this was last asked.
     pub(crate) const fn take_newly_parked(&mut self) -> bool {
-        std::mem::replace(&mut self.newly_parked, false)
+        core::mem::replace(&mut self.newly_parked, false)
     }
 
     /// Says once what is probably wrong when bodies do not come.
@@ -220,20 +220,11 @@ impl Shared {
         }
     }
 
-    fn park(
-        &mut self,
-        id: u32,
-        pending: Pending,
-        now: u64,
-        body: Body<'_>,
-    ) -> Result<Flow, Pending> {
-        if self.parked().len() >= MAX_PARKED {
-            return Err(pending);
-        }
+    fn park(&mut self, id: u32, pending: Pending, now: u64, body: Body<'_>) -> Flow {
         let body_ended = !matches!(body, Body::NotYet);
         self.requests.insert(id, Request::Keys { pending, since: now, body_ended });
         self.newly_parked = true;
-        Ok(Flow::Pause)
+        Flow::Pause
     }
 
     fn await_body(&mut self, id: u32, pending: Pending, now: u64) -> Flow {
