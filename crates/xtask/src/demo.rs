@@ -19,11 +19,12 @@ struct Wish {
 /// Builds what is missing, starts everything, and lets an MCP client walk through it.
 pub(crate) fn run(places: &Places, args: &[String]) -> Outcome<()> {
     let wish = parse(args)?;
-    tools::fetch_all(places)?;
+    tools::npm(places)?;
+    tools::envoy(places)?;
     build::parts(places, &["native".to_owned(), "envoy".to_owned()])?;
     say("starting the issuer, the MCP server and Envoy");
     let mut stack = Stack::start(places, Options { hold_headers: wish.hold_headers })?;
-    let mut client = stack.demo_script(places, "main.mjs");
+    let mut client = stack.client(places, "node", "tests/demo/main.mjs");
     let walked = run_command(client.env("DEMO_REVISION", &wish.revision));
     if wish.keep {
         invite(&stack);

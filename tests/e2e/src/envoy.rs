@@ -54,6 +54,9 @@ impl EnvoyConfig {
             "@type": "type.googleapis.com/envoy.extensions.filters.network.\
                       http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "mcp",
+            "normalize_path": true,
+            "merge_slashes": true,
+            "path_with_escaped_slashes_action": "REJECT_REQUEST",
             "route_config": { "virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],

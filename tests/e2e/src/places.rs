@@ -56,6 +56,11 @@ impl Places {
         self.tools().join("npm/node_modules")
     }
 
+    /// The MCP Python SDK, for PYTHONPATH.
+    pub fn sdk_python(&self) -> PathBuf {
+        self.tools().join("sdk-python")
+    }
+
     /// Node 22 from npm, for what the machine's own Node is too old for.
     pub fn node22(&self) -> PathBuf {
         let cpu = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };

@@ -83,18 +83,20 @@ impl Stack {
         Ok((envoy, mcp_server, issuer, [listener, upstream]))
     }
 
-    /// A Node program of `tests/demo` that knows where everything is.
-    pub fn demo_script(&self, places: &Places, script: &str) -> Command {
-        let mut command = Command::new("node");
+    /// Runs `program script` (the path within the checkout) with `DEMO_*` variables that tell where
+    /// everything is.
+    pub fn client(&self, places: &Places, program: &str, script: &str) -> Command {
+        let mut command = Command::new(program);
         command
-            .arg(places.path("tests/demo").join(script))
+            .arg(places.path(script))
             .env("DEMO_MCP", self.mcp())
             .env("DEMO_ISSUER", self.issuer())
             .env("DEMO_ACCOUNT", ACCOUNT)
             .env("DEMO_PASSWORD", PASSWORD)
             .env("DEMO_OTHER_RESOURCE", &self.other)
             .env("DEMO_SEEN", format!("http://127.0.0.1:{}/seen", self.upstream))
-            .env("DEMO_ENVOY_LOG", self.envoy.log());
+            .env("DEMO_ENVOY_LOG", self.envoy.log())
+            .env("PYTHONPATH", places.sdk_python());
         command
     }
 

@@ -2,21 +2,51 @@
 //! Envoy with and without the setting that holds headers while the body is read.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::process::Command;
+
 use countersign_e2e::{Options, Places, Stack};
 
-/// An official TypeScript SDK of this major version, speaking this revision.
-fn walk(sdk: &str, revision: &str, hold_headers: bool) {
+/// Runs a client against a stack of its own; returns what it printed.
+fn run(hold_headers: bool, prepare: impl FnOnce(&Places, &Stack) -> Command) -> String {
     let places = Places::of_checkout();
     let mut stack = Stack::start(&places, Options { hold_headers }).unwrap();
-    let mut client = stack.demo_script(&places, "main.mjs");
-    let output = client.env("DEMO_SDK", sdk).env("DEMO_REVISION", revision).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let output = prepare(&places, &stack).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{said}{}", String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         stack.keep_files();
         panic!("the walk failed; the logs are in {}", stack.dir().display());
     }
+    said
+}
+
+/// An official TypeScript SDK of this major version, speaking this revision.
+fn walk(sdk: &str, revision: &str, hold_headers: bool) {
+    let said = run(hold_headers, |places, stack| {
+        let mut client = stack.client(places, "node", "tests/demo/main.mjs");
+        client.env("DEMO_SDK", sdk).env("DEMO_REVISION", revision);
+        client
+    });
     assert!(said.contains("15 steps passed, 0 failed"));
+}
+
+/// The official Python SDK in this mode.
+fn walk_in_python(mode: &str) {
+    run(true, |places, stack| {
+        let mut client = stack.client(places, "python3", "tests/sdk-python/walk.py");
+        client.arg(mode);
+        client
+    });
+}
+
+#[test]
+fn python_sdk_2026_07_28() {
+    walk_in_python("2026-07-28");
+}
+
+#[test]
+fn python_sdk_legacy() {
+    walk_in_python("legacy");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod envoy;
 mod npm;
+mod wheels;
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,7 +17,8 @@ pub(crate) use npm::{npm, tsc, wasm_opt, workerd};
 /// Fetches everything, for working offline afterwards.
 pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {
     npm(places)?;
-    envoy(places)
+    envoy(places)?;
+    wheels::install(places, "sdk-python", "the MCP Python SDK")
 }
 
 /// Runs `fetch` unless the folder already holds what `pin` (a lock file's text) asks for.

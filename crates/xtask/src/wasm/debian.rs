@@ -1,6 +1,5 @@
 //! Debian's compiler beside rustup's: where no toolchain may be downloaded, its packages still can.
 
-use std::path::Path;
 use std::process::Command;
 
 use countersign_e2e::{Failure, Outcome, Places};
@@ -57,11 +56,13 @@ pub(super) fn version() -> Outcome<String> {
     run_quietly(Command::new(RUSTC).arg("-vV"))
 }
 
+/// Asks dpkg, not the PATH: another rustc may be there too, and of another age.
 fn is_installed() -> bool {
-    let linker = find_program("wasm-ld-22").is_some() || find_program("lld-22").is_some();
-    linker
-        && [CARGO, LIBRARY].iter().all(|path| Path::new(path).exists())
-        && version().is_ok_and(|text| text.contains("release: 1.9"))
+    let mut query = Command::new("dpkg-query");
+    query.args(["--show", "--showformat", "${db:Status-Status}\n"]).args(PACKAGES);
+    run_quietly(&mut query).is_ok_and(|states| {
+        states.lines().filter(|state| *state == "installed").count() == PACKAGES.len()
+    })
 }
 
 fn is_root() -> bool {
