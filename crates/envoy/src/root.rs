@@ -44,8 +44,8 @@ impl Root {
             }
             for fetch in due {
                 match self.dispatch(&fetch) {
-                    Some(call) => shared.started(call, fetch.id),
-                    None => shared.engine.fetched(fetch.id, None, now),
+                    Some(call) => shared.started(call, fetch),
+                    None => shared.fetched(&fetch, None, now),
                 }
             }
         }
@@ -64,8 +64,7 @@ impl Root {
         let timeout = Duration::from_secs(Fetch::TIMEOUT);
         let call = self.dispatch_http_call(cluster, headers, None, Vec::new(), timeout);
         if call.is_err() {
-            let message =
-                format!("countersign: cannot fetch {}: no cluster {cluster:?}", fetch.url);
+            let message = format!("countersign: Envoy has no cluster {cluster:?}");
             host::log(Level::Warn, &message);
         }
         call.ok()
@@ -80,18 +79,12 @@ impl Context for Root {
         let Ok(mut shared) = shared.try_borrow_mut() else {
             return;
         };
-        let Some(id) = shared.ended(call) else {
+        let Some(fetch) = shared.ended(call) else {
             return;
         };
         let answer = if headers == 0 { None } else { read_answer(body_size) };
-        shared.engine.fetched(id, answer.as_ref().map(|(status, body)| (*status, &body[..])), now);
-        match &answer {
-            Some((200, _)) => {}
-            Some((status, _)) => {
-                host::log(Level::Warn, &format!("countersign: fetching keys: status {status}"));
-            }
-            None => host::log(Level::Warn, "countersign: fetching keys: no answer"),
-        }
+        let answer = answer.as_ref().map(|(status, body)| (*status, &body[..]));
+        shared.fetched(&fetch, answer, now);
         self.fetch(&mut shared, now);
         shared.retry_parked(now);
     }
@@ -111,12 +104,9 @@ impl RootContext for Root {
                 return false;
             }
         };
-        let mut shared = Shared::new(Engine::new(policy));
-        if let Ok(now) = host::now() {
-            self.fetch(&mut shared, now);
-        }
-        self.shared = Some(Rc::new(RefCell::new(shared)));
-        if let Err(error) = host::set_tick(TICK_MILLISECONDS) {
+        self.shared = Some(Rc::new(RefCell::new(Shared::new(Engine::new(policy)))));
+        // The first keys are fetched at the first tick: here clusters may not exist yet.
+        if let Err(error) = host::set_tick(1) {
             warn("asking for ticks", error);
             return false;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_core::guard::{
-    Answer, Engine, Fetch, FetchId, Forward, Header, Pending, Response, Step, Verdict,
+    Answer, Engine, Fetch, Forward, Header, Pending, Response, Step, Verdict,
 };
 
 use crate::{
@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     metrics: Metrics,
     requests: BTreeMap<u32, Request>,
     /// Fetches under way, by Envoy's number for the call.
-    calls: BTreeMap<u32, FetchId>,
+    calls: BTreeMap<u32, Fetch>,
     warned_of_body: bool,
     /// A request began to wait for keys since this was last asked.
     newly_parked: bool,
@@ -136,12 +136,20 @@ impl Shared {
         self.requests.remove(&id);
     }
 
-    pub(crate) fn started(&mut self, call: u32, fetch: FetchId) {
+    pub(crate) fn started(&mut self, call: u32, fetch: Fetch) {
         self.calls.insert(call, fetch);
     }
 
-    pub(crate) fn ended(&mut self, call: u32) -> Option<FetchId> {
+    pub(crate) fn ended(&mut self, call: u32) -> Option<Fetch> {
         self.calls.remove(&call)
+    }
+
+    /// Hands the answer to the engine, and says why it could not be used.
+    pub(crate) fn fetched(&mut self, fetch: &Fetch, answer: Option<(u16, &[u8])>, now: u64) {
+        if let Some(error) = self.engine.fetched(fetch.id, answer, now) {
+            let message = format!("countersign: cannot use keys from {}: {error}", fetch.url);
+            host::log(Level::Warn, &message);
+        }
     }
 
     /// Something was fetched: goes on with every request that waits for keys. Changes the current

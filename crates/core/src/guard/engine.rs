@@ -14,7 +14,7 @@ use super::{
     answer::{self, Origin, Refusal},
     credentials::bearer_token,
     decision::{Decision, Header, HeaderName, Verdict},
-    fetch::{Fetch, FetchId},
+    fetch::{Fetch, FetchError, FetchId},
     identity::Identity,
     inspect,
     key_store::{KeyStore, Lookup},
@@ -77,9 +77,15 @@ impl Engine {
         self.keys.due(now)
     }
 
-    /// Takes the answer to a fetch: status and body, or `None` when there was no answer.
-    pub fn fetched(&mut self, id: FetchId, answer: Option<(u16, &[u8])>, now: UnixSeconds) {
-        self.keys.fetched(id, answer, now);
+    /// Takes the answer to a fetch: status and body, or `None` when there was no answer. Gives why
+    /// it could not be used, for the log; the engine tries again by itself.
+    pub fn fetched(
+        &mut self,
+        id: FetchId,
+        answer: Option<(u16, &[u8])>,
+        now: UnixSeconds,
+    ) -> Option<FetchError> {
+        self.keys.fetched(id, answer, now)
     }
 
     /// Begins to decide a request.

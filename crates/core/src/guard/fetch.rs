@@ -1,8 +1,9 @@
 //! What the engine asks its host to fetch.
 
 use alloc::string::String;
+use core::fmt;
 
-use crate::oauth::resource::split;
+use crate::{jose::jwks::JwksError, oauth::resource::split};
 
 /// Names one fetch, so that a late answer to an earlier one is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,3 +49,35 @@ impl Fetch {
         (scheme, authority, if path.is_empty() { "/" } else { path })
     }
 }
+
+/// Why the answer to a fetch could not be used, for the operator's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The key set is not usable.
+    KeySet(JwksError),
+    /// The metadata names another issuer, or no acceptable `jwks_uri`.
+    Metadata,
+    /// There was no answer in time.
+    NoAnswer,
+    /// The answer's status was not 200.
+    Status(u16),
+    /// The answer was longer than [`Fetch::MAX_BYTES`].
+    TooLong,
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeySet(error) => error.fmt(f),
+            Self::Metadata => f.write_str(
+                "the metadata does not name this issuer byte for byte, or has no acceptable jwks_uri",
+            ),
+            Self::NoAnswer => f.write_str("no answer"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::TooLong => f.write_str("the answer is too long"),
+        }
+    }
+}
+
+impl core::error::Error for FetchError {}

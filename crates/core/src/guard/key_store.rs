@@ -10,7 +10,7 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 
 use super::{
-    fetch::{Fetch, FetchId},
+    fetch::{Fetch, FetchError, FetchId},
     policy::{IssuerPolicy, JwksCache, KeySource},
 };
 use crate::{
@@ -108,13 +108,30 @@ impl KeyStore {
         due
     }
 
-    /// Takes the answer to a fetch: status and body, or `None` when there was none.
-    pub(super) fn fetched(&mut self, id: FetchId, answer: Option<(u16, &[u8])>, now: UnixSeconds) {
+    /// Takes the answer to a fetch: status and body, or `None` when there was none. Gives why it
+    /// could not be used.
+    pub(super) fn fetched(
+        &mut self,
+        id: FetchId,
+        answer: Option<(u16, &[u8])>,
+        now: UnixSeconds,
+    ) -> Option<FetchError> {
         let asked = |keys: &&mut IssuerKeys| keys.flight.is_some_and(|(flight, _)| flight == id);
-        if let Some(keys) = self.issuers.iter_mut().find(asked) {
-            keys.flight = None;
-            keys.take(answer, now);
-        }
+        let keys = self.issuers.iter_mut().find(asked)?;
+        keys.flight = None;
+        let error = usable_body(answer).and_then(|body| keys.take(body, now)).err()?;
+        keys.retry_later(now);
+        Some(error)
+    }
+}
+
+/// What a fetch brought, if it was answered as it must be.
+const fn usable_body(answer: Option<(u16, &[u8])>) -> Result<&[u8], FetchError> {
+    match answer {
+        None => Err(FetchError::NoAnswer),
+        Some((200, body)) if body.len() <= Fetch::MAX_BYTES => Ok(body),
+        Some((200, _)) => Err(FetchError::TooLong),
+        Some((status, _)) => Err(FetchError::Status(status)),
     }
 }
 
@@ -196,7 +213,7 @@ impl IssuerKeys {
     fn expire_flight(&mut self, now: UnixSeconds) {
         if self.flight.is_some_and(|(_, start)| now >= start.saturating_add(2 * Fetch::TIMEOUT)) {
             self.flight = None;
-            self.fail(now);
+            self.retry_later(now);
         }
     }
 
@@ -221,27 +238,25 @@ impl IssuerKeys {
         }
     }
 
-    fn take(&mut self, answer: Option<(u16, &[u8])>, now: UnixSeconds) {
-        let body = answer
-            .filter(|(status, body)| *status == 200 && body.len() <= Fetch::MAX_BYTES)
-            .map(|(_, body)| body);
-        if let Source::Discovery { urls, next, jwks_uri: learned @ None } = &mut self.source {
-            match body.and_then(|body| jwks_uri(body, &self.issuer)) {
-                Some(uri) => {
-                    *learned = Some(uri);
-                    self.wanted = true;
-                }
-                None if *next + 1 < urls.len() => {
-                    *next += 1;
-                    self.wanted = true;
-                }
-                None => self.fail(now),
-            }
-            return;
+    fn take(&mut self, body: &[u8], now: UnixSeconds) -> Result<(), FetchError> {
+        if let Source::Discovery { jwks_uri: learned @ None, .. } = &mut self.source {
+            *learned = Some(jwks_uri(body, &self.issuer).ok_or(FetchError::Metadata)?);
+            self.wanted = true;
+            return Ok(());
         }
-        match body.map(|body| JwkSet::parse(body, self.limits.max_keys)) {
-            Some(Ok(set)) => self.load(set, now),
-            Some(Err(_)) | None => self.fail(now),
+        let set = JwkSet::parse(body, self.limits.max_keys).map_err(FetchError::KeySet)?;
+        self.load(set, now);
+        Ok(())
+    }
+
+    /// Discovery goes on to the next place at once; everything else rests first.
+    fn retry_later(&mut self, now: UnixSeconds) {
+        match &mut self.source {
+            Source::Discovery { urls, next, jwks_uri: None } if *next + 1 < urls.len() => {
+                *next += 1;
+                self.wanted = true;
+            }
+            _ => self.fail(now),
         }
     }
 

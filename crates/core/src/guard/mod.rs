@@ -16,7 +16,7 @@ mod token_cache;
 
 pub use decision::{Decision, Header, HeaderName, Response, Verdict};
 pub use engine::Engine;
-pub use fetch::{Fetch, FetchId};
+pub use fetch::{Fetch, FetchError, FetchId};
 pub use identity::Identity;
 pub use policy::{Policy, PolicyError};
 pub use request::{Host, RequestHead};
