@@ -147,7 +147,8 @@ const steps = [
       expect('scope', challenge.scope, (scope) => scope?.split(' ').includes('files:write'));
       const reason = await reasons.next();
       expect('reason', reason, 'scope_insufficient');
-      return wire(exchange, reason);
+      expect('write_file ran', (await seen()).ran.write_file ?? 0, 0);
+      return [...wire(exchange, reason), 'the MCP server ran nothing'];
     },
   ],
   [
@@ -212,7 +213,7 @@ const steps = [
   [
     'The MCP server saw only requests with an identity, and no token at all',
     async () => {
-      known.seen = await (await fetch(settings.seen)).json();
+      known.seen = await seen();
       expect('requests', known.seen.requests, (count) => count > 0);
       expect('unauthenticated', known.seen.unauthenticated, 0);
       expect('with an Authorization header', known.seen.withAuthorization, 0);
@@ -221,6 +222,11 @@ const steps = [
     },
   ],
 ];
+
+/** What the MCP server has noted. */
+async function seen() {
+  return (await fetch(settings.seen)).json();
+}
 
 /** Presents `token` to Envoy as any client could; it must be answered 401 invalid_token. */
 async function refused(token, wanted, about) {

@@ -6,17 +6,21 @@ import { toNodeHandler } from '@modelcontextprotocol/node';
 import * as z from 'zod';
 
 /** What has reached this server so far; the demo and the tests read it at /seen. */
-const seen = { requests: 0, unauthenticated: 0, withAuthorization: 0, last: {}, byMethod: {} };
+const seen = { requests: 0, unauthenticated: 0, withAuthorization: 0, last: {}, ran: {} };
 const files = new Map([['notes.txt', 'Bread, coffee, and a token of the right audience.']]);
 
-const text = (value) => ({ content: [{ type: 'text', text: value }] });
+/** A tool's answer; that it ran is noted. */
+function ran(tool, text) {
+  seen.ran[tool] = (seen.ran[tool] ?? 0) + 1;
+  return { content: [{ type: 'text', text }] };
+}
 
 function makeServer() {
   const server = new McpServer({ name: 'countersign-demo-files', version: '1.0.0' });
   server.registerTool(
     'read_file',
     { description: 'Reads a file', inputSchema: z.object({ path: z.string() }) },
-    async ({ path }) => text(files.get(path) ?? `no file ${path}`),
+    async ({ path }) => ran('read_file', files.get(path) ?? `no file ${path}`),
   );
   server.registerTool(
     'write_file',
@@ -26,7 +30,7 @@ function makeServer() {
     },
     async ({ path, content }) => {
       files.set(path, content);
-      return text(`wrote ${content.length} characters to ${path}`);
+      return ran('write_file', `wrote ${content.length} characters to ${path}`);
     },
   );
   return server;
@@ -42,7 +46,6 @@ function note(request) {
   if (!identity['x-mcp-subject']) seen.unauthenticated += 1;
   if (request.headers.authorization !== undefined) seen.withAuthorization += 1;
   const method = request.headers['mcp-method'] ?? request.method;
-  seen.byMethod[method] = (seen.byMethod[method] ?? 0) + 1;
   console.log(JSON.stringify({ method, name: request.headers['mcp-name'], ...identity }));
 }
 
