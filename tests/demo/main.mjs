@@ -136,6 +136,7 @@ const steps = [
     async () => {
       recorder.clear();
       reasons.mark();
+      const before = (await seen()).ran.write_file;
       const result = await session.callSteppingUp('write_file', {
         path: 'new.txt',
         content: 'too early',
@@ -147,7 +148,7 @@ const steps = [
       expect('scope', challenge.scope, (scope) => scope?.split(' ').includes('files:write'));
       const reason = await reasons.next();
       expect('reason', reason, 'scope_insufficient');
-      expect('write_file ran', (await seen()).ran.write_file ?? 0, 0);
+      expect('how often write_file ran', (await seen()).ran.write_file, before);
       return [...wire(exchange, reason), 'the MCP server ran nothing'];
     },
   ],
