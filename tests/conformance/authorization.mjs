@@ -1,7 +1,7 @@
 // Runs the official MCP conformance suite's `authorization` mode against an issuer. The suite
 // prints a URL for a person to open; this person is tests/demo/lib/person.mjs.
 //
-//   node authorization.mjs ISSUER NODE22 CALLBACK_PORT ACCOUNT PASSWORD [RESOURCE]
+//   node authorization.mjs ISSUER NODE22 CALLBACK_PORT [RESOURCE]  (account in DEMO_ACCOUNT/_PASSWORD)
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,7 @@ const SUITE = fileURLToPath(
   new URL('../node_modules/@modelcontextprotocol/conformance/dist/index.js', import.meta.url),
 );
 
-const [issuer, node22, port, account, password, resource] = process.argv.slice(2);
+const [issuer, node22, port, resource] = process.argv.slice(2);
 const redirectUri = `http://127.0.0.1:${port}/callback`;
 
 /** Registers the client that the suite is told to use. */
@@ -37,7 +37,7 @@ async function register() {
 
 /** Opens what the suite asks to have opened, then leaves for the suite's callback. */
 async function open(url) {
-  const callback = await new Person(account, password).authorize(url, redirectUri);
+  const callback = await new Person(process.env.DEMO_ACCOUNT, process.env.DEMO_PASSWORD).authorize(url, redirectUri);
   const response = await reach(callback);
   if (!response.ok) throw new Error(`the suite answered its callback with ${response.status}`);
 }

@@ -2,17 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::envoy::{Envoy, EnvoyConfig};
 use crate::failure::Outcome;
-use crate::http;
 use crate::issuer::{ACCOUNT, Issuer, PASSWORD, Resource};
+use crate::mcp_server::node_server;
 use crate::places::Places;
 use crate::ports::free_ports;
 use crate::process::{Scratch, Server};
-
-const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How a stack differs from the one that the README describes.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +73,7 @@ impl Stack {
             Resource::new(other_url(listener), "Example reports", &["reports:read=Read reports"]),
         ];
         let issuer = Issuer::start(places, issuer, &resources, dir)?;
-        let mcp_server = mcp_server(places, upstream, dir)?;
+        let mcp_server = node_server(places, "tests/demo/server.mjs", upstream, dir)?;
         let config =
             EnvoyConfig::plain(places, listener, issuer.port(), upstream, options.hold_headers)?;
         let envoy = Envoy::start(places, &config, dir)?;
@@ -129,15 +126,6 @@ impl Stack {
     pub fn keep_files(&mut self) {
         self.scratch.keep();
     }
-}
-
-/// Starts the MCP server of `tests/demo`.
-fn mcp_server(places: &Places, port: u16, dir: &Path) -> Outcome<Server> {
-    let mut command = Command::new("node");
-    command.arg(places.path("tests/demo/server.mjs")).env("PORT", port.to_string());
-    let mut server = Server::start("the MCP server", &command, &dir.join("mcp-server.log"))?;
-    server.wait_until(START_LIMIT, || http::is_ok(port, "/seen"))?;
-    Ok(server)
 }
 
 fn mcp_url(listener: u16) -> String {
