@@ -27,10 +27,13 @@ function attributes(tag) {
 export function forms(html) {
   return [...html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/gi)].map(([, tag, inside]) => ({
     ...attributes(tag),
-    controls: [...inside.matchAll(/<(input|button)\b([^>]*)>/gi)].map(([, kind, rest]) => ({
-      type: kind === 'button' ? 'submit' : 'text',
-      ...attributes(rest),
-    })),
+    controls: [...inside.matchAll(/<(input|button)\b([^>]*)>([^<]*)/gi)].map(
+      ([, kind, rest, label]) => ({
+        type: kind === 'button' ? 'submit' : 'text',
+        label,
+        ...attributes(rest),
+      }),
+    ),
   }));
 }
 
@@ -125,7 +128,7 @@ export class Person {
 /** The button that says yes. */
 function allow(controls) {
   return controls.find(
-    ({ type, name, value }) =>
-      type === 'submit' && /allow|approve|accept|grant|yes/i.test(`${name ?? ''} ${value ?? ''}`),
+    ({ type, value, label }) =>
+      type === 'submit' && /allow|approve|accept|grant|yes/i.test(`${value ?? ''} ${label}`),
   );
 }
