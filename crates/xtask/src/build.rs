@@ -5,7 +5,7 @@ use std::process::Command;
 
 use countersign_e2e::{Failure, Outcome, Places};
 
-use crate::command::{cargo, copy, files_in, make_dir, remove_dir, run, timed};
+use crate::command::{cargo, copy, files_in, make_dir, remove_dir, run, say, timed};
 use crate::tools;
 use crate::wasm::{self, Toolchain};
 
@@ -50,6 +50,11 @@ fn envoy(places: &Places) -> Outcome<()> {
 
 /// crates/js → wasm-bindgen → wasm-opt → `js/dist/core*`, then the TypeScript around it.
 fn js(places: &Places) -> Outcome<()> {
+    let manifest = places.path("crates/js/Cargo.toml");
+    if !fs::read_to_string(&manifest).is_ok_and(|text| text.contains("cdylib")) {
+        say("crates/js makes no module yet: nothing to do");
+        return Ok(());
+    }
     let module = compile(places, "countersign-js")?;
     let made = places.made("wasm/js");
     remove_dir(&made)?;
