@@ -1,5 +1,6 @@
 //! Debian's compiler beside rustup's: where no toolchain may be downloaded, its packages still can.
 
+use std::path::Path;
 use std::process::Command;
 
 use countersign_e2e::{Failure, Outcome, Places};
@@ -38,10 +39,20 @@ pub(super) fn ensure_installed() -> Outcome<()> {
     if is_installed() { Ok(()) } else { Err(by_hand) }
 }
 
-/// Debian's cargo with Debian's rustc, free of what rustup and our own cargo put into the
-/// environment.
+/// Debian's cargo with Debian's rustc, in the checkout.
 pub(super) fn cargo(places: &Places) -> Command {
-    let mut command = cargo_at(CARGO, places);
+    with_debian_rustc(cargo_at(CARGO, places))
+}
+
+/// The same in a folder of its own, with a lock file of its own.
+pub(super) fn cargo_in(dir: &Path) -> Command {
+    let mut command = Command::new(CARGO);
+    command.current_dir(dir);
+    with_debian_rustc(command)
+}
+
+/// Takes out of the environment what rustup and our own cargo put there.
+fn with_debian_rustc(mut command: Command) -> Command {
     command.env("RUSTC", RUSTC);
     for name in
         ["CARGO", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTFLAGS", "RUSTUP_TOOLCHAIN"]

@@ -83,9 +83,8 @@ fn build(places: &Places) -> Outcome<Vec<PathBuf>> {
     write(&dir.join("Cargo.toml"), MANIFEST)?;
     write(&dir.join("lib.rs"), "#![no_std]\n")?;
     let vendored = format!("source.debian.directory=\"{}/vendor\"", debian::LIBRARY);
-    let mut command = debian::cargo(places);
+    let mut command = debian::cargo_in(&dir);
     command
-        .current_dir(&dir)
         // -Z is for this crate alone; what we ship is built without it.
         .env("RUSTC_BOOTSTRAP", "1")
         // Bitcode lets the fat LTO of profile `wasm` reach into the library.
