@@ -11,6 +11,7 @@ use crate::command::{copy, run_quietly, say};
 
 /// Makes sure that the packages of `tests/package-lock.json` are installed.
 pub(crate) fn npm(places: &Places) -> Outcome<()> {
+    check_node()?;
     let lock = places.path("tests/package-lock.json");
     let pin = committed(&lock)?;
     once(places, "npm", &pin, |dir| {
@@ -24,11 +25,21 @@ pub(crate) fn npm(places: &Places) -> Outcome<()> {
                 .arg("--loglevel=error"),
         )
         .map(drop)
-        .map_err(|failure| {
-            failure.next("this needs Node.js 20 or newer with npm, and the npm registry in reach")
-        })
+        .map_err(|failure| failure.next("this needs npm, and the npm registry in reach"))
     })?;
     link(&places.path("tests/node_modules"))
+}
+
+/// The machine's own Node must be one that the SDKs support.
+fn check_node() -> Outcome<()> {
+    let wanted = "install Node.js 20 or newer, with npm";
+    let version = run_quietly(Command::new("node").arg("--version"))
+        .map_err(|failure| failure.next(wanted))?;
+    let major = version.trim().trim_start_matches('v').split('.').next().unwrap_or_default();
+    match major.parse::<u32>() {
+        Ok(major) if major >= 20 => Ok(()),
+        _ => Err(Failure::new(format!("this is Node.js {}", version.trim())).next(wanted)),
+    }
 }
 
 /// wasm-opt, of the package binaryen.
