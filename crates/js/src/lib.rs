@@ -1,1 +1,17 @@
-//! js
+//! The Countersign engine for JavaScript hosts.
+//!
+//! Carries bytes between the TypeScript in `js/src` and [`countersign_core::guard::Engine`]. No
+//! decision is made here, nor there.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
+)]
+
+mod engine;
+mod latin1;
+mod pkce;
+mod wire;
+
+pub use engine::{Waiting, WasmEngine, fetch_max_bytes, fetch_timeout};
+pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};

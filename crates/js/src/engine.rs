@@ -1,0 +1,183 @@
+//! The engine as a JavaScript class.
+
+use countersign_core::{
+    UnixSeconds,
+    guard::{Answer, Engine, Fetch, FetchId, Pending, Policy, PolicyError, RequestHead, Step},
+};
+use js_sys::{Array, Error, Reflect, TypeError};
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+use crate::{latin1, wire};
+
+/// One engine under one policy. Signatures are verified by the engine's own verifiers.
+///
+/// A step is the JSON text of a final answer, or a [`Waiting`] request.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct WasmEngine {
+    engine: Engine,
+}
+
+/// A request in the middle of its decision. Consumed by what resumes it, else to be freed.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct Waiting {
+    pending: Pending,
+    wants_body: bool,
+}
+
+#[wasm_bindgen]
+impl Waiting {
+    /// Whether it waits for its body; otherwise for keys.
+    #[must_use]
+    #[wasm_bindgen(getter)]
+    pub fn wants_body(&self) -> bool {
+        self.wants_body
+    }
+}
+
+#[wasm_bindgen]
+impl WasmEngine {
+    /// An engine for a policy document.
+    ///
+    /// # Errors
+    /// An `Error` with the mistake's JSON `path` beside its message.
+    #[wasm_bindgen(constructor)]
+    pub fn new(policy: &str) -> Result<Self, JsValue> {
+        let policy = Policy::parse(policy.as_bytes()).map_err(|error| policy_error(&error))?;
+        Ok(Self { engine: Engine::new(policy) })
+    }
+
+    /// Begins to decide a request. Everything is a byte string; `headers` has name and value in
+    /// turn.
+    ///
+    /// # Errors
+    /// A `TypeError` when something is no byte string.
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
+    pub fn begin(
+        &mut self,
+        method: &str,
+        authority: &str,
+        path: &str,
+        #[wasm_bindgen(unchecked_param_type = "string[]")] headers: &Array,
+        has_body: bool,
+        now: f64,
+    ) -> Result<JsValue, JsValue> {
+        let method = byte_string(method)?;
+        let authority = byte_string(authority)?;
+        let path = byte_string(path)?;
+        let headers = headers
+            .iter()
+            .map(|text| byte_string(text.as_string().as_deref().unwrap_or(NO_TEXT)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (pairs, _) = headers.as_chunks();
+        let pairs: Vec<(&[u8], &[u8])> =
+            pairs.iter().map(|[name, value]| (&name[..], &value[..])).collect();
+        let head = RequestHead {
+            method: &method,
+            authority: &authority,
+            path: &path,
+            headers: &pairs,
+            has_body,
+        };
+        let step = self.engine.begin(head, seconds(now));
+        Ok(self.proceed(step, now))
+    }
+
+    /// Goes on with a request that waits for keys, after something was fetched.
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
+    pub fn resume(&mut self, waiting: Waiting, now: f64) -> JsValue {
+        self.answer(waiting, Answer::Fetched, now)
+    }
+
+    /// Goes on with a request that cannot wait any longer.
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
+    pub fn give_up(&mut self, waiting: Waiting, now: f64) -> JsValue {
+        self.answer(waiting, Answer::GiveUp, now)
+    }
+
+    /// Goes on with a request whose body was read: whole, or more of it than the limit.
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
+    pub fn resume_with_body(&mut self, waiting: Waiting, body: &[u8], now: f64) -> JsValue {
+        self.answer(waiting, Answer::Body(body), now)
+    }
+
+    /// The longest body that is read, in bytes.
+    #[must_use]
+    #[wasm_bindgen(getter)]
+    pub fn body_limit(&self) -> usize {
+        self.engine.policy().limits.body_bytes
+    }
+
+    /// What is to be fetched now, as JSON: `[{"id":1,"url":"…"}]`. Each fetch is given once.
+    pub fn due(&mut self, now: f64) -> String {
+        wire::fetches(&self.engine.due(seconds(now)))
+    }
+
+    /// Takes the answer to a fetch; no status when there was none. Gives why it could not be used.
+    pub fn fetched(
+        &mut self,
+        id: f64,
+        status: Option<u16>,
+        body: &[u8],
+        now: f64,
+    ) -> Option<String> {
+        let answer = status.map(|status| (status, body));
+        let error = self.engine.fetched(FetchId::from_u64(id as u64), answer, seconds(now));
+        error.map(|error| error.to_string())
+    }
+
+    fn answer(&mut self, waiting: Waiting, answer: Answer<'_>, now: f64) -> JsValue {
+        let step = self.engine.resume(waiting.pending, answer, seconds(now));
+        self.proceed(step, now)
+    }
+
+    /// Takes a step as far as it goes without the host.
+    fn proceed(&mut self, mut step: Step, now: f64) -> JsValue {
+        loop {
+            step = match step {
+                Step::Forward(forward) => return wire::forward(&forward).into(),
+                Step::Respond(response) => return wire::respond(&response).into(),
+                Step::NeedBody(pending) => return Waiting { pending, wants_body: true }.into(),
+                Step::NeedKeys(pending) => return Waiting { pending, wants_body: false }.into(),
+                Step::NeedSignature(pending) => {
+                    let verified = pending.signature().is_some_and(|check| check.verify());
+                    self.engine.resume(pending, Answer::Signature(verified), seconds(now))
+                }
+            };
+        }
+    }
+}
+
+/// The longest answer to a fetch that is read, in bytes.
+#[must_use]
+#[wasm_bindgen]
+pub fn fetch_max_bytes() -> usize {
+    Fetch::MAX_BYTES
+}
+
+/// The longest time that an answer to a fetch is waited for, in seconds.
+#[must_use]
+#[wasm_bindgen]
+pub fn fetch_timeout() -> f64 {
+    Fetch::TIMEOUT as f64
+}
+
+/// Stands for what is no text, and is no byte string either.
+const NO_TEXT: &str = "\u{fffd}";
+
+fn byte_string(text: &str) -> Result<Vec<u8>, JsValue> {
+    latin1::bytes(text).ok_or_else(|| TypeError::new("not a byte string").into())
+}
+
+/// The host's clock. What is no time becomes 1970, at which no token is valid.
+fn seconds(now: f64) -> UnixSeconds {
+    now as UnixSeconds
+}
+
+fn policy_error(error: &PolicyError) -> JsValue {
+    let thrown = Error::new(&error.message);
+    // Setting a member of a new object cannot fail; without it the message is still there.
+    let _ = Reflect::set(&thrown, &"path".into(), &error.path.as_str().into());
+    thrown.into()
+}

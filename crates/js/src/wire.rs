@@ -1,0 +1,91 @@
+//! What the engine says, as JSON for the host.
+//!
+//! JSON, because claims are JSON already, and because `JSON.parse` gives a claim called `__proto__`
+//! no meaning. The members are described in `js/src/wire.ts`.
+
+use countersign_core::{
+    guard::{Decision, Fetch, Forward, Header, Identity, Response},
+    jose::json::{Object, Value},
+};
+
+use crate::latin1;
+
+/// The request goes on, changed thus.
+pub(crate) fn forward(forward: &Forward) -> String {
+    let identity = forward.identity.as_deref().map_or(Value::Null, identity);
+    let remove: Vec<&str> = forward.remove.iter().map(|name| name.as_str()).collect();
+    object([
+        ("kind", "forward".into()),
+        ("remove", remove.into()),
+        ("set", headers(&forward.set)),
+        ("responseHeaders", headers(&forward.response_headers)),
+        ("identity", identity),
+        ("decision", decision(&forward.decision)),
+    ])
+    .to_string()
+}
+
+/// The request is answered thus.
+pub(crate) fn respond(response: &Response) -> String {
+    object([
+        ("kind", "respond".into()),
+        ("status", u64::from(response.status).into()),
+        ("headers", headers(&response.headers)),
+        ("body", String::from_utf8_lossy(&response.body).as_ref().into()),
+        ("decision", decision(&response.decision)),
+    ])
+    .to_string()
+}
+
+/// What is to be fetched.
+pub(crate) fn fetches(fetches: &[Fetch]) -> String {
+    let fetch = |fetch: &Fetch| {
+        object([("id", fetch.id.as_u64().into()), ("url", fetch.url.as_str().into())])
+    };
+    Value::Array(fetches.iter().map(fetch).collect()).to_string()
+}
+
+/// Pairs of a name and a value as byte string.
+fn headers(headers: &[Header]) -> Value {
+    let pair = |header: &Header| {
+        Value::Array(vec![header.name().into(), latin1::text(header.value()).as_str().into()])
+    };
+    Value::Array(headers.iter().map(pair).collect())
+}
+
+fn identity(identity: &Identity) -> Value {
+    let scope: Vec<&str> = identity.scope.iter().map(|scope| scope.as_str()).collect();
+    object([
+        ("issuer", identity.issuer.as_str().into()),
+        ("subject", text(identity.subject.as_deref())),
+        ("clientId", text(identity.client_id.as_deref())),
+        ("scope", scope.into()),
+        ("tokenId", text(identity.token_id.as_deref())),
+        ("expiresAt", identity.expires_at.into()),
+        ("claims", Value::Object(identity.claims.clone())),
+    ])
+}
+
+fn decision(decision: &Decision) -> Value {
+    object([
+        ("verdict", decision.verdict.code().into()),
+        ("reason", text(decision.reason.map(|reason| reason.code()))),
+        ("resource", text(decision.resource.as_deref())),
+        ("issuer", text(decision.issuer.as_deref())),
+        ("clientId", text(decision.client_id.as_deref())),
+        ("subject", text(decision.subject.as_deref())),
+        ("operation", text(decision.operation.as_deref())),
+        ("rule", text(decision.rule.as_deref())),
+        ("detail", text(decision.detail.as_deref())),
+        ("line", decision.to_string().as_str().into()),
+    ])
+}
+
+fn text(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, Into::into)
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Value::Object(members.collect::<Object>())
+}

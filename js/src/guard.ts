@@ -1,0 +1,117 @@
+// The guard: stands before an MCP server that speaks the Fetch standard's requests and responses.
+
+import { Engine } from "./engine.js";
+import { type HostOptions, checkFunctions, checkNames, clock, hostFetch } from "./options.js";
+import { answered, decorated, forwarded, headOf } from "./request.js";
+import { BodyReader } from "./stream.js";
+import type { Decision, HeaderPair, Identity } from "./wire.js";
+
+/** Options of {@link createGuard}. */
+export interface GuardOptions extends HostOptions {
+  /** Is told of every decision, for logs and counters. What it throws fails the request. */
+  onDecision?: (decision: Decision) => void;
+}
+
+/** Whatever lets work go on after the response: the `ctx` of Workers and of Vercel. */
+export interface Background {
+  waitUntil?(work: Promise<unknown>): void;
+}
+
+/** How a request came out. */
+export type Outcome =
+  | {
+      allowed: true;
+      /** Who is calling; `null` for public paths and in shadow mode. */
+      identity: Identity | null;
+      /** The request for the server: without the token, with the identity's headers. */
+      request: Request;
+      response: null;
+      /** Headers to set on the server's response (CORS). */
+      responseHeaders: HeaderPair[];
+      /** Why it would have been refused, in shadow mode. */
+      reason: string | null;
+      decision: Decision;
+    }
+  | {
+      allowed: false;
+      identity: null;
+      request: null;
+      /** The answer: a refusal with its challenge, a metadata document, or a preflight's. */
+      response: Response;
+      /** The stable reason code; `null` when nothing was refused. */
+      reason: string | null;
+      decision: Decision;
+    };
+
+/** Answers a request whose caller is known. */
+export type Handler<Env = unknown, Context = unknown> = (
+  request: Request,
+  env: Env,
+  ctx: Context,
+  identity: Identity | null,
+) => Response | Promise<Response>;
+
+/** Decides requests by a policy. */
+export interface Guard {
+  /** Decides a request. Uses its body up. Rejects only when that cannot be read. */
+  check(request: Request, ctx?: Background): Promise<Outcome>;
+
+  /** A handler that lets only authorized requests through to `handler`, and answers the others. */
+  protect<Env = unknown, Context = unknown>(
+    handler: Handler<Env, Context>,
+  ): (request: Request, env?: Env, ctx?: Context) => Promise<Response>;
+}
+
+/**
+ * A guard for a policy document, given as object or as JSON text. To be made once: it holds the
+ * issuers' keys and remembers verified tokens. Throws a `PolicyError` for a mistake.
+ */
+export function createGuard(policy: object | string, options: GuardOptions = {}): Guard {
+  checkNames(options, ["fetch", "now", "onDecision"]);
+  const { fetch = hostFetch, onDecision } = options;
+  checkFunctions({ ...options });
+  const now = clock(options.now);
+  const document = typeof policy === "string" ? policy : (JSON.stringify(policy) ?? "");
+  const engine = new Engine(document, fetch);
+
+  const check: Guard["check"] = async (request, ctx) => {
+    let reader: BodyReader | undefined;
+    const readBody = (limit: number) => {
+      reader = new BodyReader(request.body);
+      return reader.upTo(limit);
+    };
+    const keep = (work: Promise<unknown>) => background(ctx, work);
+    const answer = await engine.decide(headOf(request), { now, readBody, keep });
+    const { decision } = answer;
+    const { reason } = decision;
+    onDecision?.(decision);
+    if (answer.kind === "respond") {
+      reader?.cancel();
+      const response = answered(answer);
+      return { allowed: false, identity: null, request: null, response, reason, decision };
+    }
+    const { identity, responseHeaders } = answer;
+    const changed = forwarded(request, answer, reader);
+    const outcome = { identity, request: changed, response: null, responseHeaders };
+    return { allowed: true, ...outcome, reason, decision };
+  };
+
+  const protect: Guard["protect"] = (handler) => async (request, env, ctx) => {
+    const outcome = await check(request, ctx as Background | undefined);
+    if (!outcome.allowed) {
+      return outcome.response;
+    }
+    // The host gives what the handler says that it needs: it is passed on as it came.
+    const response = await handler(outcome.request, env!, ctx!, outcome.identity);
+    return decorated(response, outcome.responseHeaders);
+  };
+
+  return { check, protect };
+}
+
+/** Hands work to the host if it can keep itself awake for it; else the work goes on as it can. */
+function background(ctx: Background | undefined, work: Promise<unknown>): void {
+  if (typeof ctx?.waitUntil === "function") {
+    ctx.waitUntil(work);
+  }
+}

@@ -1,0 +1,10 @@
+// The package's public face. Each entry (inline, workerd, edge-light) loads the engine its own way
+// and gives this out.
+
+export { AuthError, PolicyError } from "./errors.js";
+export { createGuard } from "./guard.js";
+export type { Background, Guard, GuardOptions, Handler, Outcome } from "./guard.js";
+export { pkce } from "./pkce.js";
+export { verifyAccessToken } from "./verify.js";
+export type { AccessTokenClaims, KeySet, KeySource, VerifyOptions } from "./verify.js";
+export type { Decision, Identity, Verdict } from "./wire.js";

@@ -1,0 +1,61 @@
+// Between the Fetch standard's requests and responses and the engine's heads and answers.
+
+import type { Head } from "./engine.js";
+import type { BodyReader } from "./stream.js";
+import type { Forward, HeaderPair, Respond } from "./wire.js";
+
+/**
+ * A request's head.
+ *
+ * `Request` has already done things to it that cannot be undone: its URL parser removed dot segments,
+ * and its `Headers` joined repeated headers by commas. What is left is taken as it stands.
+ */
+export function headOf(request: Request): Head {
+  const [authority, path] = target(request.url);
+  const hasBody = request.body !== null;
+  return { method: request.method, authority, path, headers: request.headers, hasBody };
+}
+
+/** Authority, and path with query, of a URL in its serialised form. */
+function target(url: string): [authority: string, path: string] {
+  const start = url.indexOf("://") + 3;
+  const slash = url.indexOf("/", start);
+  const hash = url.indexOf("#", slash);
+  return [url.slice(start, slash), url.slice(slash, hash < 0 ? undefined : hash)];
+}
+
+/** The request as the server gets it. A body that was read for its operation is given in again. */
+export function forwarded(request: Request, forward: Forward, body?: BodyReader): Request {
+  const headers = new Headers(request.headers);
+  for (const name of forward.remove) {
+    headers.delete(name);
+  }
+  setAll(headers, forward.set);
+  if (body === undefined) {
+    return new Request(request, { headers });
+  }
+  const init: RequestInit & { duplex: "half" } = { headers, body: body.whole(), duplex: "half" };
+  return new Request(request, init);
+}
+
+/** The engine's own answer. */
+export function answered({ status, headers, body }: Respond): Response {
+  return new Response(body === "" ? null : body, { status, headers });
+}
+
+/** The server's response with the engine's headers. */
+export function decorated(response: Response, headers: HeaderPair[]): Response {
+  if (headers.length === 0) {
+    return response;
+  }
+  // A copy, since the headers of responses that `fetch` gave cannot be changed.
+  const copy = new Response(response.body, response);
+  setAll(copy.headers, headers);
+  return copy;
+}
+
+function setAll(headers: Headers, pairs: HeaderPair[]): void {
+  for (const [name, value] of pairs) {
+    headers.set(name, value);
+  }
+}

@@ -1,0 +1,174 @@
+// Verifying one access token, for servers that look after requests themselves.
+
+import { Engine, type Head } from "./engine.js";
+import { AuthError, PolicyError } from "./errors.js";
+import {
+  type Fetch,
+  type HostOptions,
+  checkFunctions,
+  checkNames,
+  clock,
+  hostFetch,
+} from "./options.js";
+
+/** A JWK Set (RFC 7517 §5). */
+export interface KeySet {
+  keys: object[];
+}
+
+/** Where an issuer's keys are: here, at a URL, or wherever a function gets them from. */
+export type KeySource = KeySet | URL | string | (() => KeySet | Promise<KeySet>);
+
+/** What an access token must be. */
+export interface VerifyOptions extends HostOptions {
+  /** The issuer identifier, compared byte for byte. */
+  issuer: string;
+  /** The resource that the token must be for; in an array, further spellings of it follow. */
+  audience: string | string[];
+  /** The issuer's keys. Fetched ones are cached, for the same function or the same `fetch`. */
+  jwks: KeySource;
+  /** Accepted algorithms; by default all that are supported. */
+  algorithms?: string[];
+  /** Seconds by which clocks may differ; 30 by default. */
+  leeway?: number;
+}
+
+/** The claims of a verified access token (RFC 9068 §2.2). */
+export interface AccessTokenClaims {
+  iss: string;
+  sub: string;
+  aud: string | string[];
+  client_id: string;
+  jti: string;
+  exp: number;
+  iat: number;
+  nbf?: number;
+  scope?: string | string[];
+  [claim: string]: unknown;
+}
+
+/**
+ * Verifies an access token (a JWT by the profile of RFC 9068) and gives its claims. Throws an
+ * `AuthError` for a token that is not accepted, a `PolicyError` for a mistake in the options.
+ */
+export async function verifyAccessToken(
+  jwt: string,
+  options: VerifyOptions,
+): Promise<AccessTokenClaims> {
+  const engine = engineFor(options);
+  const head: Head = {
+    method: "GET",
+    authority: HOST,
+    path: "/",
+    headers: [["authorization", `Bearer ${byteString(typeof jwt === "string" ? jwt : "")}`]],
+    hasBody: false,
+  };
+  const now = clock(options.now);
+  const answer = await engine.decide(head, { now, readBody: noBody, keep: () => {} });
+  if (answer.kind === "respond") {
+    const challenge = answer.headers.find(([name]) => name === "www-authenticate");
+    throw new AuthError(answer.decision, answer.status, challenge?.[1]);
+  }
+  if (!answer.identity) {
+    throw new AuthError(answer.decision, 401, undefined);
+  }
+  return answer.identity.claims as AccessTokenClaims;
+}
+
+/** Stands for the host that the token was sent to: there is but one resource. */
+const HOST = "localhost";
+
+/** Stands for the URL of keys that a function gets. */
+const FUNCTION_URL = "https://keys.invalid/";
+
+/** Most engines kept for one function or one `fetch`. */
+const MAX_ENGINES = 32;
+
+/** Engines by what gets their keys, then by their policy. */
+const engines = new WeakMap<() => unknown, Map<string, Engine>>();
+
+/** The engine that holds the keys for these options: the same for the same options. */
+function engineFor(options: VerifyOptions): Engine {
+  checkNames(options, ["issuer", "audience", "jwks", "algorithms", "leeway", "now", "fetch"]);
+  const { jwks, now, fetch = hostFetch } = options;
+  checkFunctions({ now, fetch });
+  const owner = typeof jwks === "function" ? jwks : (fetch as () => unknown);
+  const policy = policyOf(options);
+  let own = engines.get(owner);
+  if (!own) {
+    own = new Map();
+    engines.set(owner, own);
+  }
+  const engine = own.get(policy) ?? make(policy, typeof jwks === "function" ? calling(jwks) : fetch);
+  // The most recently used is the last: the first is the one to go.
+  own.delete(policy);
+  own.set(policy, engine);
+  for (const oldest of own.size > MAX_ENGINES ? own.keys() : []) {
+    own.delete(oldest);
+    break;
+  }
+  return engine;
+}
+
+/** The policy document that says what the options say. */
+function policyOf({ issuer, audience, jwks, algorithms, leeway }: VerifyOptions): string {
+  const [resource, ...spellings] = Array.isArray(audience) ? audience : [audience];
+  return JSON.stringify({
+    issuers: [{ issuer: issuer ?? null, ...keysOf(jwks), algorithms }],
+    resources: [
+      {
+        resource: resource ?? null,
+        accept_audiences: spellings,
+        hosts: [HOST],
+        path: "/",
+        // No header carries a claim: no claim is refused because none could.
+        forward: { headers: {} },
+      },
+    ],
+    leeway,
+  });
+}
+
+function keysOf(jwks: KeySource): { jwks: KeySet } | { jwks_uri: string } {
+  if (typeof jwks === "function") {
+    return { jwks_uri: FUNCTION_URL };
+  }
+  if (typeof jwks === "string" || jwks instanceof URL) {
+    return { jwks_uri: String(jwks) };
+  }
+  if (typeof jwks !== "object" || jwks === null) {
+    throw new PolicyError("options.jwks", "expected a key set, a URL, or a function");
+  }
+  return { jwks };
+}
+
+/** Gets keys by calling a function as if it were a fetch: with the same limits and the same cache. */
+function calling(source: () => KeySet | Promise<KeySet>): Fetch {
+  return async () => new Response(JSON.stringify(await source()));
+}
+
+/** Makes an engine; mistakes are told by the names of the options. */
+function make(policy: string, fetch: Fetch): Engine {
+  try {
+    return new Engine(policy, fetch);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) {
+      throw error;
+    }
+    const path = error.path
+      .replace("$.resources[0].resource", "options.audience")
+      .replace("$.resources[0].accept_audiences", "options.audience")
+      .replace("$.issuers[0]", "options")
+      .replace("options.jwks_uri", "options.jwks")
+      .replace("$", "options");
+    throw new PolicyError(path, error.message.slice(error.path.length + 2));
+  }
+}
+
+/** A text's UTF-8 form as byte string. */
+function byteString(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
+
+const noBody = async (): Promise<Uint8Array> => new Uint8Array();
