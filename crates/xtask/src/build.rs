@@ -80,7 +80,9 @@ fn typescript(places: &Places) -> Outcome<()> {
     if !places.path("js/tsconfig.json").is_file() {
         return Ok(());
     }
-    run(Command::new(tools::tsc(places)?).current_dir(places.root()).args(["-p", "js"]))
+    run(Command::new(tools::tsc(places)?).current_dir(places.root()).args(["-p", "js"]))?;
+    // The module as text, for hosts that cannot import the file.
+    run(Command::new("node").current_dir(places.root()).arg("js/build/embed.mjs"))
 }
 
 /// Compiles one cdylib; returns the module.
