@@ -1,2 +1,78 @@
-//! cli
-fn main() {}
+//! `countersign`: OAuth 2.1 authorization for MCP servers, from the command line.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 usage.
+#![forbid(unsafe_code)]
+
+mod client;
+mod output;
+mod policy;
+mod resource;
+mod serve;
+mod user;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Outcome;
+
+/// OAuth 2.1 authorization for MCP servers.
+///
+/// Start an issuer with `countersign serve`, tell it about your MCP server with `countersign
+/// resource add`, add people with `countersign user add`. MCP clients register by themselves.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, clap::Args)]
+struct Global {
+    /// The issuer's SQLite file
+    #[arg(long, global = true, env = "COUNTERSIGN_DATABASE", default_value = "countersign.db")]
+    database: PathBuf,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the authorization server
+    Serve(serve::Arguments),
+    /// Add and list the people who can log in
+    #[command(subcommand)]
+    User(user::Command),
+    /// Add and list the MCP servers that tokens are issued for
+    #[command(subcommand)]
+    Resource(resource::Command),
+    /// Add and list pre-registered clients
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Check a guard's policy document
+    #[command(subcommand)]
+    Policy(policy::Command),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments { global, command } = Arguments::parse();
+    let outcome: Outcome = match command {
+        Command::Serve(arguments) => serve::run(arguments, &global).await,
+        Command::User(command) => user::run(command, &global).await,
+        Command::Resource(command) => resource::run(command, &global).await,
+        Command::Client(command) => client::run(command, &global).await,
+        Command::Policy(command) => policy::run(&command, &global),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            problem.print(global.json);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,26 @@
-//! issuer
+//! An OAuth 2.1 authorization server for MCP.
+//!
+//! Authorization code with PKCE S256 is the only interactive grant. Tokens are RFC 9068 access
+//! tokens for exactly one resource (RFC 8707), and rotating, opaque refresh tokens. Everything that
+//! must not be lost is in SQLite, secrets as digests only.
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
+
+mod admin;
+mod clock;
+mod config;
+mod error;
+mod http;
+mod keys;
+mod password;
+mod redirect_uri;
+mod seal;
+mod secret;
+mod server;
+mod store;
+
+pub use admin::{NewClient, NewResource, NewScope, NewUser, RegisteredClient};
+pub use config::{Config, Registration};
+pub use error::Error;
+pub use server::Server;
+pub use store::{Client, ClientKind, Resource, ScopeText, Store, User};

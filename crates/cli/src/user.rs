@@ -1,0 +1,83 @@
+//! `countersign user`: the people who can log in.
+
+use std::io::{self, BufRead as _};
+
+use clap::Subcommand;
+use countersign_issuer::{NewUser, Store, User};
+use serde_json::{Value, json};
+
+use crate::{
+    Global,
+    output::{Outcome, Problem, lines, print},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Add a person; asks for a password
+    Add {
+        /// The name for logging in
+        name: String,
+        /// An e-mail address
+        #[arg(long)]
+        email: Option<String>,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List everybody
+    List,
+}
+
+pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
+    let store = Store::open(&global.database).await?;
+    match command {
+        Command::Add { name, email, password_stdin } => {
+            let password = if password_stdin { from_stdin() } else { ask(&name) }?;
+            let new = NewUser { name: &name, email: email.as_deref(), password: &password };
+            let user = store.create_user(new).await?;
+            print(global.json, &describe(&user), || format!("Added the user {}.", user.name));
+        }
+        Command::List => {
+            let users = store.users().await?;
+            let data = users.iter().map(describe).collect();
+            print(global.json, &Value::Array(data), || {
+                let line = |user: &User| match &user.email {
+                    Some(email) => format!("{} <{email}>", user.name),
+                    None => user.name.clone(),
+                };
+                let names: Vec<String> = users.iter().map(line).collect();
+                lines(&names, "Nobody yet. Add somebody with: countersign user add NAME")
+            });
+        }
+    }
+    Ok(())
+}
+
+fn describe(user: &User) -> Value {
+    json!({ "id": user.id, "name": user.name, "email": user.email })
+}
+
+fn from_stdin() -> Result<String, Problem> {
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| Problem::new("io_failed", format!("reading the password: {error}")))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn ask(name: &str) -> Result<String, Problem> {
+    let failed = |error: io::Error| {
+        Problem::new(
+            "io_failed",
+            format!("reading the password: {error} (without a terminal, use --password-stdin)"),
+        )
+    };
+    let first = rpassword::prompt_password(format!("Password for {name}: ")).map_err(failed)?;
+    let second = rpassword::prompt_password("Once more: ").map_err(failed)?;
+    if first == second {
+        Ok(first)
+    } else {
+        Err(Problem::new("value_invalid", "the passwords are not the same; nothing was added"))
+    }
+}

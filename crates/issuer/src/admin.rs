@@ -1,0 +1,192 @@
+//! What an administrator adds. Everything is checked here, for the command line and for tests.
+
+use countersign_core::oauth::{
+    resource::ResourceId,
+    scope::{Implications, Scope, ScopeSet},
+};
+
+use crate::{
+    Error, clock, password, redirect_uri,
+    secret::{self, Kind},
+    store::{Client, ClientKind, ClientRow, Resource, ScopeText, Store, User},
+};
+
+/// A user to add.
+#[derive(Clone, Debug)]
+pub struct NewUser<'a> {
+    /// The name for logging in.
+    pub name: &'a str,
+    /// An address, if known.
+    pub email: Option<&'a str>,
+    /// The password in clear; it is hashed with argon2id.
+    pub password: &'a str,
+}
+
+/// A resource to add.
+#[derive(Clone, Debug, Default)]
+pub struct NewResource {
+    /// The identifier (RFC 8707): the URL of the MCP server as clients type it.
+    pub uri: String,
+    /// A name for people.
+    pub name: String,
+    /// Its scopes; the first is granted when a client names none.
+    pub scopes: Vec<NewScope>,
+    /// Further spellings that clients may send.
+    pub aliases: Vec<String>,
+    /// Whether it is meant when a client names none. A single resource always is.
+    pub is_default: bool,
+}
+
+/// A scope to add.
+#[derive(Clone, Debug, Default)]
+pub struct NewScope {
+    /// The scope token.
+    pub name: String,
+    /// What it allows, for the consent page.
+    pub description: String,
+    /// The scopes of the same resource that it implies.
+    pub implies: Vec<String>,
+}
+
+/// A client to add.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// How it came to be known.
+    pub kind: ClientKind,
+    /// Its name.
+    pub name: String,
+    /// Where its users may be sent back to; at least one.
+    pub redirect_uris: Vec<String>,
+    /// `none`, `client_secret_basic` or `client_secret_post`.
+    pub auth_method: String,
+    /// The grant types it may use.
+    pub grant_types: Vec<String>,
+}
+
+/// A client that was added, with its secret, which is shown this one time.
+#[derive(Clone, Debug)]
+pub struct RegisteredClient {
+    /// The client.
+    pub client: Client,
+    /// Its secret, unless it is public.
+    pub secret: Option<String>,
+}
+
+impl Store {
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad name or a password of under 8 characters, [`Error::Exists`].
+    pub async fn create_user(&self, new: NewUser<'_>) -> Result<User, Error> {
+        let name = new.name.trim();
+        if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+            return Err(Error::Invalid("a user name has 1 to 200 visible characters".to_owned()));
+        }
+        if new.password.chars().count() < password::MIN_LENGTH
+            || new.password.len() > password::MAX_LENGTH
+        {
+            return Err(Error::Invalid("a password has at least 8 characters".to_owned()));
+        }
+        let user = User {
+            id: secret::new(Kind::UserId)?,
+            name: name.to_owned(),
+            email: new.email.map(str::to_owned),
+        };
+        self.add_user(&user, &password::hash(new.password).await?).await?;
+        Ok(user)
+    }
+
+    /// Adds a resource.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad identifier or scope, or implications that go in a circle;
+    /// [`Error::Exists`].
+    pub async fn create_resource(&self, new: NewResource) -> Result<Resource, Error> {
+        let invalid = |subject: &str, error: &dyn std::fmt::Display| {
+            Error::Invalid(format!("{subject}: {error}"))
+        };
+        ResourceId::parse(&new.uri).map_err(|error| invalid(&new.uri, &error))?;
+        if new.scopes.is_empty() {
+            return Err(Error::Invalid(
+                "a resource needs at least one scope, like --scope 'files:read=Read your files'"
+                    .to_owned(),
+            ));
+        }
+        let mut direct = std::collections::BTreeMap::new();
+        for scope in &new.scopes {
+            let name = Scope::parse(&scope.name).map_err(|error| invalid(&scope.name, &error))?;
+            if matches!(name.as_str(), "openid" | "offline_access") {
+                return Err(Error::Invalid(format!("the scope {name} has a meaning of its own")));
+            }
+            if let Some(unknown) = scope
+                .implies
+                .iter()
+                .find(|name| !new.scopes.iter().any(|known| known.name == **name))
+            {
+                return Err(Error::Invalid(format!(
+                    "{name} implies {unknown}, which is no scope here"
+                )));
+            }
+            let implied = ScopeSet::parse(&scope.implies.join(" "))
+                .map_err(|error| invalid(&scope.name, &error))?;
+            direct.insert(name, implied);
+        }
+        Implications::new(&direct).map_err(|error| invalid(&new.uri, &error))?;
+        let existing = self.resources().await?;
+        let same = |other: &&Resource| {
+            other.is_meant_by(&new.uri) || new.aliases.iter().any(|alias| other.is_meant_by(alias))
+        };
+        if let Some(other) = existing.iter().find(same) {
+            return Err(Error::Exists(format!("the resource {} is the same one", other.uri)));
+        }
+        let scopes = new.scopes.into_iter().map(|scope| ScopeText {
+            name: scope.name,
+            description: scope.description,
+            implies: scope.implies.join(" "),
+        });
+        let resource = Resource {
+            uri: new.uri,
+            name: new.name,
+            is_default: new.is_default,
+            aliases: new.aliases,
+            scopes: scopes.collect(),
+        };
+        self.add_resource(&resource).await?;
+        Ok(resource)
+    }
+
+    /// Adds a client.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] says which redirect URI or method is not acceptable, and why.
+    pub async fn create_client(&self, new: NewClient) -> Result<RegisteredClient, Error> {
+        if new.redirect_uris.is_empty() || new.redirect_uris.len() > 20 {
+            return Err(Error::Invalid("a client has 1 to 20 redirect URIs".to_owned()));
+        }
+        for uri in &new.redirect_uris {
+            redirect_uri::check(uri)
+                .map_err(|why| Error::Invalid(format!("the redirect URI {uri:?} {why}")))?;
+        }
+        let secret = match new.auth_method.as_str() {
+            "none" => None,
+            "client_secret_basic" | "client_secret_post" => Some(secret::new(Kind::ClientSecret)?),
+            other => {
+                return Err(Error::Invalid(format!(
+                    "no client authentication is called {other:?}"
+                )));
+            }
+        };
+        let client = Client {
+            id: secret::new(Kind::ClientId)?,
+            kind: new.kind,
+            name: new.name,
+            redirect_uris: new.redirect_uris,
+            auth_method: new.auth_method,
+            grant_types: new.grant_types,
+            created_at: clock::now(),
+        };
+        let secret_hash = secret.as_ref().map(|secret| secret::hash(Kind::ClientSecret, secret));
+        self.add_client(&ClientRow { client: client.clone(), secret_hash }).await?;
+        Ok(RegisteredClient { client, secret })
+    }
+}

@@ -1,0 +1,192 @@
+//! `/authorize`: begins an authorization, and answers the client.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+    response::Response,
+};
+
+use super::{
+    App, MAX_BODY, Shared,
+    cookies::Cookie,
+    interaction::{self, Visit},
+    params::Params,
+    reply,
+    request::{AuthorizationRequest, RequestError, redirect_target},
+};
+use crate::{
+    Error, redirect_uri,
+    secret::{self, Kind},
+    store::{Client, ClientKind},
+};
+
+/// How long a user has for login and consent, in seconds.
+const INTERACTION_LIFETIME: i64 = 600;
+
+pub(super) async fn endpoint(
+    State(app): Shared,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let query = Params::parse(parts.uri.query().unwrap_or("").as_bytes());
+    let outcome = match parts.method {
+        Method::GET if query.has("interaction") => {
+            let id = query.get("interaction").unwrap_or("");
+            interaction::show(&app, &Visit::new(&app, &parts.headers, address.ip()), id).await
+        }
+        Method::GET => begin(&app, &parts.headers, &query).await,
+        Method::POST => {
+            if !is_form(&parts.headers) {
+                return reply::oauth_error(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "invalid_request",
+                    "The body must be application/x-www-form-urlencoded",
+                );
+            }
+            let Ok(body) = to_bytes(body, MAX_BODY).await else {
+                return reply::oauth_error(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "invalid_request",
+                    "The body is too large",
+                );
+            };
+            let form = Params::parse(&body);
+            if form.has("interaction") {
+                interaction::act(&app, &Visit::new(&app, &parts.headers, address.ip()), &form).await
+            } else {
+                // OpenID Connect Core §3.1.2.1: the request may come as a form too.
+                begin(&app, &parts.headers, &form).await
+            }
+        }
+        _ => return reply::method_not_allowed("GET, POST"),
+    };
+    outcome.unwrap_or_else(|error| {
+        tracing::error!(reason = error.reason(), "{error}");
+        app.pages.message(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Something is wrong on our side",
+            "Go back to the application and try again in a moment.",
+        )
+    })
+}
+
+async fn begin(app: &Arc<App>, headers: &HeaderMap, params: &Params) -> Result<Response, Error> {
+    let refuse = |text: &str| {
+        tracing::info!(reason = "request_refused", "authorization request refused: {text}");
+        Ok(app.pages.message(StatusCode::BAD_REQUEST, "This request cannot be answered", text))
+    };
+    // Errors about client and redirect URI stay here (OAuth 2.1 §4.1.2.1).
+    let Some(client_id) = params.get("client_id") else {
+        return refuse("The application did not say who it is (client_id).");
+    };
+    let Some(row) = app.store.client(client_id).await? else {
+        return refuse(
+            "The application is not known here. It may have been registered long ago: remove the \
+             server from the application and add it again.",
+        );
+    };
+    let redirect_uri = match redirect_target(params, &row.client) {
+        Ok(uri) => uri,
+        Err(text) => return refuse(text),
+    };
+    let back = Back {
+        state: if params.is_repeated("state") { None } else { params.get("state") },
+        redirect_uri: &redirect_uri,
+    };
+    let resources = app.store.resources().await?;
+    let checked =
+        AuthorizationRequest::check(params, &row.client, redirect_uri.clone(), &resources);
+    let request = match checked {
+        Ok(request) => request,
+        Err(error) => return Ok(answer_error(app, &row.client, back, error)),
+    };
+    let browser = match Cookie::Browser.read(&app.config, headers) {
+        Some(browser) => browser,
+        None => secret::new(Kind::Browser)?,
+    };
+    if params.get("prompt") == Some("none") {
+        return interaction::silent(app, headers, &row.client, &request).await;
+    }
+    let id = secret::new(Kind::Interaction)?;
+    let mut stored = request;
+    // Nobody may be sent through a remembered consent from another site (issuer spec, attack 46).
+    stored.consent |= !came_by_itself(headers);
+    let text = serde_json::to_string(&stored)
+        .map_err(|_| Error::Crypto("a request could not be stored"))?;
+    app.store
+        .add_interaction(
+            &secret::hash(Kind::Interaction, &id),
+            &secret::hash(Kind::Browser, &browser),
+            &text,
+            INTERACTION_LIFETIME,
+        )
+        .await?;
+    let mut response =
+        reply::see_other(&format!("{}/authorize?interaction={id}", app.config.issuer));
+    Cookie::Browser.set(&app.config, response.headers_mut(), &browser);
+    Ok(response)
+}
+
+/// Whether the user's own program or this server opened the page. Browsers that do not say count as
+/// no.
+fn came_by_itself(headers: &HeaderMap) -> bool {
+    matches!(
+        headers.get("sec-fetch-site").map(|value| value.as_bytes()),
+        Some(b"none" | b"same-origin")
+    )
+}
+
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+/// Where and with which state a client is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Back<'a> {
+    pub(super) redirect_uri: &'a str,
+    pub(super) state: Option<&'a str>,
+}
+
+impl<'a> Back<'a> {
+    pub(super) fn of(request: &'a AuthorizationRequest) -> Self {
+        Self { redirect_uri: &request.redirect_uri, state: request.state.as_deref() }
+    }
+
+    /// The URI with the response in its query, `state` and `iss` (RFC 9207) included.
+    pub(super) fn location(self, app: &App, parameters: &[(&str, &str)]) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(parameters);
+        if let Some(state) = self.state {
+            query.append_pair("state", state);
+        }
+        query.append_pair("iss", &app.config.issuer);
+        let separator = if self.redirect_uri.contains('?') { '&' } else { '?' };
+        format!("{}{separator}{}", self.redirect_uri, query.finish())
+    }
+}
+
+/// Tells the client about an error. Whoever registered by themselves is not worth an automatic
+/// redirect to another site, which would make this server an open redirector (RFC 9700 §4.11.2).
+pub(super) fn answer_error(
+    app: &App,
+    client: &Client,
+    back: Back<'_>,
+    RequestError { error, description }: RequestError,
+) -> Response {
+    tracing::info!(reason = error, client = client.id, "authorization refused: {description}");
+    let parameters = [("error", error), ("error_description", description)];
+    let location = back.location(app, &parameters);
+    if client.kind == ClientKind::Static || redirect_uri::is_local(back.redirect_uri) {
+        return reply::see_other(&location);
+    }
+    let host = redirect_uri::shown_host(back.redirect_uri);
+    app.pages.leave(&client.name, description, host, &location)
+}

@@ -1,0 +1,105 @@
+//! Metadata (RFC 8414, OpenID Connect Discovery) and the key set.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, header},
+    response::Response,
+};
+use countersign_core::jose::base64url;
+use serde_json::json;
+
+use super::{Shared, reply};
+use crate::{Registration, keys::SigningKeys, secret, store::Resource};
+
+/// Documents that do not change while the server runs.
+pub(super) struct Documents {
+    jwks: String,
+    jwks_etag: String,
+}
+
+impl Documents {
+    pub(super) fn new(keys: &SigningKeys) -> Self {
+        let jwks = keys.jwks().to_owned();
+        let digest = base64url::encode(secret::sha256(&[jwks.as_bytes()]));
+        Self { jwks, jwks_etag: format!("\"{digest}\"") }
+    }
+}
+
+/// `/jwks`: to be fetched again after five minutes, and usable ten more while that fails.
+pub(super) async fn jwks(State(app): Shared, method: Method, headers: HeaderMap) -> Response {
+    if let Some(response) = not_a_read(&method) {
+        return response;
+    }
+    let etag = &app.documents.jwks_etag;
+    let unchanged = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|known| known.trim() == etag));
+    let mut response = if unchanged {
+        reply::with_type(StatusCode::NOT_MODIFIED, "application/jwk-set+json", "")
+    } else {
+        let body = app.documents.jwks.clone();
+        reply::with_type(StatusCode::OK, "application/jwk-set+json", body)
+    };
+    let caching = "public, max-age=300, stale-while-revalidate=600";
+    reply::set(response.headers_mut(), header::CACHE_CONTROL, caching);
+    reply::set(response.headers_mut(), header::ETAG, etag);
+    reply::cors(response)
+}
+
+/// The metadata, the same bytes in every place where clients look for it.
+pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
+    if let Some(response) = not_a_read(&method) {
+        return response;
+    }
+    let resources = match app.store.resources().await {
+        Ok(resources) => resources,
+        Err(error) => return reply::cors(reply::server_error(&error)),
+    };
+    let issuer = &app.config.issuer;
+    let mut document = json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/jwks"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported":
+            ["none", "client_secret_basic", "client_secret_post"],
+        "authorization_response_iss_parameter_supported": true,
+        "scopes_supported": scopes(&resources),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce"],
+        "request_uri_parameter_supported": false,
+        "protected_resources":
+            resources.iter().map(|resource| resource.uri.as_str()).collect::<Vec<_>>(),
+    });
+    if app.config.registration == Registration::Open {
+        document["registration_endpoint"] = json!(format!("{issuer}/register"));
+    }
+    let mut response = reply::with_type(StatusCode::OK, "application/json", document.to_string());
+    reply::set(response.headers_mut(), header::CACHE_CONTROL, "public, max-age=60");
+    reply::cors(response)
+}
+
+/// What clients may ask for: `openid` and `offline_access`, then each resource's scopes.
+fn scopes(resources: &[Resource]) -> Vec<&str> {
+    let mut names = vec!["openid", "offline_access"];
+    for scope in resources.iter().flat_map(|resource| &resource.scopes) {
+        if !names.contains(&scope.name.as_str()) {
+            names.push(&scope.name);
+        }
+    }
+    names
+}
+
+fn not_a_read(method: &Method) -> Option<Response> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => Some(reply::preflight("GET, HEAD, OPTIONS")),
+        _ => Some(reply::cors(reply::method_not_allowed("GET, HEAD, OPTIONS"))),
+    }
+}

@@ -1,0 +1,365 @@
+//! Login and consent: one page after the other, bound to the browser that began.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
+use countersign_core::{jose::base64url, oauth::scope::ScopeSet};
+
+use super::{
+    App,
+    authorize::{Back, answer_error},
+    cookies::Cookie,
+    pages::Consent,
+    params::Params,
+    reply,
+    request::{AuthorizationRequest, RequestError},
+};
+use crate::{
+    Error, clock, password,
+    secret::{self, Kind},
+    store::{Client, ClientKind, InteractionRow, NewGrant, Resource, SessionRow},
+};
+
+/// How long a login lasts, in seconds.
+const SESSION_LIFETIME: i64 = 12 * 3600;
+
+/// How long a code can be redeemed, in seconds (issuer spec, duties).
+const CODE_LIFETIME: i64 = 60;
+
+/// A request for a page, with the cookies it brought.
+#[derive(Debug)]
+pub(super) struct Visit<'a> {
+    headers: &'a HeaderMap,
+    address: IpAddr,
+    browser: Option<String>,
+    session: Option<String>,
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn new(app: &App, headers: &'a HeaderMap, address: IpAddr) -> Self {
+        Self {
+            headers,
+            address,
+            browser: Cookie::Browser.read(&app.config, headers),
+            session: Cookie::Session.read(&app.config, headers),
+        }
+    }
+
+    /// Proves that a form comes from a page made for this browser, interaction and session. The
+    /// same for each showing of the page.
+    fn csrf(&self, interaction: &str) -> String {
+        let browser = self.browser.as_deref().unwrap_or("");
+        let session = self.session.as_deref().unwrap_or("");
+        let parts = ["csrf", browser, interaction, session].map(str::as_bytes);
+        base64url::encode(secret::sha256(&[
+            parts[0],
+            &[0],
+            parts[1],
+            &[0],
+            parts[2],
+            &[0],
+            parts[3],
+        ]))
+    }
+}
+
+/// An interaction as it stands now.
+struct Open {
+    id: String,
+    row: InteractionRow,
+    request: AuthorizationRequest,
+    client: Client,
+    resource: Resource,
+    session: Option<SessionRow>,
+}
+
+/// Shows the page that comes next.
+pub(super) async fn show(app: &Arc<App>, visit: &Visit<'_>, id: &str) -> Result<Response, Error> {
+    let open = match open(app, visit, id).await? {
+        Ok(open) => open,
+        Err(response) => return Ok(response),
+    };
+    match &open.session {
+        None => Ok(login_page(app, visit, &open, None, StatusCode::OK)),
+        // `prompt=login` asks for a login that is younger than the request.
+        Some(session) if open.request.login && session.auth_time < open.row.created_at => {
+            Ok(login_page(app, visit, &open, None, StatusCode::OK))
+        }
+        Some(session) if is_remembered(app, &open.request, &open.client, session).await? => {
+            approve(app, &open, session).await
+        }
+        Some(session) => Ok(app.pages.consent(&Consent {
+            client: &open.client,
+            redirect_uri: &open.request.redirect_uri,
+            resource: &open.resource,
+            scopes: &open.request.scopes(),
+            user: &session.name,
+            interaction: &open.id,
+            csrf: &visit.csrf(&open.id),
+        })),
+    }
+}
+
+/// Takes a form: `action` is `login`, `allow`, `deny` or `logout`.
+pub(super) async fn act(
+    app: &Arc<App>,
+    visit: &Visit<'_>,
+    form: &Params,
+) -> Result<Response, Error> {
+    let id = form.get("interaction").unwrap_or("");
+    if form.repeated(&[]).is_some() || !is_own_page(app, visit.headers) {
+        return Ok(forged(app));
+    }
+    let open = match open(app, visit, id).await? {
+        Ok(open) => open,
+        Err(response) => return Ok(response),
+    };
+    if form.get("csrf") != Some(&visit.csrf(id)) {
+        return Ok(forged(app));
+    }
+    match (form.get("action"), &open.session) {
+        (Some("login"), _) => login(app, visit, &open, form).await,
+        (Some("logout"), _) => {
+            if let Some(session) = &visit.session {
+                app.store.end_session(&secret::hash(Kind::Session, session)).await?;
+            }
+            let mut response = again(app, id);
+            Cookie::Session.clear(&app.config, response.headers_mut());
+            Ok(response)
+        }
+        (Some("allow"), Some(session)) => {
+            if open.request.login && session.auth_time < open.row.created_at {
+                return Ok(again(app, id));
+            }
+            let remembered = app
+                .store
+                .consented(
+                    &session.user_id,
+                    &open.client.id,
+                    &open.resource.uri,
+                    &open.request.redirect_uri,
+                )
+                .await?
+                .and_then(|scopes| ScopeSet::parse(&scopes).ok())
+                .unwrap_or_default();
+            let scopes = remembered.union(&open.request.scopes()).to_string();
+            let response = approve(app, &open, session).await?;
+            app.store
+                .remember_consent(
+                    &session.user_id,
+                    &open.client.id,
+                    &open.resource.uri,
+                    &open.request.redirect_uri,
+                    &scopes,
+                )
+                .await?;
+            Ok(response)
+        }
+        (Some("deny"), _) => {
+            if !app.store.end_interaction(&secret::hash(Kind::Interaction, id)).await? {
+                return Ok(stale(app));
+            }
+            // The user decided, on our page: this redirect is no automatic one.
+            let parameters =
+                [("error", "access_denied"), ("error_description", "The user said no")];
+            Ok(reply::see_other(&Back::of(&open.request).location(app, &parameters)))
+        }
+        _ => Ok(again(app, id)),
+    }
+}
+
+/// `prompt=none`: an answer without any page, or an error (OpenID Connect Core §3.1.2.6).
+pub(super) async fn silent(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    client: &Client,
+    request: &AuthorizationRequest,
+) -> Result<Response, Error> {
+    let refuse = |error, description| {
+        Ok(answer_error(app, client, Back::of(request), RequestError { error, description }))
+    };
+    let session = match Cookie::Session.read(&app.config, headers) {
+        Some(session) => app.store.session(&secret::hash(Kind::Session, &session)).await?,
+        None => None,
+    };
+    let Some(session) = session else {
+        return refuse("login_required", "The user is not logged in");
+    };
+    if !is_remembered(app, request, client, &session).await? {
+        return refuse("consent_required", "The user must be asked");
+    }
+    issue_code(app, request, client, &session).await
+}
+
+async fn open(
+    app: &Arc<App>,
+    visit: &Visit<'_>,
+    id: &str,
+) -> Result<Result<Open, Response>, Error> {
+    let Some(row) = app.store.interaction(&secret::hash(Kind::Interaction, id)).await? else {
+        return Ok(Err(stale(app)));
+    };
+    // Begun in another browser: whoever sends such a link wants this user to finish their login
+    // (session fixation; issuer spec, attacks 12 and 45).
+    let browser = visit.browser.as_deref().map(|value| secret::hash(Kind::Browser, value));
+    if browser.as_ref() != Some(&row.browser_hash) {
+        return Ok(Err(app.pages.message(
+            StatusCode::FORBIDDEN,
+            "This page belongs to another browser",
+            "Start again from the application, in this browser, with cookies allowed.",
+        )));
+    }
+    let Ok(request) = serde_json::from_str::<AuthorizationRequest>(&row.request) else {
+        return Ok(Err(stale(app)));
+    };
+    let client = app.store.client(&request.client_id).await?;
+    let resources = app.store.resources().await?;
+    let resource = resources.into_iter().find(|resource| resource.uri == request.resource);
+    let (Some(client), Some(resource)) = (client, resource) else {
+        return Ok(Err(stale(app)));
+    };
+    let session = match &visit.session {
+        Some(session) => app.store.session(&secret::hash(Kind::Session, session)).await?,
+        None => None,
+    };
+    let id = id.to_owned();
+    Ok(Ok(Open { id, row, request, client: client.client, resource, session }))
+}
+
+async fn login(
+    app: &Arc<App>,
+    visit: &Visit<'_>,
+    open: &Open,
+    form: &Params,
+) -> Result<Response, Error> {
+    let name = form.get("username").unwrap_or("").trim();
+    let password = form.get("password").unwrap_or("");
+    if let Some(seconds) = app.throttle.wait(name, visit.address, clock::now()) {
+        let text = format!("Too many tries. Wait {seconds} seconds.");
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let mut response = login_page(app, visit, open, Some(&text), status);
+        reply::set(response.headers_mut(), header::RETRY_AFTER, &seconds.to_string());
+        return Ok(response);
+    }
+    let credentials = app.store.credentials(name).await?;
+    let stored = credentials.as_ref().map(|(_, hash)| hash.as_str());
+    let too_long = password.len() > password::MAX_LENGTH;
+    let fits = !too_long && password::verify(password, stored).await?;
+    let (true, Some((user_id, _))) = (fits, credentials) else {
+        app.throttle.failed(name, visit.address, clock::now());
+        tracing::info!(reason = "login_failed", "a login failed");
+        let text = "The name or the password is wrong.";
+        return Ok(login_page(app, visit, open, Some(text), StatusCode::UNAUTHORIZED));
+    };
+    // A new session for each login: one that was planted before is worth nothing.
+    if let Some(old) = &visit.session {
+        app.store.end_session(&secret::hash(Kind::Session, old)).await?;
+    }
+    let session = secret::new(Kind::Session)?;
+    let hash = secret::hash(Kind::Session, &session);
+    app.store.add_session(&hash, &user_id, SESSION_LIFETIME).await?;
+    let mut response = again(app, &open.id);
+    Cookie::Session.set(&app.config, response.headers_mut(), &session);
+    Ok(response)
+}
+
+/// Whether the user allowed all of this before. Only for clients that the administrator added: a
+/// name that anybody can register is asked about each time.
+async fn is_remembered(
+    app: &Arc<App>,
+    request: &AuthorizationRequest,
+    client: &Client,
+    session: &SessionRow,
+) -> Result<bool, Error> {
+    if request.consent || request.login || client.kind != ClientKind::Static {
+        return Ok(false);
+    }
+    let consented = app
+        .store
+        .consented(&session.user_id, &client.id, &request.resource, &request.redirect_uri)
+        .await?;
+    let consented = consented.and_then(|scopes| ScopeSet::parse(&scopes).ok());
+    Ok(consented
+        .is_some_and(|granted| request.scopes().iter().all(|scope| granted.contains(scope))))
+}
+
+async fn approve(app: &Arc<App>, open: &Open, session: &SessionRow) -> Result<Response, Error> {
+    // Once: a page that is sent twice grants once.
+    if !app.store.end_interaction(&secret::hash(Kind::Interaction, &open.id)).await? {
+        return Ok(stale(app));
+    }
+    issue_code(app, &open.request, &open.client, session).await
+}
+
+async fn issue_code(
+    app: &Arc<App>,
+    request: &AuthorizationRequest,
+    client: &Client,
+    session: &SessionRow,
+) -> Result<Response, Error> {
+    let code = secret::new(Kind::AuthorizationCode)?;
+    let grant = NewGrant {
+        id: &secret::new(Kind::GrantId)?,
+        user_id: &session.user_id,
+        client_id: &client.id,
+        resource: &request.resource,
+        scopes: &request.scope,
+        nonce: request.nonce.as_deref(),
+        auth_time: session.auth_time,
+    };
+    let hash = secret::hash(Kind::AuthorizationCode, &code);
+    app.store
+        .add_grant(&grant, &hash, &request.redirect_uri, &request.challenge, CODE_LIFETIME)
+        .await?;
+    tracing::info!(client = client.id, resource = request.resource, "granted: {}", request.scope);
+    Ok(reply::see_other(&Back::of(request).location(app, &[("code", &code)])))
+}
+
+fn again(app: &App, id: &str) -> Response {
+    reply::see_other(&format!("{}/authorize?interaction={id}", app.config.issuer))
+}
+
+fn login_page(
+    app: &App,
+    visit: &Visit<'_>,
+    open: &Open,
+    problem: Option<&str>,
+    status: StatusCode,
+) -> Response {
+    let client = &open.client.name;
+    app.pages.login(status, client, &open.resource.name, &open.id, &visit.csrf(&open.id), problem)
+}
+
+fn stale(app: &App) -> Response {
+    app.pages.message(
+        StatusCode::BAD_REQUEST,
+        "This page is no longer valid",
+        "It was used already, or it waited for more than ten minutes. Start again from the \
+         application.",
+    )
+}
+
+fn forged(app: &App) -> Response {
+    tracing::warn!(reason = "csrf_refused", "a form was refused: not sent from our page");
+    app.pages.message(
+        StatusCode::FORBIDDEN,
+        "This form was not sent from our page",
+        "Go back to the application and start again.",
+    )
+}
+
+/// `Origin` and `Sec-Fetch-Site`, where a browser sends them, must name this server.
+fn is_own_page(app: &App, headers: &HeaderMap) -> bool {
+    let value = |name: &str| headers.get(name).map(|value| value.as_bytes());
+    let site = value("sec-fetch-site");
+    let origin_fits = match value("origin") {
+        None => true,
+        // With `Referrer-Policy: no-referrer` browsers hide the origin of their own forms.
+        Some(b"null") => site == Some(b"same-origin"),
+        Some(origin) => origin == app.config.origin().as_bytes(),
+    };
+    origin_fits && site.is_none_or(|site| site == b"same-origin")
+}

@@ -1,0 +1,119 @@
+//! The endpoints.
+
+mod authorize;
+mod client_auth;
+mod cookies;
+mod documents;
+mod interaction;
+mod issue;
+mod pages;
+mod params;
+mod register;
+mod reply;
+mod request;
+mod throttle;
+mod token;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::{StatusCode, Uri},
+    response::Response,
+    routing::{any, get},
+};
+
+use crate::{Config, Error, keys::SigningKeys, store::Store};
+
+/// Longest request body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What every endpoint shares.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) keys: SigningKeys,
+    pages: pages::Pages,
+    throttle: throttle::Throttle,
+    documents: documents::Documents,
+}
+
+type Shared = State<Arc<App>>;
+
+impl App {
+    pub(crate) fn new(config: Config, store: Store, keys: SigningKeys) -> Result<Self, Error> {
+        let documents = documents::Documents::new(&keys);
+        Ok(Self {
+            config,
+            store,
+            keys,
+            pages: pages::Pages::new()?,
+            throttle: throttle::Throttle::default(),
+            documents,
+        })
+    }
+}
+
+/// All routes, under the issuer's path where it has one.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let path = app.config.path().to_owned();
+    let mut router = Router::new()
+        .route(&format!("{path}/authorize"), any(authorize::endpoint))
+        .route(&format!("{path}/token"), any(token::endpoint))
+        .route(&format!("{path}/register"), any(register::endpoint))
+        .route(&format!("{path}/jwks"), any(documents::jwks))
+        .route(&format!("{path}/healthz"), get(healthz))
+        .route(&format!("{path}/readyz"), get(readyz))
+        .route(&format!("{path}/"), get(front));
+    // RFC 8414 §3.1 inserts the well-known part before the issuer's path, OpenID appends it; some
+    // clients do the one for the other.
+    let mut known = Vec::from([
+        format!("/.well-known/oauth-authorization-server{path}"),
+        format!("/.well-known/openid-configuration{path}"),
+    ]);
+    if !path.is_empty() {
+        known.push(format!("{path}/.well-known/openid-configuration"));
+        known.push(format!("{path}/.well-known/oauth-authorization-server"));
+    }
+    for known in known {
+        router = router.route(&known, any(documents::metadata));
+    }
+    router.fallback(not_found).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(app)
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(app): Shared) -> Response {
+    match app.store.ping().await {
+        Ok(()) => reply::text(StatusCode::OK, "ready\n"),
+        Err(error) => {
+            tracing::error!(reason = error.reason(), "not ready: {error}");
+            reply::text(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+        }
+    }
+}
+
+async fn front(State(app): Shared) -> Response {
+    app.pages.message(
+        StatusCode::OK,
+        "This is an authorization server",
+        "Applications send you here to log in and to ask for your permission. There is nothing to \
+         do on this page.",
+    )
+}
+
+async fn not_found(State(app): Shared, uri: Uri) -> Response {
+    // Whoever probes for a document must not take a page for one.
+    if uri.path().contains("/.well-known/") {
+        let body = serde_json::json!({ "error": "not_found" });
+        return reply::json(StatusCode::NOT_FOUND, &body);
+    }
+    app.pages.message(
+        StatusCode::NOT_FOUND,
+        "There is nothing here",
+        "The address is wrong, or the link that brought you here is.",
+    )
+}

@@ -1,0 +1,184 @@
+//! The authorization request (OAuth 2.1 §4.1.1), checked.
+
+use countersign_core::oauth::{
+    pkce::CodeChallenge,
+    scope::{Scope, ScopeSet},
+};
+use serde::{Deserialize, Serialize};
+
+use super::params::Params;
+use crate::{
+    redirect_uri,
+    store::{Client, Resource},
+};
+
+/// A request that can be asked the user about. It is stored meanwhile.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct AuthorizationRequest {
+    pub(super) client_id: String,
+    pub(super) redirect_uri: String,
+    pub(super) state: Option<String>,
+    /// The resource as it is registered.
+    pub(super) resource: String,
+    pub(super) scope: String,
+    pub(super) challenge: String,
+    pub(super) nonce: Option<String>,
+    /// The user must log in again.
+    pub(super) login: bool,
+    /// The user must be asked again.
+    pub(super) consent: bool,
+}
+
+/// An error that goes back to the client (OAuth 2.1 §4.1.2.1, RFC 8707 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestError {
+    pub(super) error: &'static str,
+    pub(super) description: &'static str,
+}
+
+const fn error(error: &'static str, description: &'static str) -> RequestError {
+    RequestError { error, description }
+}
+
+/// Longest `state` or `nonce`; longer ones are no use to anybody.
+const MAX_OPAQUE: usize = 4096;
+
+/// The redirect URI to answer to, if the client may be answered at all.
+pub(super) fn redirect_target(params: &Params, client: &Client) -> Result<String, &'static str> {
+    if params.is_repeated("redirect_uri") {
+        return Err("The application sent its redirect address twice.");
+    }
+    match (params.get("redirect_uri"), client.redirect_uris.as_slice()) {
+        (Some(uri), registered) => registered
+            .iter()
+            .any(|known| redirect_uri::matches(known, uri))
+            .then(|| uri.to_owned())
+            .ok_or(
+                "The application asked to send you to an address that it has not registered. \
+                 This may be an attempt to steal your login.",
+            ),
+        (None, [only]) => Ok(only.clone()),
+        (None, _) => Err("The application did not say where to send you afterwards."),
+    }
+}
+
+impl AuthorizationRequest {
+    pub(super) fn check(
+        params: &Params,
+        client: &Client,
+        redirect_uri: String,
+        resources: &[Resource],
+    ) -> Result<Self, RequestError> {
+        if params.repeated(&["resource"]).is_some() {
+            return Err(error("invalid_request", "A parameter is repeated"));
+        }
+        check_response_type(params)?;
+        let challenge = check_pkce(params)?;
+        let resource = find_resource(params.all("resource"), resources)?;
+        let scope = check_scope(params.get("scope"), resource)?;
+        let opaque = |name| match params.get(name) {
+            Some(value) if value.len() > MAX_OPAQUE => {
+                Err(error("invalid_request", "A parameter is too long"))
+            }
+            value => Ok(value.map(str::to_owned)),
+        };
+        let prompt: Vec<&str> = params.get("prompt").unwrap_or("").split(' ').collect();
+        if prompt.contains(&"none") && prompt.len() > 1 {
+            return Err(error("invalid_request", "prompt=none excludes other values"));
+        }
+        if !client.may_use("authorization_code") {
+            return Err(error("unauthorized_client", "The client may not use this grant"));
+        }
+        Ok(Self {
+            client_id: client.id.clone(),
+            redirect_uri,
+            state: opaque("state")?,
+            resource: resource.uri.clone(),
+            scope: scope.to_string(),
+            challenge,
+            nonce: opaque("nonce")?,
+            login: prompt.contains(&"login") || params.get("max_age") == Some("0"),
+            consent: prompt.contains(&"consent"),
+        })
+    }
+
+    pub(super) fn scopes(&self) -> ScopeSet {
+        ScopeSet::parse(&self.scope).unwrap_or_default()
+    }
+}
+
+fn check_response_type(params: &Params) -> Result<(), RequestError> {
+    match params.get("response_type") {
+        Some("code") => {}
+        Some(_) => {
+            return Err(error("unsupported_response_type", "Only the code flow is supported"));
+        }
+        None => return Err(error("invalid_request", "response_type is missing")),
+    }
+    if params.has("request") {
+        return Err(error("request_not_supported", "Request objects are not supported"));
+    }
+    if params.has("request_uri") {
+        return Err(error("request_uri_not_supported", "Request objects are not supported"));
+    }
+    match params.get("response_mode") {
+        None | Some("query") => Ok(()),
+        Some(_) => Err(error("invalid_request", "Only response_mode=query is supported")),
+    }
+}
+
+/// PKCE with S256 for every client (OAuth 2.1 §7.5.1, MCP security considerations).
+fn check_pkce(params: &Params) -> Result<String, RequestError> {
+    let Some(challenge) = params.get("code_challenge") else {
+        return Err(error("invalid_request", "code_challenge is missing; PKCE is required"));
+    };
+    // A missing method means `plain` (RFC 7636 §4.3).
+    if params.get("code_challenge_method") != Some("S256") {
+        return Err(error("invalid_request", "code_challenge_method must be S256"));
+    }
+    CodeChallenge::parse(challenge)
+        .map_err(|_| error("invalid_request", "code_challenge is not an S256 challenge"))?;
+    Ok(challenge.to_owned())
+}
+
+/// RFC 8707 §2: one token is for one resource. Without a parameter it is the default one.
+pub(super) fn find_resource<'a>(
+    requested: &[String],
+    resources: &'a [Resource],
+) -> Result<&'a Resource, RequestError> {
+    match requested {
+        [] => match resources {
+            [only] => Ok(only),
+            all => all
+                .iter()
+                .find(|resource| resource.is_default)
+                .ok_or(error("invalid_target", "The resource parameter is missing")),
+        },
+        [one] => resources
+            .iter()
+            .find(|resource| resource.is_meant_by(one))
+            .ok_or(error("invalid_target", "The resource is not known here")),
+        _ => Err(error("invalid_target", "Ask for one resource at a time")),
+    }
+}
+
+fn check_scope(scope: Option<&str>, resource: &Resource) -> Result<ScopeSet, RequestError> {
+    let Some(scope) = scope else {
+        return Ok(resource.default_scope());
+    };
+    let requested =
+        ScopeSet::parse(scope).map_err(|_| error("invalid_scope", "The scope is malformed"))?;
+    let known = |scope: &Scope| is_general(scope.as_str()) || resource.description(scope).is_some();
+    if !requested.iter().all(known) {
+        return Err(error("invalid_scope", "The resource does not have all of these scopes"));
+    }
+    if requested.iter().all(|scope| is_general(scope.as_str())) {
+        return Ok(requested.union(&resource.default_scope()));
+    }
+    Ok(requested)
+}
+
+/// Scopes that no resource has: they ask for an ID token or for refresh tokens.
+pub(super) fn is_general(scope: &str) -> bool {
+    matches!(scope, "openid" | "offline_access")
+}

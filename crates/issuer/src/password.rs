@@ -1,0 +1,58 @@
+//! Passwords: argon2id, never more at once than the cores can bear.
+
+use std::sync::LazyLock;
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use crate::Error;
+
+/// Each hash takes 19 MiB and tens of milliseconds: a flood of logins waits here.
+static SLOTS: Semaphore = Semaphore::const_new(4);
+
+/// What an unknown user's password is compared with, so that it takes as long.
+static NOBODY: LazyLock<String> =
+    LazyLock::new(|| hash_now("nobody's password").unwrap_or_default());
+
+/// Shortest password, in characters (NIST SP 800-63B §5.1.1.2 asks for at least 8).
+pub(crate) const MIN_LENGTH: usize = 8;
+
+/// Longest password, in bytes.
+pub(crate) const MAX_LENGTH: usize = 1024;
+
+pub(crate) async fn hash(password: &str) -> Result<String, Error> {
+    let password = password.to_owned();
+    blocking(move || hash_now(&password)).await?
+}
+
+/// Whether the password fits. Costs the same when there is no user.
+pub(crate) async fn verify(password: &str, stored: Option<&str>) -> Result<bool, Error> {
+    let (password, stored) = (password.to_owned(), stored.map(str::to_owned));
+    blocking(move || {
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| NOBODY.clone());
+        let fits = PasswordHash::new(&stored).is_ok_and(|hash| {
+            Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+        });
+        known && fits
+    })
+    .await
+}
+
+/// Argon2id with 19 MiB, two passes, one lane: the crate's default and OWASP's recommendation.
+fn hash_now(password: &str) -> Result<String, Error> {
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|_| Error::Crypto("the password could not be hashed"))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let _slot = SLOTS.acquire().await.map_err(|_| Error::Crypto("the server is stopping"))?;
+    spawn_blocking(work).await.map_err(|_| Error::Crypto("hashing a password failed"))
+}

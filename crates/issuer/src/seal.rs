@@ -1,0 +1,118 @@
+//! Sealing at rest: AES-256-GCM under a key that is not in the database.
+
+use std::{
+    env,
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    rand,
+};
+use countersign_core::jose::base64url;
+
+use crate::{Config, Error};
+
+/// The environment variable that holds the key, as base64url of 32 bytes.
+const VARIABLE: &str = "COUNTERSIGN_KEY";
+
+/// The key that seals what the database must not hold in clear.
+pub(crate) struct SealingKey(LessSafeKey);
+
+impl SealingKey {
+    /// From the environment, else from the key file, which is made when it does not exist.
+    pub(crate) fn load(config: &Config) -> Result<Self, Error> {
+        if let Ok(text) = env::var(VARIABLE) {
+            return Self::from_text(&text, VARIABLE);
+        }
+        let path = key_file(config);
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::from_text(text.trim(), &path.display().to_string()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Self::create(&path),
+            Err(error) => Err(Error::Io(path, error)),
+        }
+    }
+
+    fn from_text(text: &str, origin: &str) -> Result<Self, Error> {
+        let wrong = || {
+            Error::Config(format!(
+                "{origin} must hold 32 random bytes as base64url (43 characters)"
+            ))
+        };
+        let bytes = base64url::decode(text).map_err(|_| wrong())?;
+        // A key of equal or counted-up bytes was typed, not drawn.
+        let mut distinct = bytes.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if bytes.len() != 32 || distinct.len() < 12 {
+            return Err(wrong());
+        }
+        Self::from_bytes(&bytes)
+    }
+
+    fn create(path: &Path) -> Result<Self, Error> {
+        let mut bytes = [0; 32];
+        rand::fill(&mut bytes)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let io = |error| Error::Io(path.to_path_buf(), error);
+        let mut file = options.open(path).map_err(io)?;
+        writeln!(file, "{}", base64url::encode(bytes)).map_err(io)?;
+        file.sync_all().map_err(io)?;
+        Self::from_bytes(&bytes)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes)?)))
+    }
+
+    /// Nonce and ciphertext. `place` binds it to where it is stored.
+    pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce)?;
+        let mut bytes = secret.to_vec();
+        self.0.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(place),
+            &mut bytes,
+        )?;
+        Ok([&nonce[..], &bytes].concat())
+    }
+
+    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        let (nonce, bytes) = sealed.split_at_checked(NONCE_LEN).ok_or(Error::Crypto(WRONG_KEY))?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce)?;
+        let mut bytes = bytes.to_vec();
+        self.0
+            .open_in_place(nonce, Aad::from(place), &mut bytes)
+            .map(|opened| opened.to_vec())
+            .map_err(|_| Error::Crypto(WRONG_KEY))
+    }
+}
+
+const WRONG_KEY: &str = "what is sealed in the database does not open with this key: use the key \
+                         file (or COUNTERSIGN_KEY) that the database was made with";
+
+fn key_file(config: &Config) -> PathBuf {
+    config.key_file.clone().unwrap_or_else(|| config.database.with_file_name("countersign.key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealed_to_key_and_place() {
+        let key = SealingKey::from_bytes(&[7; 32]).unwrap();
+        let sealed = key.seal("here", b"secret").unwrap();
+        assert_eq!(key.open("here", &sealed).unwrap(), b"secret");
+        assert!(key.open("there", &sealed).is_err());
+        assert!(key.open("here", &sealed[..10]).is_err());
+        assert!(SealingKey::from_bytes(&[8; 32]).unwrap().open("here", &sealed).is_err());
+        assert!(SealingKey::from_text(&base64url::encode([7; 32]), "test").is_err(), "not random");
+    }
+}

@@ -1,0 +1,155 @@
+//! Grants and authorization codes.
+
+use sqlx::{Sqlite, Transaction};
+
+use super::Store;
+use crate::{Error, clock, store::refresh::insert_refresh_token};
+
+/// What a user granted.
+#[derive(Clone, Debug)]
+pub(crate) struct NewGrant<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) user_id: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) scopes: &'a str,
+    pub(crate) nonce: Option<&'a str>,
+    pub(crate) auth_time: i64,
+}
+
+/// A code with its grant.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct CodeRow {
+    pub(crate) grant_id: String,
+    pub(crate) client_id: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) challenge: String,
+    pub(crate) expires_at: i64,
+    pub(crate) consumed_at: Option<i64>,
+    pub(crate) user_id: String,
+    pub(crate) resource: String,
+    pub(crate) scopes: String,
+    pub(crate) nonce: Option<String>,
+    pub(crate) auth_time: i64,
+    pub(crate) revoked_at: Option<i64>,
+}
+
+/// How the redemption of a code came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redemption {
+    /// This caller, and no other, redeemed it.
+    Done,
+    /// It had been redeemed or had expired.
+    TooLate,
+}
+
+impl Store {
+    /// Stores a grant and the code for it.
+    pub(crate) async fn add_grant(
+        &self,
+        grant: &NewGrant<'_>,
+        code_hash: &[u8],
+        redirect_uri: &str,
+        challenge: &str,
+        code_lifetime: i64,
+    ) -> Result<(), Error> {
+        let now = clock::now();
+        let mut transaction = self.write().await?;
+        sqlx::query(
+            "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, auth_time, \
+             created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(grant.id)
+        .bind(grant.user_id)
+        .bind(grant.client_id)
+        .bind(grant.resource)
+        .bind(grant.scopes)
+        .bind(grant.nonce)
+        .bind(grant.auth_time)
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, challenge, \
+             expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(code_hash)
+        .bind(grant.id)
+        .bind(grant.client_id)
+        .bind(redirect_uri)
+        .bind(challenge)
+        .bind(now + code_lifetime)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn code(&self, hash: &[u8]) -> Result<Option<CodeRow>, Error> {
+        Ok(sqlx::query_as(
+            "SELECT grant_id, auth_codes.client_id, redirect_uri, challenge, expires_at, \
+             consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at \
+             FROM auth_codes JOIN grants ON grants.id = grant_id WHERE hash = ?",
+        )
+        .bind(hash)
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+
+    /// Redeems a code, and stores the first refresh token of its grant in the same transaction.
+    pub(crate) async fn redeem_code(
+        &self,
+        hash: &[u8],
+        grant_id: &str,
+        refresh_token: Option<(&[u8], i64)>,
+    ) -> Result<Redemption, Error> {
+        let now = clock::now();
+        let mut transaction = self.write().await?;
+        if !consume(&mut transaction, hash, now).await? {
+            return Ok(Redemption::TooLate);
+        }
+        if let Some((hash, lifetime)) = refresh_token {
+            insert_refresh_token(&mut transaction, hash, grant_id, now, lifetime).await?;
+        }
+        transaction.commit().await?;
+        Ok(Redemption::Done)
+    }
+
+    /// Makes a code useless without redeeming it.
+    pub(crate) async fn burn_code(&self, hash: &[u8]) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        consume(&mut transaction, hash, clock::now()).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Ends a grant: none of its refresh tokens works any more.
+    pub(crate) async fn revoke_grant(&self, id: &str, reason: &str) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE grants SET revoked_at = ?, reason = ? WHERE id = ? AND revoked_at IS NULL",
+        )
+        .bind(clock::now())
+        .bind(reason)
+        .bind(id)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+async fn consume(
+    transaction: &mut Transaction<'static, Sqlite>,
+    hash: &[u8],
+    now: i64,
+) -> Result<bool, Error> {
+    let done = sqlx::query(
+        "UPDATE auth_codes SET consumed_at = ? \
+         WHERE hash = ? AND consumed_at IS NULL AND expires_at > ?",
+    )
+    .bind(now)
+    .bind(hash)
+    .bind(now)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

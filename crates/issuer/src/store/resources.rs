@@ -1,0 +1,133 @@
+//! Protected resources and their scopes.
+
+use countersign_core::oauth::{
+    resource::ResourceId,
+    scope::{Scope, ScopeSet},
+};
+
+use super::{Store, exists};
+use crate::{Error, clock};
+
+/// A protected resource (RFC 8707): what tokens are issued for.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// The identifier, as it stands in `aud`.
+    pub uri: String,
+    /// A name for people.
+    pub name: String,
+    /// Whether it is meant when a client names none.
+    pub is_default: bool,
+    /// Further spellings that clients may send.
+    pub aliases: Vec<String>,
+    /// Its scopes, in the order in which they were given.
+    pub scopes: Vec<ScopeText>,
+}
+
+/// A scope of a resource.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct ScopeText {
+    /// The scope token.
+    pub name: String,
+    /// What it allows, for the consent page.
+    pub description: String,
+    /// The scopes that it implies, separated by spaces.
+    pub implies: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct ResourceRow {
+    uri: String,
+    name: String,
+    is_default: bool,
+}
+
+impl Resource {
+    /// Whether a `resource` parameter means this resource.
+    pub(crate) fn is_meant_by(&self, requested: &str) -> bool {
+        ResourceId::parse(&self.uri).is_ok_and(|uri| uri.matches(requested))
+            || self.aliases.iter().any(|alias| alias == requested)
+    }
+
+    /// What is granted when a client names no scope: the first one, the least that makes sense.
+    pub(crate) fn default_scope(&self) -> ScopeSet {
+        self.scopes.first().and_then(|scope| Scope::parse(&scope.name).ok()).into_iter().collect()
+    }
+
+    /// The description of one of its scopes.
+    pub(crate) fn description(&self, scope: &Scope) -> Option<&str> {
+        let found = self.scopes.iter().find(|known| known.name == scope.as_str());
+        found.map(|known| known.description.as_str())
+    }
+}
+
+impl Store {
+    pub(crate) async fn add_resource(&self, resource: &Resource) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        if resource.is_default {
+            sqlx::query("UPDATE resources SET is_default = 0").execute(&mut *transaction).await?;
+        }
+        sqlx::query(
+            "INSERT INTO resources (uri, name, is_default, created_at) VALUES (?, ?, ?, ?)",
+        )
+        .bind(&resource.uri)
+        .bind(&resource.name)
+        .bind(resource.is_default)
+        .bind(clock::now())
+        .execute(&mut *transaction)
+        .await
+        .map_err(exists(format!("there is a resource {} already", resource.uri)))?;
+        for alias in &resource.aliases {
+            sqlx::query("INSERT INTO resource_aliases (alias, resource) VALUES (?, ?)")
+                .bind(alias)
+                .bind(&resource.uri)
+                .execute(&mut *transaction)
+                .await
+                .map_err(exists(format!("another resource has the alias {alias} already")))?;
+        }
+        for (position, scope) in (0_i64..).zip(&resource.scopes) {
+            sqlx::query(
+                "INSERT INTO scopes (resource, name, description, position, implies) \
+                 VALUES (?, ?, ?, ?, ?)",
+            )
+            .bind(&resource.uri)
+            .bind(&scope.name)
+            .bind(&scope.description)
+            .bind(position)
+            .bind(&scope.implies)
+            .execute(&mut *transaction)
+            .await
+            .map_err(exists(format!("the scope {} is given twice", scope.name)))?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// All resources, the oldest first. There are few.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn resources(&self) -> Result<Vec<Resource>, Error> {
+        let rows: Vec<ResourceRow> = sqlx::query_as(
+            "SELECT uri, name, is_default FROM resources ORDER BY created_at, rowid",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut resources = Vec::with_capacity(rows.len());
+        for row in rows {
+            let aliases =
+                sqlx::query_scalar("SELECT alias FROM resource_aliases WHERE resource = ?")
+                    .bind(&row.uri)
+                    .fetch_all(&self.pool)
+                    .await?;
+            let scopes = sqlx::query_as(
+                "SELECT name, description, implies FROM scopes WHERE resource = ? ORDER BY position",
+            )
+            .bind(&row.uri)
+            .fetch_all(&self.pool)
+            .await?;
+            let ResourceRow { uri, name, is_default } = row;
+            resources.push(Resource { uri, name, is_default, aliases, scopes });
+        }
+        Ok(resources)
+    }
+}
