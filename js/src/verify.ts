@@ -112,13 +112,12 @@ function engineFor(options: VerifyOptions): Engine {
 
 /** The policy document that says what the options say. */
 function policyOf({ issuer, audience, jwks, algorithms, leeway }: VerifyOptions): string {
-  const [resource, ...spellings] = Array.isArray(audience) ? audience : [audience];
   return JSON.stringify({
     issuers: [{ issuer: issuer ?? null, ...keysOf(jwks), algorithms }],
     resources: [
       {
-        resource: resource ?? null,
-        accept_audiences: spellings,
+        resource: (Array.isArray(audience) ? audience[0] : audience) ?? null,
+        accept_audiences: Array.isArray(audience) ? audience : [],
         hosts: [HOST],
         path: "/",
         // No header carries a claim: no claim is refused because none could.

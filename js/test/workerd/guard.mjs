@@ -1,0 +1,98 @@
+// protect(), check() and verifyAccessToken in workerd, with its own Request, streams and fetch.
+import { AuthError, createGuard, pkce, verifyAccessToken } from "../../dist/workerd.js";
+import {
+  CLAIMS, ISSUER, JWKS_URI, NOW, RESOURCE, TOOL_RULES, echo, now, policy, post, rpc, serving, signer,
+} from "../support.mjs";
+
+function equal(actual, expected, what) {
+  const [left, right] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (left !== right) throw new Error(`${what ?? "not equal"}: ${left}, expected ${right}`);
+}
+
+const key = await signer();
+const call = (name) => rpc("tools/call", { name, arguments: {} });
+
+export const challenge = {
+  async test() {
+    const outcome = await createGuard(policy(), { now }).check(post(undefined));
+    equal([outcome.reason, outcome.response.status], ["token_missing", 401]);
+  },
+};
+
+export const handler = {
+  async test(_controller, env, ctx) {
+    const fetch = serving(key.jwks);
+    const guard = createGuard(policy({ resource: TOOL_RULES }), { now, fetch });
+    const answer = await echo(guard)(post(await key.token(), call("read_file")), env, ctx);
+    const { headers, body, url, identity } = await answer.json();
+    equal(body, call("read_file"));
+    equal(url, RESOURCE);
+    equal(identity.claims, Object.fromEntries(Object.entries(CLAIMS).sort()));
+    const { authorization, ...rest } = Object.fromEntries(headers);
+    equal([authorization, rest["x-mcp-subject"]], [undefined, "alice"]);
+    const refused = await echo(guard)(post(await key.token(), call("write_file")), env, ctx);
+    equal(refused.status, 403);
+    equal(fetch.urls, [JWKS_URI]);
+  },
+};
+
+export const streaming = {
+  async test() {
+    const guard = createGuard(policy(), { now, fetch: serving(key.jwks) });
+    const { readable, writable } = new TransformStream();
+    const { request } = await guard.check(post(await key.token(), readable));
+    const writer = writable.getWriter();
+    const written = writer.write(new TextEncoder().encode("streamed")).then(() => writer.close());
+    equal(await request.text(), "streamed");
+    await written;
+  },
+};
+
+export const shadow = {
+  async test() {
+    const resource = { ...TOOL_RULES, mode: "shadow" };
+    const guard = createGuard(policy({ resource, limits: { body_bytes: 1024 } }), {
+      now,
+      fetch: serving(key.jwks),
+    });
+    const body = "x".repeat(5000);
+    const outcome = await guard.check(post(await key.token(), body));
+    equal([outcome.allowed, outcome.reason], [true, "body_too_large"]);
+    equal(await outcome.request.text(), body);
+  },
+};
+
+export const concurrency = {
+  async test() {
+    const fetch = serving(key.jwks);
+    const guard = createGuard(policy(), { now, fetch });
+    const token = await key.token();
+    const outcomes = await Promise.all([1, 2, 3].map(() => guard.check(post(token))));
+    equal(outcomes.map((outcome) => outcome.allowed), [true, true, true]);
+    equal(fetch.urls.length, 1);
+  },
+};
+
+export const outage = {
+  async test(_controller, _env, ctx) {
+    // workerd's own fetch, to where nobody listens.
+    const issuer = { jwks_uri: "http://127.0.0.1:1/jwks" };
+    const guard = createGuard(policy({ issuer }), { now });
+    const outcome = await guard.check(post(await key.token()), ctx);
+    equal([outcome.reason, outcome.response.status], ["keys_unavailable", 503]);
+    equal(outcome.response.headers.get("retry-after"), "1");
+  },
+};
+
+export const verification = {
+  async test() {
+    const options = { issuer: ISSUER, audience: RESOURCE, jwks: key.jwks, now };
+    equal((await verifyAccessToken(await key.token(), options)).sub, "alice");
+    const expired = await verifyAccessToken(await key.token({ exp: NOW - 60 }), options).catch(
+      (error) => error,
+    );
+    equal([expired instanceof AuthError, expired.reason, expired.status], [true, "token_expired", 401]);
+    const { verifier, challenge: derived } = pkce.generate();
+    equal(pkce.verify(verifier, derived), true);
+  },
+};
