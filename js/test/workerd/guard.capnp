@@ -3,11 +3,21 @@
 using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
-  services = [(name = "main", worker = .worker)],
+  services = [
+    (name = "main", worker = .main),
+    (name = "internet", worker = .internet),
+  ],
 );
 
-const worker :Workerd.Worker = (
+# Stands for everything that the guard could fetch from.
+const internet :Workerd.Worker = (
   compatibilityDate = "2024-11-01",
+  modules = [(name = "internet.mjs", esModule = embed "internet.mjs")],
+);
+
+const main :Workerd.Worker = (
+  compatibilityDate = "2024-11-01",
+  bindings = [(name = "SELF", service = "main")],
   modules = [
     (name = "test/workerd/guard.mjs", esModule = embed "guard.mjs"),
     (name = "test/support.mjs", esModule = embed "../support.mjs"),

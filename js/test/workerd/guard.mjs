@@ -1,7 +1,8 @@
 // protect(), check() and verifyAccessToken in workerd, with its own Request, streams and fetch.
 import { AuthError, createGuard, pkce, verifyAccessToken } from "../../dist/workerd.js";
 import {
-  CLAIMS, ISSUER, JWKS_URI, NOW, RESOURCE, TOOL_RULES, echo, now, policy, post, rpc, serving, signer,
+  CLAIMS, ISSUER, JWKS_URI, NOW, RESOURCE, TOOL_RULES,
+  base64url, echo, now, policy, post, rpc, serving, signer,
 } from "../support.mjs";
 
 function equal(actual, expected, what) {
@@ -10,6 +11,10 @@ function equal(actual, expected, what) {
 }
 
 const key = await signer();
+/** A URL at which internet.mjs serves these keys in such a way. */
+function at(way, jwks) {
+  return `https://auth.example.com/${way}/${base64url(JSON.stringify(jwks))}`;
+}
 const call = (name) => rpc("tools/call", { name, arguments: {} });
 
 export const challenge = {
@@ -73,14 +78,36 @@ export const concurrency = {
   },
 };
 
-export const outage = {
+/** One guard for all requests, as in a worker; its keys come over workerd's own fetch. */
+const shared = createGuard(policy({ issuer: { jwks_uri: at("slow", key.jwks) } }), { now });
+
+export default {
+  fetch: echo(shared),
+};
+
+export const requests = {
+  async test(_controller, env) {
+    const token = await key.token();
+    // The first request begins the fetch, and its client goes away before the keys are there.
+    const gone = new AbortController();
+    const first = env.SELF.fetch(post(token, "{}", { signal: gone.signal })).catch(() => "gone");
+    const others = [1, 2, 3].map(() => env.SELF.fetch(post(token)));
+    setTimeout(() => gone.abort(), 20);
+    const answers = await Promise.all(others);
+    equal(answers.map((answer) => answer.status), [200, 200, 200]);
+    equal(await first, "gone");
+    equal((await (await env.SELF.fetch(post(token))).json()).identity.subject, "alice");
+  },
+};
+
+export const outages = {
   async test(_controller, _env, ctx) {
-    // workerd's own fetch, to where nobody listens.
-    const issuer = { jwks_uri: "http://127.0.0.1:1/jwks" };
-    const guard = createGuard(policy({ issuer }), { now });
-    const outcome = await guard.check(post(await key.token()), ctx);
-    equal([outcome.reason, outcome.response.status], ["keys_unavailable", 503]);
-    equal(outcome.response.headers.get("retry-after"), "1");
+    for (const way of ["redirect", "html", "large", "broken", "error"]) {
+      const guard = createGuard(policy({ issuer: { jwks_uri: at(way, key.jwks) } }), { now });
+      const outcome = await guard.check(post(await key.token()), ctx);
+      equal([outcome.reason, outcome.response.status], ["keys_unavailable", 503], way);
+      equal(outcome.response.headers.get("retry-after"), "1", way);
+    }
   },
 };
 
