@@ -16,6 +16,12 @@ import { Person } from '../demo/lib/person.mjs';
 const SUITE = fileURLToPath(
   new URL('../node_modules/@modelcontextprotocol/conformance/dist/index.js', import.meta.url),
 );
+/**
+ * Differences that are meant. The suite calls `resources/subscribe` and `resources/unsubscribe`, which
+ * 2026-07-28 removed, without a URI; the guard refuses what does not say what it acts on (400)
+ * before the server can say that there is no such method (404).
+ */
+const MEANT = new Map([['server-stateless', '22 passed, 6 failed']]);
 /** Fewer would mean that the fixture or the suite is broken, not that we agree. */
 const LEAST = 20;
 
@@ -89,7 +95,9 @@ proxy.close();
 rmSync(scratch, { recursive: true });
 
 const good = [...ours.values()].filter((outcome) => outcome.endsWith(' 0 failed')).length;
-const different = [...plain].filter(([scenario, outcome]) => ours.get(scenario) !== outcome);
+const different = [...plain].filter(
+  ([scenario, outcome]) => ![outcome, MEANT.get(scenario)].includes(ours.get(scenario)),
+);
 for (const [scenario, outcome] of different) {
   console.log(`✗ ${scenario}: ${outcome} directly, ${ours.get(scenario)} through Envoy`);
 }

@@ -93,7 +93,13 @@ fn sources(places: &Places) -> Outcome<Count> {
 }
 
 fn crates(places: &Places) -> Outcome<Count> {
-    counted(cargo(places).args(["test", "--workspace", "--exclude", "countersign-e2e"]))
+    counted(cargo(places).args([
+        "test",
+        "--no-fail-fast",
+        "--workspace",
+        "--exclude",
+        "countersign-e2e",
+    ]))
 }
 
 fn without_std(places: &Places) -> Outcome<Count> {
@@ -103,7 +109,14 @@ fn without_std(places: &Places) -> Outcome<Count> {
 
 fn end_to_end(places: &Places) -> Outcome<Count> {
     // One after the other: each starts an Envoy, and there may be two cores.
-    counted(cargo(places).args(["test", "--package", "countersign-e2e", "--", "--test-threads=1"]))
+    counted(cargo(places).args([
+        "test",
+        "--no-fail-fast",
+        "--package",
+        "countersign-e2e",
+        "--",
+        "--test-threads=1",
+    ]))
 }
 
 /// The npm package's own tests: Node's runner on `js/test`, workerd's on its configurations.

@@ -41,6 +41,13 @@ impl Resource {
         self
     }
 
+    /// Makes it the one that is meant when a client names none.
+    #[must_use]
+    pub fn by_default(mut self) -> Self {
+        self.args.push("--default".to_owned());
+        self
+    }
+
     /// Its identifier.
     pub fn uri(&self) -> &str {
         &self.uri

@@ -25,7 +25,7 @@ fn run(script: &Command) {
 
 fn resource(port: u16) -> Resource {
     let uri = format!("http://127.0.0.1:{port}/mcp");
-    Resource::new(uri, "Example files", &["files:read=Read files"])
+    Resource::new(uri, "Example files", &["files:read=Read files"]).by_default()
 }
 
 fn authorization(with_resource: bool) {

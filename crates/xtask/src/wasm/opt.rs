@@ -19,8 +19,11 @@ const FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
-/// Optimises `from` into `to` and says both sizes.
+/// Optimises `from` into `to`, unless that was done since `from` was made, and says both sizes.
 pub(crate) fn optimise(places: &Places, from: &Path, to: &Path) -> Outcome<()> {
+    if is_newer(to, from) {
+        return Ok(());
+    }
     if let Some(parent) = to.parent() {
         make_dir(parent)?;
     }
@@ -50,4 +53,10 @@ fn size(path: &Path) -> Outcome<u64> {
     path.metadata()
         .map(|metadata| metadata.len())
         .map_err(Failure::during(format_args!("reading {}", path.display())))
+}
+
+/// Was `this` made after `that`?
+fn is_newer(this: &Path, that: &Path) -> bool {
+    let made = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    matches!((made(this), made(that)), (Some(this), Some(that)) if this > that)
 }
