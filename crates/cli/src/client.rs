@@ -1,12 +1,13 @@
 //! `countersign client`: clients that the administrator vouches for.
 
 use clap::Subcommand;
-use countersign_issuer::{Client, ClientKind, NewClient, Store};
+use countersign_issuer::{Client, ClientKind, NewClient};
 use serde_json::{Value, json};
 
 use crate::{
     Global,
     output::{Outcome, lines, print},
+    settings::{open_database, open_existing_database},
 };
 
 #[derive(Debug, Subcommand)]
@@ -32,7 +33,6 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
-    let store = Store::open(&global.database).await?;
     match command {
         Command::Add { name, redirect_uris, confidential, auth_method } => {
             let auth_method = if confidential { auth_method } else { "none".to_owned() };
@@ -43,6 +43,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 auth_method,
                 grant_types: ["authorization_code", "refresh_token"].map(str::to_owned).to_vec(),
             };
+            let store = open_database(global).await?;
             let added = store.create_client(new).await?;
             let mut data = describe(&added.client);
             if let Some(secret) = &added.secret {
@@ -59,6 +60,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             });
         }
         Command::List => {
+            let store = open_existing_database(global).await?;
             let clients = store.clients().await?;
             let data = clients.iter().map(describe).collect();
             print(global.json, &Value::Array(data), || {

@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod config;
 mod output;
 mod policy;
 mod resource;
 mod serve;
+mod settings;
 mod user;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -32,9 +34,12 @@ struct Arguments {
 /// What every command takes.
 #[derive(Clone, Debug, clap::Args)]
 struct Global {
-    /// The issuer's SQLite file
-    #[arg(long, global = true, env = "COUNTERSIGN_DATABASE", default_value = "countersign.db")]
-    database: PathBuf,
+    /// A configuration file in TOML; options and the environment take precedence
+    #[arg(long, global = true, env = "COUNTERSIGN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The issuer's SQLite file [default: countersign.db]
+    #[arg(long, global = true, env = "COUNTERSIGN_DATABASE", value_name = "FILE")]
+    database: Option<PathBuf>,
     /// Print data as JSON
     #[arg(long, global = true)]
     json: bool,
@@ -53,6 +58,9 @@ enum Command {
     /// Add and list pre-registered clients
     #[command(subcommand)]
     Client(client::Command),
+    /// Check the authorization server's configuration
+    #[command(subcommand)]
+    Config(config::Command),
     /// Check a guard's policy document
     #[command(subcommand)]
     Policy(policy::Command),
@@ -66,6 +74,7 @@ async fn main() -> ExitCode {
         Command::User(command) => user::run(command, &global).await,
         Command::Resource(command) => resource::run(command, &global).await,
         Command::Client(command) => client::run(command, &global).await,
+        Command::Config(command) => config::run(command, &global),
         Command::Policy(command) => policy::run(&command, &global),
     };
     match outcome {

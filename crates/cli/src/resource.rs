@@ -1,12 +1,13 @@
 //! `countersign resource`: the MCP servers that tokens are issued for.
 
 use clap::Subcommand;
-use countersign_issuer::{NewResource, NewScope, Resource, Store};
+use countersign_issuer::{NewResource, NewScope, Resource};
 use serde_json::{Value, json};
 
 use crate::{
     Global,
     output::{Outcome, Problem, lines, print},
+    settings::{open_database, open_existing_database},
 };
 
 #[derive(Debug, Subcommand)]
@@ -40,7 +41,6 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
-    let store = Store::open(&global.database).await?;
     match command {
         Command::Add { uri, name, scopes, implies, aliases, default } => {
             let new = NewResource {
@@ -50,12 +50,14 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 aliases,
                 is_default: default,
             };
+            let store = open_database(global).await?;
             let resource = store.create_resource(new).await?;
             print(global.json, &describe(&resource), || {
                 format!("Added the resource {}.", resource.uri)
             });
         }
         Command::List => {
+            let store = open_existing_database(global).await?;
             let resources = store.resources().await?;
             let data = resources.iter().map(describe).collect();
             print(global.json, &Value::Array(data), || {

@@ -1,73 +1,35 @@
 //! `countersign serve`: the authorization server.
 
-use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf};
+use std::io::IsTerminal as _;
 
-use clap::ValueEnum;
-use countersign_issuer::{Config, Registration, Server};
+use countersign_issuer::Server;
 use tokio::signal;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     Global,
     output::{Outcome, Problem},
+    settings::Options,
 };
 
 /// Run the authorization server
 ///
 /// Without any option it is a server for development on http://127.0.0.1:8090, with its database in
 /// ./countersign.db and its keys sealed by ./countersign.key. Both are made at the first start; keep
-/// a copy of them in different places.
+/// copies of them in different places.
+///
+/// For production give it the address that the world sees, --issuer https://auth.example.com, and
+/// put a TLS proxy in front of it. COUNTERSIGN_LOG=debug says more.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where to listen
-    #[arg(long, env = "COUNTERSIGN_LISTEN", default_value = "127.0.0.1:8090")]
-    listen: SocketAddr,
-    /// The public URL, without a trailing slash; it stands in every token and must never change
-    /// [default: http://ADDRESS of --listen]
-    #[arg(long, env = "COUNTERSIGN_ISSUER")]
-    issuer: Option<String>,
-    /// The file with the key that seals the signing keys [default: countersign.key beside the
-    /// database]. COUNTERSIGN_KEY in the environment takes precedence
-    #[arg(long, env = "COUNTERSIGN_KEY_FILE")]
-    key_file: Option<PathBuf>,
-    /// Lifetime of access tokens, in seconds
-    #[arg(
-        long,
-        env = "COUNTERSIGN_ACCESS_TOKEN_LIFETIME",
-        value_name = "SECONDS",
-        default_value_t = 900
-    )]
-    access_token_lifetime: u64,
-    /// Whether MCP clients may register by themselves
-    #[arg(long, env = "COUNTERSIGN_REGISTRATION", default_value = "open")]
-    registration: RegistrationMode,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum RegistrationMode {
-    /// Every client may; users see that its name is not verified
-    Open,
-    /// Only `countersign client add`
-    Off,
+    #[command(flatten)]
+    options: Options,
 }
 
 pub(crate) async fn run(arguments: Arguments, global: &Global) -> Outcome {
     start_logging(global.json);
-    let issuer = arguments.issuer.unwrap_or_else(|| format!("http://{}", arguments.listen));
-    let config = Config {
-        listen: arguments.listen,
-        issuer: issuer.clone(),
-        database: global.database.clone(),
-        key_file: arguments.key_file,
-        access_token_lifetime: arguments.access_token_lifetime,
-        registration: match arguments.registration {
-            RegistrationMode::Open => Registration::Open,
-            RegistrationMode::Off => Registration::Off,
-        },
-    };
-    let server = Server::bind(config).await?;
-    let address = server.local_addr()?;
-    tracing::info!("listening on {address} as {issuer}");
+    let server = Server::bind(arguments.options.resolve(global)?).await?;
+    tracing::info!("listening on {} as {}", server.local_addr()?, server.issuer());
     say_next_commands(&server, global).await?;
     let terminate = terminated()?;
     server.run(terminate).await?;
@@ -92,17 +54,22 @@ fn start_logging(as_json: bool) {
 
 /// A new server can do nothing yet: what is missing is said, with the command for it.
 async fn say_next_commands(server: &Server, global: &Global) -> Outcome {
-    let database = global.database.display();
-    if server.store().resources().await?.is_empty() {
-        eprintln!(
-            "\nTell the server about your MCP server:\n  countersign --database {database} resource \
-             add http://127.0.0.1:10000/mcp --name 'My files' \\\n    --scope 'files:read=Read your \
-             files' --scope 'files:write=Change your files' --implies 'files:write=files:read'"
-        );
+    let mut tool = String::from("countersign");
+    for (option, path) in [("--config", &global.config), ("--database", &global.database)] {
+        if let Some(path) = path {
+            tool.push_str(&format!(" {option} {}", path.display()));
+        }
     }
     if server.store().users().await?.is_empty() {
+        eprintln!("\nAdd somebody who can log in:\n  {tool} user add NAME");
+    }
+    if server.store().resources().await?.is_empty() {
         eprintln!(
-            "\nAdd somebody who can log in:\n  countersign --database {database} user add NAME\n"
+            "\nName the MCP server that tokens are for, and what it lets people do:\n  {tool} \
+             resource add http://127.0.0.1:10000/mcp --name 'My files' \\\n    --scope \
+             'files:read=Read your files' --scope 'files:write=Change your files' \\\n    \
+             --implies 'files:write=files:read'\n\nMCP clients find the rest at {}\n",
+            server.issuer()
         );
     }
     Ok(())

@@ -3,12 +3,13 @@
 use std::io::{self, BufRead as _};
 
 use clap::Subcommand;
-use countersign_issuer::{NewUser, Store, User};
+use countersign_issuer::{NewUser, User};
 use serde_json::{Value, json};
 
 use crate::{
     Global,
     output::{Outcome, Problem, lines, print},
+    settings::{open_database, open_existing_database},
 };
 
 #[derive(Debug, Subcommand)]
@@ -29,15 +30,16 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
-    let store = Store::open(&global.database).await?;
     match command {
         Command::Add { name, email, password_stdin } => {
             let password = if password_stdin { from_stdin() } else { ask(&name) }?;
             let new = NewUser { name: &name, email: email.as_deref(), password: &password };
+            let store = open_database(global).await?;
             let user = store.create_user(new).await?;
             print(global.json, &describe(&user), || format!("Added the user {}.", user.name));
         }
         Command::List => {
+            let store = open_existing_database(global).await?;
             let users = store.users().await?;
             let data = users.iter().map(describe).collect();
             print(global.json, &Value::Array(data), || {

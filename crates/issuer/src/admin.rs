@@ -105,7 +105,9 @@ impl Store {
         let invalid = |subject: &str, error: &dyn std::fmt::Display| {
             Error::Invalid(format!("{subject}: {error}"))
         };
-        ResourceId::parse(&new.uri).map_err(|error| invalid(&new.uri, &error))?;
+        for uri in [&new.uri].into_iter().chain(&new.aliases) {
+            ResourceId::parse(uri).map_err(|error| invalid(uri, &error))?;
+        }
         if new.scopes.is_empty() {
             return Err(Error::Invalid(
                 "a resource needs at least one scope, like --scope 'files:read=Read your files'"

@@ -2,18 +2,17 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use countersign_core::oauth::resource::ResourceId;
-
-use crate::Error;
+use crate::{Error, issuer::Issuer};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
     /// The issuer identifier (RFC 8414 §2). It is compared byte for byte everywhere and must never
-    /// change once clients know it.
-    pub issuer: String,
+    /// change once clients know it. Without one it is `http://` and the address that the server
+    /// listens on, which is for development.
+    pub issuer: Option<String>,
     /// The SQLite file; made at the first start.
     pub database: PathBuf,
     /// The file with the key that seals signing keys; made at the first start, next to the database
@@ -38,7 +37,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8090)),
-            issuer: "http://127.0.0.1:8090".to_owned(),
+            issuer: None,
             database: PathBuf::from("countersign.db"),
             key_file: None,
             access_token_lifetime: 900,
@@ -53,103 +52,61 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] says what is wrong and what to do.
     pub fn check(&self) -> Result<(), Error> {
-        let wrong = |text: &str| Err(Error::Config(format!("issuer {}: {text}", self.issuer)));
-        let Ok(issuer) = ResourceId::parse(&self.issuer) else {
-            return wrong("not an absolute URL like https://auth.example.com");
-        };
-        if self.issuer.contains('?') {
-            return wrong("an issuer identifier has no query (RFC 8414 §2)");
-        }
-        if self.issuer.ends_with('/') {
-            return wrong("remove the trailing slash: clients compare the issuer byte for byte");
-        }
-        match issuer.parts() {
-            ("https", ..) => {}
-            ("http", authority, _) if is_loopback(authority) => {
-                if !self.listen.ip().is_loopback() {
-                    return wrong(
-                        "an http issuer is for this machine only: listen on 127.0.0.1, or use https \
-                         with a TLS proxy in front",
-                    );
-                }
-            }
-            _ => {
-                return wrong(
-                    "use https (http is accepted for 127.0.0.1, [::1] and localhost only)",
-                );
-            }
+        let issuer = self.issuer_at(self.listen)?;
+        if !issuer.is_https() && !self.listen.ip().is_loopback() {
+            return Err(Error::Config(format!(
+                "listen {}: {issuer} is for this machine only. Listen on 127.0.0.1, or put a TLS \
+                 proxy in front and give its https address as the issuer",
+                self.listen
+            )));
         }
         if !(10..=86_400).contains(&self.access_token_lifetime) {
-            return Err(Error::Config(
-                "access-token-lifetime must be between 10 and 86400 seconds".to_owned(),
-            ));
+            return Err(Error::Config(format!(
+                "access-token-lifetime {}: must be between 10 and 86400 seconds. An access token \
+                 cannot be taken back before it ends; 900 is a good choice",
+                self.access_token_lifetime
+            )));
         }
         Ok(())
     }
 
-    /// The path of the issuer, without a trailing slash; empty for an issuer at the root.
-    pub(crate) fn path(&self) -> &str {
-        self.issuer
-            .split_once("://")
-            .and_then(|(_, rest)| rest.find('/').map(|start| &rest[start..]))
-            .unwrap_or("")
+    /// The identifier of a server that listens there.
+    pub(crate) fn issuer_at(&self, address: SocketAddr) -> Result<Issuer, Error> {
+        match &self.issuer {
+            Some(text) => Issuer::parse(text),
+            None if address.ip().is_loopback() => {
+                let text = format!("http://{address}");
+                Issuer::parse(text.strip_suffix(":80").unwrap_or(&text))
+            }
+            None => Err(Error::Config(format!(
+                "listen {address}: a server that others can reach needs its public https address \
+                 as the issuer, like --issuer https://auth.example.com, and a TLS proxy in front"
+            ))),
+        }
     }
-
-    /// Whether browsers reach the server by https.
-    pub(crate) fn is_https(&self) -> bool {
-        self.issuer.starts_with("https://")
-    }
-
-    /// Scheme and authority: what a browser sends as `Origin`.
-    pub(crate) fn origin(&self) -> &str {
-        self.issuer.strip_suffix(self.path()).unwrap_or(&self.issuer)
-    }
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    host == "localhost"
-        || host == "[::1]"
-        || host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Attack 57: nothing unsafe starts.
     #[test]
-    fn unsafe_issuers_are_refused() {
-        let check =
-            |issuer: &str| Config { issuer: issuer.to_owned(), ..Config::default() }.check();
-        for good in
-            ["https://a.example", "https://a.example/t", "http://localhost:1", "http://[::1]:1"]
-        {
-            check(good).unwrap();
-        }
+    fn attack_57_unsafe_configuration_is_refused() {
+        let default = Config::default;
+        default().check().unwrap();
+        let https = || Some("https://auth.example.com".to_owned());
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], 8090));
+        Config { listen: everywhere, issuer: https(), ..default() }.check().unwrap();
+        let http = Some("http://127.0.0.1:8090".to_owned());
         for bad in [
-            "http://a.example",
-            "https://a.example/",
-            "https://a.example?x",
-            "https://a.example#x",
-            "a.example",
-            "ftp://a.example",
-            "http://127.evil.example",
-            "http://localhost.evil.example",
+            Config { listen: everywhere, ..default() },
+            Config { listen: everywhere, issuer: http, ..default() },
+            Config { issuer: Some("http://auth.example.com".to_owned()), ..default() },
+            Config { access_token_lifetime: 0, ..default() },
+            Config { access_token_lifetime: 1_000_000, ..default() },
         ] {
-            assert!(check(bad).is_err(), "{bad}");
+            assert_eq!(bad.check().unwrap_err().reason(), "config_invalid", "{bad:?}");
         }
-        let open = Config { listen: ([0, 0, 0, 0], 8090).into(), ..Config::default() };
-        assert!(open.check().is_err(), "an http issuer on all interfaces");
-    }
-
-    #[test]
-    fn paths_and_origins() {
-        let config = Config { issuer: "https://a.example/t/u".to_owned(), ..Config::default() };
-        assert_eq!((config.path(), config.origin()), ("/t/u", "https://a.example"));
-        let config = Config::default();
-        assert_eq!((config.path(), config.origin()), ("", "http://127.0.0.1:8090"));
     }
 }

@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod error;
 mod http;
+mod issuer;
 mod keys;
 mod password;
 mod redirect_uri;

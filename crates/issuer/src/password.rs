@@ -1,7 +1,5 @@
 //! Passwords: argon2id, never more at once than the cores can bear.
 
-use std::sync::LazyLock;
-
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
@@ -14,8 +12,9 @@ use crate::Error;
 static SLOTS: Semaphore = Semaphore::const_new(4);
 
 /// What an unknown user's password is compared with, so that it takes as long.
-static NOBODY: LazyLock<String> =
-    LazyLock::new(|| hash_now("nobody's password").unwrap_or_default());
+/// A password for it is not known to anybody, nor would it be let in.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Y291bnRlcnNpZ24tbm9ib2R5\
+                      $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Shortest password, in characters (NIST SP 800-63B §5.1.1.2 asks for at least 8).
 pub(crate) const MIN_LENGTH: usize = 8;
@@ -33,8 +32,7 @@ pub(crate) async fn verify(password: &str, stored: Option<&str>) -> Result<bool,
     let (password, stored) = (password.to_owned(), stored.map(str::to_owned));
     blocking(move || {
         let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| NOBODY.clone());
-        let fits = PasswordHash::new(&stored).is_ok_and(|hash| {
+        let fits = PasswordHash::new(stored.as_deref().unwrap_or(NOBODY)).is_ok_and(|hash| {
             Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
         });
         known && fits
@@ -55,4 +53,25 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let _slot = SLOTS.acquire().await.map_err(|_| Error::Crypto("the server is stopping"))?;
     spawn_blocking(work).await.map_err(|_| Error::Crypto("hashing a password failed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attack 55: who is not there is compared with a hash of the same cost.
+    #[test]
+    fn attack_55_nobody_costs_what_somebody_costs() {
+        let cost = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
+        assert_eq!(cost(NOBODY), cost(&hash_now("password").unwrap()));
+        assert!(PasswordHash::new(NOBODY).is_ok());
+    }
+
+    #[tokio::test]
+    async fn verifies() {
+        let hash = hash("correct horse").await.unwrap();
+        assert!(verify("correct horse", Some(&hash)).await.unwrap());
+        assert!(!verify("correct horsf", Some(&hash)).await.unwrap());
+        assert!(!verify("correct horse", None).await.unwrap());
+    }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, Salt},
     rand,
 };
 use countersign_core::jose::base64url;
@@ -23,15 +24,30 @@ pub(crate) struct SealingKey(LessSafeKey);
 
 impl SealingKey {
     /// From the environment, else from the key file, which is made when it does not exist.
-    pub(crate) fn load(config: &Config) -> Result<Self, Error> {
+    /// It is not made when something was sealed already: that would hide that the key is missing.
+    pub(crate) fn load(config: &Config, is_used: bool) -> Result<Self, Error> {
         if let Ok(text) = env::var(VARIABLE) {
-            return Self::from_text(&text, VARIABLE);
+            return Self::from_text(text.trim(), VARIABLE);
         }
         let path = key_file(config);
         match fs::read_to_string(&path) {
-            Ok(text) => Self::from_text(text.trim(), &path.display().to_string()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Self::create(&path),
-            Err(error) => Err(Error::Io(path, error)),
+            // A first start that was killed may have left it empty.
+            Ok(text) if text.is_empty() && !is_used => {
+                fs::remove_file(&path).map_err(|error| Error::Io(path.clone(), error))?;
+                Self::create(&path)
+            }
+            Ok(text) => {
+                warn_if_readable(&path);
+                Self::from_text(text.trim(), &path.display().to_string())
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Io(path, error)),
+            Err(_) if is_used => Err(Error::Config(format!(
+                "{} is missing: it holds the key that opens the signing keys in {}. Put it back, \
+                 or set {VARIABLE}. If it is lost, start with a new database",
+                path.display(),
+                config.database.display()
+            ))),
+            Err(_) => Self::create(&path),
         }
     }
 
@@ -66,7 +82,15 @@ impl SealingKey {
         Self::from_bytes(&bytes)
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+    /// A key that only who knows this secret of 256 random bits can make again (RFC 5869).
+    pub(crate) fn derive(purpose: &str, secret: &str) -> Result<Self, Error> {
+        let extracted = Salt::new(HKDF_SHA256, purpose.as_bytes()).extract(secret.as_bytes());
+        let mut bytes = [0; 32];
+        extracted.expand(&[b"AES-256-GCM"], HKDF_SHA256)?.fill(&mut bytes)?;
+        Self::from_bytes(&bytes)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes)?)))
     }
 
@@ -101,6 +125,17 @@ fn key_file(config: &Config) -> PathBuf {
     config.key_file.clone().unwrap_or_else(|| config.database.with_file_name("countersign.key"))
 }
 
+/// A secret mount of a container is often readable for others, so this is no error.
+fn warn_if_readable(path: &Path) {
+    #[cfg(unix)]
+    if let Ok(metadata) = fs::metadata(path)
+        && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0
+    {
+        let path = path.display();
+        tracing::warn!(reason = "key_file_readable", "others can read {path}: chmod 600 {path}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +148,19 @@ mod tests {
         assert!(key.open("there", &sealed).is_err());
         assert!(key.open("here", &sealed[..10]).is_err());
         assert!(SealingKey::from_bytes(&[8; 32]).unwrap().open("here", &sealed).is_err());
-        assert!(SealingKey::from_text(&base64url::encode([7; 32]), "test").is_err(), "not random");
+        let derived = |secret| SealingKey::derive("test", secret).unwrap();
+        let sealed = derived("a").seal("here", b"secret").unwrap();
+        assert_eq!(derived("a").open("here", &sealed).unwrap(), b"secret");
+        assert!(derived("b").open("here", &sealed).is_err());
+    }
+
+    /// Attack 57: keys that were typed are no keys.
+    #[test]
+    fn attack_57_default_keys_are_refused() {
+        for bad in ["", "secret", "changeme", &base64url::encode([7; 32]), &"A".repeat(43)] {
+            assert!(SealingKey::from_text(bad, "test").is_err(), "{bad}");
+        }
+        let random = "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2RlZmdoaWo";
+        assert!(SealingKey::from_text(random, "test").is_ok());
     }
 }

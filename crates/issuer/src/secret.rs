@@ -44,6 +44,13 @@ pub(crate) fn new(kind: Kind) -> Result<String, Error> {
     Ok(format!("{}{}", kind.prefix(), base64url::encode(bytes)))
 }
 
+/// Whether a value could be one of ours.
+pub(crate) fn is_well_formed(kind: Kind, value: &str) -> bool {
+    value
+        .strip_prefix(kind.prefix())
+        .is_some_and(|random| base64url::decode(random).is_ok_and(|bytes| bytes.len() == 32))
+}
+
 /// The digest under which a secret is stored: SHA-256 of kind, NUL and value.
 pub(crate) fn hash(kind: Kind, value: &str) -> Vec<u8> {
     sha256(&[kind.prefix().as_bytes(), &[0], value.as_bytes()]).to_vec()
@@ -57,4 +64,20 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attack 6: a value of one kind is nothing as another.
+    #[test]
+    fn attack_6_kinds_are_apart() {
+        let code = new(Kind::AuthorizationCode).unwrap();
+        assert_ne!(hash(Kind::AuthorizationCode, &code), hash(Kind::RefreshToken, &code));
+        assert!(is_well_formed(Kind::AuthorizationCode, &code));
+        assert!(!is_well_formed(Kind::RefreshToken, &code));
+        assert!(!is_well_formed(Kind::AuthorizationCode, &code[..45]));
+        assert_eq!(code.len(), 46, "256 bits and a prefix");
+    }
 }

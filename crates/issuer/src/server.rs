@@ -1,8 +1,12 @@
 //! The server: opened, bound, run until it is told to stop.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{future::IntoFuture as _, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, time::interval};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    time::{interval, sleep},
+};
 
 use crate::{
     Config, Error,
@@ -14,6 +18,9 @@ use crate::{
 
 /// Between two looks for what can be deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+/// For requests that are under way when the server is told to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// A server that listens and is not yet answering.
 pub struct Server {
@@ -29,11 +36,12 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self, Error> {
         config.check()?;
         let store = Store::open(&config.database).await?;
-        let keys = SigningKeys::load(&store, &SealingKey::load(&config)?).await?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|error| Error::Io(PathBuf::from(config.listen.to_string()), error))?;
-        Ok(Self { listener, app: Arc::new(App::new(config, store, keys)?) })
+        let has_keys = !store.signing_keys().await?.is_empty();
+        let keys = SigningKeys::load(&store, &SealingKey::load(&config, has_keys)?).await?;
+        let io = |error| Error::Io(PathBuf::from(config.listen.to_string()), error);
+        let listener = TcpListener::bind(config.listen).await.map_err(io)?;
+        let issuer = config.issuer_at(listener.local_addr().map_err(io)?)?;
+        Ok(Self { listener, app: Arc::new(App::new(config, issuer, store, keys)?) })
     }
 
     /// Where it listens: the port is known even when the configuration said 0.
@@ -44,13 +52,19 @@ impl Server {
         self.listener.local_addr().map_err(|error| Error::Io(PathBuf::from("listener"), error))
     }
 
+    /// Its identifier: what stands in `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.app.issuer.as_str()
+    }
+
     /// Its database.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.app.store
     }
 
-    /// Answers until `shutdown` is done; requests under way are answered first.
+    /// Answers until `shutdown` is done; requests under way have ten seconds to end.
     ///
     /// # Errors
     /// [`Error::Io`] when the listener fails.
@@ -70,9 +84,27 @@ impl Server {
         });
         let store = self.app.store.clone();
         let service = router(self.app).into_make_service_with_connect_info::<SocketAddr>();
-        let done = axum::serve(self.listener, service).with_graceful_shutdown(shutdown).await;
+        let (stopping, stop) = oneshot::channel();
+        let serving = axum::serve(self.listener, service).with_graceful_shutdown(async move {
+            shutdown.await;
+            // Nobody listens once the server has ended by itself.
+            let _ = stopping.send(());
+        });
+        let done = tokio::select! {
+            done = serving.into_future() => done,
+            () = too_long(stop) => {
+                tracing::warn!(reason = "stopped_hard", "requests under way were given up");
+                Ok(())
+            }
+        };
         pruning.abort();
         store.close().await;
         done.map_err(|error| Error::Io(PathBuf::from("listener"), error))
     }
+}
+
+async fn too_long(stop: oneshot::Receiver<()>) {
+    // A server that ended by itself is not waited for here.
+    let _ = stop.await;
+    sleep(STOP_WITHIN).await;
 }

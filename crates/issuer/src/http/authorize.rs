@@ -100,22 +100,21 @@ async fn begin(app: &Arc<App>, headers: &HeaderMap, params: &Params) -> Result<R
     let resources = app.store.resources().await?;
     let checked =
         AuthorizationRequest::check(params, &row.client, redirect_uri.clone(), &resources);
-    let request = match checked {
+    let mut request = match checked {
         Ok(request) => request,
         Err(error) => return Ok(answer_error(app, &row.client, back, error)),
     };
-    let browser = match Cookie::Browser.read(&app.config, headers) {
-        Some(browser) => browser,
-        None => secret::new(Kind::Browser)?,
-    };
+    // Nobody may be sent through a remembered consent from another site (issuer spec, attack 46).
+    request.consent |= !came_by_itself(headers);
     if params.get("prompt") == Some("none") {
         return interaction::silent(app, headers, &row.client, &request).await;
     }
+    let browser = match Cookie::Browser.read(&app.issuer, headers) {
+        Some(browser) if secret::is_well_formed(Kind::Browser, &browser) => browser,
+        _ => secret::new(Kind::Browser)?,
+    };
     let id = secret::new(Kind::Interaction)?;
-    let mut stored = request;
-    // Nobody may be sent through a remembered consent from another site (issuer spec, attack 46).
-    stored.consent |= !came_by_itself(headers);
-    let text = serde_json::to_string(&stored)
+    let text = serde_json::to_string(&request)
         .map_err(|_| Error::Crypto("a request could not be stored"))?;
     app.store
         .add_interaction(
@@ -125,9 +124,8 @@ async fn begin(app: &Arc<App>, headers: &HeaderMap, params: &Params) -> Result<R
             INTERACTION_LIFETIME,
         )
         .await?;
-    let mut response =
-        reply::see_other(&format!("{}/authorize?interaction={id}", app.config.issuer));
-    Cookie::Browser.set(&app.config, response.headers_mut(), &browser);
+    let mut response = reply::see_other(&format!("{}/authorize?interaction={id}", app.issuer));
+    Cookie::Browser.set(&app.issuer, response.headers_mut(), &browser);
     Ok(response)
 }
 
@@ -167,7 +165,7 @@ impl<'a> Back<'a> {
         if let Some(state) = self.state {
             query.append_pair("state", state);
         }
-        query.append_pair("iss", &app.config.issuer);
+        query.append_pair("iss", app.issuer.as_str());
         let separator = if self.redirect_uri.contains('?') { '&' } else { '?' };
         format!("{}{separator}{}", self.redirect_uri, query.finish())
     }

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::Config;
+use crate::issuer::Issuer;
 
 /// A cookie of ours.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +24,8 @@ impl Cookie {
         }
     }
 
-    pub(super) fn read(self, config: &Config, headers: &HeaderMap) -> Option<String> {
-        let name = self.name(config.is_https());
+    pub(super) fn read(self, issuer: &Issuer, headers: &HeaderMap) -> Option<String> {
+        let name = self.name(issuer.is_https());
         headers
             .get_all(header::COOKIE)
             .iter()
@@ -37,18 +37,18 @@ impl Cookie {
     }
 
     /// Sets the cookie for as long as the browser runs. The server limits its time.
-    pub(super) fn set(self, config: &Config, headers: &mut HeaderMap, value: &str) {
-        let name = self.name(config.is_https());
-        let secure = if config.is_https() { "; Secure" } else { "" };
+    pub(super) fn set(self, issuer: &Issuer, headers: &mut HeaderMap, value: &str) {
+        let name = self.name(issuer.is_https());
+        let secure = if issuer.is_https() { "; Secure" } else { "" };
         let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}");
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             headers.append(header::SET_COOKIE, cookie);
         }
     }
 
-    pub(super) fn clear(self, config: &Config, headers: &mut HeaderMap) {
-        let name = self.name(config.is_https());
-        let secure = if config.is_https() { "; Secure" } else { "" };
+    pub(super) fn clear(self, issuer: &Issuer, headers: &mut HeaderMap) {
+        let name = self.name(issuer.is_https());
+        let secure = if issuer.is_https() { "; Secure" } else { "" };
         let cookie = format!("{name}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0{secure}");
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             headers.append(header::SET_COOKIE, cookie);

@@ -56,7 +56,7 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
         Ok(resources) => resources,
         Err(error) => return reply::cors(reply::server_error(&error)),
     };
-    let issuer = &app.config.issuer;
+    let issuer = app.issuer.as_str();
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Error, clock, password,
     secret::{self, Kind},
-    store::{Client, ClientKind, InteractionRow, NewGrant, Resource, SessionRow},
+    store::{Client, ClientKind, NewGrant, Resource, SessionRow},
 };
 
 /// How long a login lasts, in seconds.
@@ -43,8 +43,8 @@ impl<'a> Visit<'a> {
         Self {
             headers,
             address,
-            browser: Cookie::Browser.read(&app.config, headers),
-            session: Cookie::Session.read(&app.config, headers),
+            browser: Cookie::Browser.read(&app.issuer, headers),
+            session: Cookie::Session.read(&app.issuer, headers),
         }
     }
 
@@ -69,7 +69,6 @@ impl<'a> Visit<'a> {
 /// An interaction as it stands now.
 struct Open {
     id: String,
-    row: InteractionRow,
     request: AuthorizationRequest,
     client: Client,
     resource: Resource,
@@ -84,8 +83,7 @@ pub(super) async fn show(app: &Arc<App>, visit: &Visit<'_>, id: &str) -> Result<
     };
     match &open.session {
         None => Ok(login_page(app, visit, &open, None, StatusCode::OK)),
-        // `prompt=login` asks for a login that is younger than the request.
-        Some(session) if open.request.login && session.auth_time < open.row.created_at => {
+        Some(session) if !open.request.takes_login_of(session.auth_time) => {
             Ok(login_page(app, visit, &open, None, StatusCode::OK))
         }
         Some(session) if is_remembered(app, &open.request, &open.client, session).await? => {
@@ -127,11 +125,11 @@ pub(super) async fn act(
                 app.store.end_session(&secret::hash(Kind::Session, session)).await?;
             }
             let mut response = again(app, id);
-            Cookie::Session.clear(&app.config, response.headers_mut());
+            Cookie::Session.clear(&app.issuer, response.headers_mut());
             Ok(response)
         }
         (Some("allow"), Some(session)) => {
-            if open.request.login && session.auth_time < open.row.created_at {
+            if !open.request.takes_login_of(session.auth_time) {
                 return Ok(again(app, id));
             }
             let remembered = app
@@ -181,13 +179,16 @@ pub(super) async fn silent(
     let refuse = |error, description| {
         Ok(answer_error(app, client, Back::of(request), RequestError { error, description }))
     };
-    let session = match Cookie::Session.read(&app.config, headers) {
+    let session = match Cookie::Session.read(&app.issuer, headers) {
         Some(session) => app.store.session(&secret::hash(Kind::Session, &session)).await?,
         None => None,
     };
     let Some(session) = session else {
         return refuse("login_required", "The user is not logged in");
     };
+    if !request.takes_login_of(session.auth_time) {
+        return refuse("login_required", "The login is too old");
+    }
     if !is_remembered(app, request, client, &session).await? {
         return refuse("consent_required", "The user must be asked");
     }
@@ -226,7 +227,7 @@ async fn open(
         None => None,
     };
     let id = id.to_owned();
-    Ok(Ok(Open { id, row, request, client: client.client, resource, session }))
+    Ok(Ok(Open { id, request, client: client.client, resource, session }))
 }
 
 async fn login(
@@ -237,7 +238,7 @@ async fn login(
 ) -> Result<Response, Error> {
     let name = form.get("username").unwrap_or("").trim();
     let password = form.get("password").unwrap_or("");
-    if let Some(seconds) = app.throttle.wait(name, visit.address, clock::now()) {
+    if let Err(seconds) = app.throttle.begin(name, visit.address, clock::now()) {
         let text = format!("Too many tries. Wait {seconds} seconds.");
         let status = StatusCode::TOO_MANY_REQUESTS;
         let mut response = login_page(app, visit, open, Some(&text), status);
@@ -249,11 +250,11 @@ async fn login(
     let too_long = password.len() > password::MAX_LENGTH;
     let fits = !too_long && password::verify(password, stored).await?;
     let (true, Some((user_id, _))) = (fits, credentials) else {
-        app.throttle.failed(name, visit.address, clock::now());
         tracing::info!(reason = "login_failed", "a login failed");
         let text = "The name or the password is wrong.";
         return Ok(login_page(app, visit, open, Some(text), StatusCode::UNAUTHORIZED));
     };
+    app.throttle.succeeded(name, visit.address);
     // A new session for each login: one that was planted before is worth nothing.
     if let Some(old) = &visit.session {
         app.store.end_session(&secret::hash(Kind::Session, old)).await?;
@@ -262,7 +263,7 @@ async fn login(
     let hash = secret::hash(Kind::Session, &session);
     app.store.add_session(&hash, &user_id, SESSION_LIFETIME).await?;
     let mut response = again(app, &open.id);
-    Cookie::Session.set(&app.config, response.headers_mut(), &session);
+    Cookie::Session.set(&app.issuer, response.headers_mut(), &session);
     Ok(response)
 }
 
@@ -274,7 +275,7 @@ async fn is_remembered(
     client: &Client,
     session: &SessionRow,
 ) -> Result<bool, Error> {
-    if request.consent || request.login || client.kind != ClientKind::Static {
+    if request.consent || client.kind != ClientKind::Static {
         return Ok(false);
     }
     let consented = app
@@ -319,7 +320,7 @@ async fn issue_code(
 }
 
 fn again(app: &App, id: &str) -> Response {
-    reply::see_other(&format!("{}/authorize?interaction={id}", app.config.issuer))
+    reply::see_other(&format!("{}/authorize?interaction={id}", app.issuer))
 }
 
 fn login_page(
@@ -359,7 +360,7 @@ fn is_own_page(app: &App, headers: &HeaderMap) -> bool {
         None => true,
         // With `Referrer-Policy: no-referrer` browsers hide the origin of their own forms.
         Some(b"null") => site == Some(b"same-origin"),
-        Some(origin) => origin == app.config.origin().as_bytes(),
+        Some(origin) => origin == app.issuer.origin().as_bytes(),
     };
     origin_fits && site.is_none_or(|site| site == b"same-origin")
 }

@@ -33,7 +33,7 @@ pub(super) fn response(app: &App, granted: Granted<'_>) -> Result<Value, Error> 
     let access_token = app.keys.sign(
         "at+jwt",
         &json!({
-            "iss": app.config.issuer,
+            "iss": app.issuer.as_str(),
             "sub": granted.user_id,
             "aud": granted.resource,
             "client_id": granted.client_id,
@@ -52,7 +52,7 @@ pub(super) fn response(app: &App, granted: Granted<'_>) -> Result<Value, Error> 
     });
     if granted.scopes.iter().any(|scope| scope.as_str() == "openid") {
         let mut claims = json!({
-            "iss": app.config.issuer,
+            "iss": app.issuer.as_str(),
             "sub": granted.user_id,
             "aud": granted.client_id,
             "iat": now,

@@ -24,7 +24,7 @@ use axum::{
     routing::{any, get},
 };
 
-use crate::{Config, Error, keys::SigningKeys, store::Store};
+use crate::{Config, Error, issuer::Issuer, keys::SigningKeys, store::Store};
 
 /// Longest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -32,6 +32,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// What every endpoint shares.
 pub(crate) struct App {
     pub(crate) config: Config,
+    pub(crate) issuer: Issuer,
     pub(crate) store: Store,
     pub(crate) keys: SigningKeys,
     pages: pages::Pages,
@@ -42,10 +43,16 @@ pub(crate) struct App {
 type Shared = State<Arc<App>>;
 
 impl App {
-    pub(crate) fn new(config: Config, store: Store, keys: SigningKeys) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: Config,
+        issuer: Issuer,
+        store: Store,
+        keys: SigningKeys,
+    ) -> Result<Self, Error> {
         let documents = documents::Documents::new(&keys);
         Ok(Self {
             config,
+            issuer,
             store,
             keys,
             pages: pages::Pages::new()?,
@@ -57,7 +64,7 @@ impl App {
 
 /// All routes, under the issuer's path where it has one.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let path = app.config.path().to_owned();
+    let path = app.issuer.path().to_owned();
     let mut router = Router::new()
         .route(&format!("{path}/authorize"), any(authorize::endpoint))
         .route(&format!("{path}/token"), any(token::endpoint))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::params::Params;
 use crate::{
-    redirect_uri,
+    clock, redirect_uri,
     store::{Client, Resource},
 };
 
@@ -23,9 +23,9 @@ pub(super) struct AuthorizationRequest {
     pub(super) scope: String,
     pub(super) challenge: String,
     pub(super) nonce: Option<String>,
-    /// The user must log in again.
-    pub(super) login: bool,
-    /// The user must be asked again.
+    /// The oldest login that will do, in seconds since the epoch (`prompt=login`, `max_age`).
+    pub(super) login_since: Option<i64>,
+    /// The user must be asked, whatever was allowed before.
     pub(super) consent: bool,
 }
 
@@ -97,14 +97,35 @@ impl AuthorizationRequest {
             scope: scope.to_string(),
             challenge,
             nonce: opaque("nonce")?,
-            login: prompt.contains(&"login") || params.get("max_age") == Some("0"),
-            consent: prompt.contains(&"consent"),
+            login_since: check_login_age(params, &prompt)?,
+            // The consent page is also where an account can be changed.
+            consent: prompt.contains(&"consent") || prompt.contains(&"select_account"),
         })
+    }
+
+    /// Whether a login of that time will do.
+    pub(super) fn takes_login_of(&self, auth_time: i64) -> bool {
+        self.login_since.is_none_or(|since| auth_time >= since)
     }
 
     pub(super) fn scopes(&self) -> ScopeSet {
         ScopeSet::parse(&self.scope).unwrap_or_default()
     }
+}
+
+/// OpenID Connect Core §3.1.2.1: `prompt=login` is a `max_age` of nothing.
+fn check_login_age(params: &Params, prompt: &[&str]) -> Result<Option<i64>, RequestError> {
+    let now = clock::now();
+    if prompt.contains(&"login") {
+        return Ok(Some(now));
+    }
+    let Some(max_age) = params.get("max_age") else {
+        return Ok(None);
+    };
+    let max_age: u32 = max_age
+        .parse()
+        .map_err(|_| error("invalid_request", "max_age is not a number of seconds"))?;
+    Ok(Some(now - i64::from(max_age)))
 }
 
 fn check_response_type(params: &Params) -> Result<(), RequestError> {

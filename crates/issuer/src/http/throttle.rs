@@ -23,18 +23,15 @@ const CAPACITY: usize = 10_000;
 pub(super) struct Throttle(Mutex<HashMap<[u8; 32], (i64, u32)>>);
 
 impl Throttle {
-    /// Seconds to wait before the next try, if any.
-    pub(super) fn wait(&self, account: &str, address: IpAddr, now: i64) -> Option<i64> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (start, failures) = counts.get(&key(account, address))?;
-        let end = start + WINDOW;
-        (*failures >= MAX_FAILURES && now < end).then_some(end - now)
-    }
-
-    pub(super) fn failed(&self, account: &str, address: IpAddr, now: i64) {
+    /// Counts a try as a failure until it turns out otherwise, so that many at once do not get past.
+    ///
+    /// # Errors
+    /// The seconds to wait before the next try.
+    pub(super) fn begin(&self, account: &str, address: IpAddr, now: i64) -> Result<(), i64> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= CAPACITY {
-            counts.retain(|_, (start, _)| now < *start + WINDOW);
+            // Those who have to wait stay; a flood of names must not set anybody free.
+            counts.retain(|_, (start, tries)| now < *start + WINDOW && *tries >= MAX_FAILURES);
             if counts.len() >= CAPACITY {
                 counts.clear();
             }
@@ -43,7 +40,16 @@ impl Throttle {
         if now >= *start + WINDOW {
             (*start, *failures) = (now, 0);
         }
+        if *failures >= MAX_FAILURES {
+            return Err(*start + WINDOW - now);
+        }
         *failures += 1;
+        Ok(())
+    }
+
+    pub(super) fn succeeded(&self, account: &str, address: IpAddr) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.remove(&key(account, address));
     }
 }
 
@@ -61,13 +67,34 @@ mod tests {
         let throttle = Throttle::default();
         let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         for _ in 0..5 {
-            assert_eq!(throttle.wait("Ada", here, 100), None);
-            throttle.failed("ada", here, 100);
+            assert_eq!(throttle.begin("ada", here, 100), Ok(()));
         }
-        assert_eq!(throttle.wait("ADA", here, 100), Some(60));
-        assert_eq!(throttle.wait("ada", there, 100), None);
-        assert_eq!(throttle.wait("ada", here, 160), None);
-        throttle.failed("ada", here, 160);
-        assert_eq!(throttle.wait("ada", here, 160), None, "a new window");
+        assert_eq!(throttle.begin("ADA", here, 100), Err(60));
+        assert_eq!(throttle.begin("ada", there, 100), Ok(()));
+        assert_eq!(throttle.begin("ada", here, 160), Ok(()), "a new window");
+    }
+
+    #[test]
+    fn a_success_forgets_the_failures() {
+        let throttle = Throttle::default();
+        let here = IpAddr::from([127, 0, 0, 1]);
+        for _ in 0..20 {
+            assert_eq!(throttle.begin("ada", here, 100), Ok(()));
+            throttle.succeeded("ada", here);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_names_frees_nobody() {
+        let throttle = Throttle::default();
+        let here = IpAddr::from([127, 0, 0, 1]);
+        for _ in 0..5 {
+            throttle.begin("ada", here, 100).unwrap();
+        }
+        for index in 0..2 * CAPACITY {
+            throttle.begin(&index.to_string(), here, 100).unwrap();
+        }
+        assert_eq!(throttle.begin("ada", here, 100), Err(60));
+        assert!(throttle.0.lock().unwrap().len() <= CAPACITY);
     }
 }

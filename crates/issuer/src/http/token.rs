@@ -28,8 +28,11 @@ use crate::{
     store::{Client, CodeRow, Redemption, RefreshRow, Successor},
 };
 
-/// A refresh token that is not used for so many seconds ends.
+/// A refresh token that is not used for so many seconds ends (OAuth 2.1 §4.3.1).
 const REFRESH_IDLE: i64 = 30 * 86_400;
+
+/// So many seconds after the consent the user is asked again, however busy the client is.
+const REFRESH_ABSOLUTE: i64 = 180 * 86_400;
 
 /// For so many seconds a token that was rotated still gives its successor: parallel processes and
 /// lost answers are no theft.
@@ -153,7 +156,8 @@ async fn redeem(app: &App, client: &Client, form: &Params) -> Result<Response, F
         false => None,
     };
     let refresh_hash = refresh_token.as_ref().map(|token| secret::hash(Kind::RefreshToken, token));
-    let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), REFRESH_IDLE));
+    let expires_at = clock::now() + REFRESH_IDLE;
+    let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
     match app.store.redeem_code(&hash, &row.grant_id, first).await? {
         Redemption::Done => {}
         Redemption::TooLate => return Err(replayed(app, &row).await?),
@@ -227,7 +231,8 @@ async fn rotate(
     let successor = secret::new(Kind::RefreshToken)?;
     let sealed = successor_key(token)?.seal(&row.grant_id, successor.as_bytes())?;
     let new_hash = secret::hash(Kind::RefreshToken, &successor);
-    let new = Successor { hash: &new_hash, sealed: &sealed, lifetime: REFRESH_IDLE };
+    let expires_at = (clock::now() + REFRESH_IDLE).min(row.granted_at + REFRESH_ABSOLUTE);
+    let new = Successor { hash: &new_hash, sealed: &sealed, expires_at };
     Ok(app.store.rotate(hash, &row.grant_id, new).await?.then_some(successor))
 }
 
@@ -249,7 +254,7 @@ async fn retried(app: &App, token: &str, row: &RefreshRow) -> Result<String, Fai
 
 /// Only who presents a token can read its successor: nothing usable lies in the database.
 fn successor_key(token: &str) -> Result<SealingKey, Error> {
-    SealingKey::from_bytes(&secret::sha256(&[b"successor", &[0], token.as_bytes()]))
+    SealingKey::derive("refresh token successor", token)
 }
 
 /// RFC 8707 §2.2: a resource that is named again must be the granted one.

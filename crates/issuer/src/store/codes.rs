@@ -108,8 +108,8 @@ impl Store {
         if !consume(&mut transaction, hash, now).await? {
             return Ok(Redemption::TooLate);
         }
-        if let Some((hash, lifetime)) = refresh_token {
-            insert_refresh_token(&mut transaction, hash, grant_id, now, lifetime).await?;
+        if let Some((hash, expires_at)) = refresh_token {
+            insert_refresh_token(&mut transaction, hash, grant_id, now, expires_at).await?;
         }
         transaction.commit().await?;
         Ok(Redemption::Done)

@@ -9,7 +9,6 @@ pub(crate) struct InteractionRow {
     pub(crate) browser_hash: Vec<u8>,
     /// The checked request, as JSON.
     pub(crate) request: String,
-    pub(crate) created_at: i64,
 }
 
 impl Store {
@@ -40,7 +39,7 @@ impl Store {
         id_hash: &[u8],
     ) -> Result<Option<InteractionRow>, Error> {
         Ok(sqlx::query_as(
-            "SELECT browser_hash, request, created_at FROM interactions \
+            "SELECT browser_hash, request FROM interactions \
              WHERE id_hash = ? AND expires_at > ?",
         )
         .bind(id_hash)

@@ -4,23 +4,29 @@ mod clients;
 mod codes;
 mod interactions;
 mod keys;
+mod prune;
 mod refresh;
 mod resources;
 mod users;
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::OpenOptions,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::time::sleep;
 
-use crate::{Error, clock};
+use crate::Error;
 
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
-    interactions::InteractionRow,
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
     users::SessionRow,
@@ -41,8 +47,9 @@ impl Store {
     /// Opens the database file, makes it when it does not exist, and brings its schema up to date.
     ///
     /// # Errors
-    /// [`Error::Database`] and [`Error::Migration`].
+    /// [`Error::Database`], [`Error::Io`] and [`Error::Migration`].
     pub async fn open(path: &Path) -> Result<Self, Error> {
+        create_private(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -52,7 +59,7 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
-        sqlx::migrate!().run(&pool).await.map_err(Error::Migration)?;
+        migrate(&pool).await?;
         Ok(Self { pool })
     }
 
@@ -72,38 +79,34 @@ impl Store {
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
+}
 
-    /// Deletes what is over, a little at a time.
-    ///
-    /// Codes are kept for a day after their time: a replay must still be recognised.
-    pub(crate) async fn prune(&self) -> Result<(), Error> {
-        const DAY: i64 = 86_400;
-        let now = clock::now();
-        for (statement, limit) in [
-            (
-                "DELETE FROM interactions WHERE id_hash IN \
-                 (SELECT id_hash FROM interactions WHERE expires_at < ? LIMIT 500)",
-                now,
-            ),
-            (
-                "DELETE FROM sessions WHERE id_hash IN \
-                 (SELECT id_hash FROM sessions WHERE expires_at < ? LIMIT 500)",
-                now,
-            ),
-            (
-                "DELETE FROM auth_codes WHERE hash IN \
-                 (SELECT hash FROM auth_codes WHERE expires_at < ? LIMIT 500)",
-                now - DAY,
-            ),
-            (
-                "DELETE FROM refresh_tokens WHERE hash IN \
-                 (SELECT hash FROM refresh_tokens WHERE expires_at < ? LIMIT 500)",
-                now - DAY,
-            ),
-        ] {
-            sqlx::query(statement).bind(limit).execute(&self.pool).await?;
+/// Password hashes are nobody else's business: the file is made for its owner alone. SQLite gives
+/// its journals the same permissions.
+fn create_private(path: &Path) -> Result<(), Error> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::Io(PathBuf::from(path), error)),
+    }
+}
+
+/// Server and administration may open a new database at the same moment, and SQLite has no lock for
+/// the whole of a migration: who comes second looks again.
+async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
+    const TRIES: u32 = 5;
+    let mut tries = 1;
+    loop {
+        match sqlx::migrate!().run(pool).await {
+            Ok(()) => return Ok(()),
+            Err(error) if tries == TRIES => return Err(Error::Migration(error)),
+            Err(_) => sleep(Duration::from_millis(50) * tries).await,
         }
-        Ok(())
+        tries += 1;
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct RefreshRow {
     pub(crate) resource: String,
     pub(crate) scopes: String,
     pub(crate) auth_time: i64,
+    pub(crate) granted_at: i64,
     pub(crate) revoked_at: Option<i64>,
 }
 
@@ -28,7 +29,7 @@ pub(crate) struct Successor<'a> {
     pub(crate) hash: &'a [u8],
     /// The token itself, sealed under the one it follows: readable only by who presents that.
     pub(crate) sealed: &'a [u8],
-    pub(crate) lifetime: i64,
+    pub(crate) expires_at: i64,
 }
 
 impl Store {
@@ -36,7 +37,8 @@ impl Store {
         Ok(sqlx::query_as(
             "SELECT token.grant_id, token.expires_at, token.rotated_at, token.successor_sealed, \
              COALESCE(next.rotated_at IS NOT NULL, 0) AS successor_used, \
-             client_id, user_id, resource, scopes, auth_time, revoked_at \
+             client_id, user_id, resource, scopes, auth_time, created_at AS granted_at, \
+             revoked_at \
              FROM refresh_tokens AS token JOIN grants ON grants.id = token.grant_id \
              LEFT JOIN refresh_tokens AS next ON next.hash = token.successor_hash \
              WHERE token.hash = ?",
@@ -70,7 +72,7 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        insert_refresh_token(&mut transaction, successor.hash, grant_id, now, successor.lifetime)
+        insert_refresh_token(&mut transaction, successor.hash, grant_id, now, successor.expires_at)
             .await?;
         transaction.commit().await?;
         Ok(true)
@@ -82,7 +84,7 @@ pub(super) async fn insert_refresh_token(
     hash: &[u8],
     grant_id: &str,
     now: i64,
-    lifetime: i64,
+    expires_at: i64,
 ) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) VALUES (?, ?, ?, ?)",
@@ -90,7 +92,7 @@ pub(super) async fn insert_refresh_token(
     .bind(hash)
     .bind(grant_id)
     .bind(now)
-    .bind(now + lifetime)
+    .bind(expires_at)
     .execute(&mut **transaction)
     .await?;
     Ok(())

@@ -44,8 +44,8 @@ struct ResourceRow {
 impl Resource {
     /// Whether a `resource` parameter means this resource.
     pub(crate) fn is_meant_by(&self, requested: &str) -> bool {
-        ResourceId::parse(&self.uri).is_ok_and(|uri| uri.matches(requested))
-            || self.aliases.iter().any(|alias| alias == requested)
+        let is = |uri: &String| ResourceId::parse(uri).is_ok_and(|uri| uri.matches(requested));
+        is(&self.uri) || self.aliases.iter().any(is)
     }
 
     /// What is granted when a client names no scope: the first one, the least that makes sense.

@@ -1,0 +1,58 @@
+//! `countersign config`: looks at the configuration without starting anything.
+
+use clap::Subcommand;
+use countersign_issuer::Registration;
+use serde_json::json;
+
+use crate::{
+    Global,
+    output::{Outcome, print},
+    settings::Options,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check what `serve` would start with, and print it
+    ///
+    /// Takes the options of `serve`, the same environment and, with --config, the same file.
+    Check(Options),
+}
+
+pub(crate) fn run(command: Command, global: &Global) -> Outcome {
+    let Command::Check(options) = command;
+    let config = options.resolve(global)?;
+    config.check()?;
+    let issuer = config.issuer.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let key_file = config
+        .key_file
+        .clone()
+        .unwrap_or_else(|| config.database.with_file_name("countersign.key"));
+    let registration = match config.registration {
+        Registration::Off => "off",
+        Registration::Open => "open",
+    };
+    let data = json!({
+        "listen": config.listen,
+        "issuer": issuer,
+        "database": config.database,
+        "key_file": key_file,
+        "access_token_lifetime": config.access_token_lifetime,
+        "registration": registration,
+    });
+    print(global.json, &data, || {
+        format!(
+            "listen                 {}\n\
+             issuer                 {issuer}\n\
+             database               {}\n\
+             key_file               {}\n\
+             access_token_lifetime  {}\n\
+             registration           {registration}\n\
+             The configuration is valid.",
+            config.listen,
+            config.database.display(),
+            key_file.display(),
+            config.access_token_lifetime,
+        )
+    });
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Where the issuer's settings come from: options, then the environment, then `countersign.toml`,
+//! then what suits a developer's machine.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::ValueEnum;
+use countersign_issuer::{Config, Registration, Store};
+use serde::Deserialize;
+
+use crate::{Global, output::Problem};
+
+/// Options of the server; each stands under the same name, with underscores, in `countersign.toml`.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    /// Where to listen [default: 127.0.0.1:8090]
+    #[arg(long, env = "COUNTERSIGN_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// The public URL, without a trailing slash; it stands in every token and must never change
+    /// [default: http:// and the address of --listen, for development]
+    #[arg(long, env = "COUNTERSIGN_ISSUER", value_name = "URL")]
+    issuer: Option<String>,
+    /// The file with the key that seals the signing keys. COUNTERSIGN_KEY in the environment, 32
+    /// random bytes as base64url, takes its place [default: countersign.key beside the database]
+    #[arg(long, env = "COUNTERSIGN_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// How long an access token is valid; 10 to 86400 [default: 900]
+    #[arg(long, env = "COUNTERSIGN_ACCESS_TOKEN_LIFETIME", value_name = "SECONDS")]
+    access_token_lifetime: Option<u64>,
+    /// Whether MCP clients may register by themselves [default: open]
+    #[arg(long, env = "COUNTERSIGN_REGISTRATION")]
+    registration: Option<RegistrationMode>,
+    /// Only in the file: on the command line it is an option of all commands.
+    #[arg(skip)]
+    database: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RegistrationMode {
+    /// Every client may; users see that its name is not verified
+    Open,
+    /// Only the administrator adds clients
+    Off,
+}
+
+impl Options {
+    /// The server's configuration, not yet checked.
+    pub(crate) fn resolve(self, global: &Global) -> Result<Config, Problem> {
+        let file = Self::read(global)?;
+        let default = Config::default();
+        Ok(Config {
+            listen: self.listen.or(file.listen).unwrap_or(default.listen),
+            issuer: self.issuer.or(file.issuer),
+            database: global.database.clone().or(file.database).unwrap_or(default.database),
+            key_file: self.key_file.or(file.key_file),
+            access_token_lifetime: self
+                .access_token_lifetime
+                .or(file.access_token_lifetime)
+                .unwrap_or(default.access_token_lifetime),
+            registration: match self.registration.or(file.registration) {
+                None => default.registration,
+                Some(RegistrationMode::Off) => Registration::Off,
+                Some(RegistrationMode::Open) => Registration::Open,
+            },
+        })
+    }
+
+    /// The file, where one is given. Paths in it start at its folder.
+    fn read(global: &Global) -> Result<Self, Problem> {
+        let Some(path) = &global.config else {
+            return Ok(Self::default());
+        };
+        let shown = path.display();
+        let text = fs::read_to_string(path)
+            .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))?;
+        let mut file: Self = toml::from_str(&text)
+            .map_err(|error| Problem::new("config_invalid", format!("{shown}: {error}")))?;
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        for path in [&mut file.key_file, &mut file.database].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        Ok(file)
+    }
+}
+
+/// Opens the database to add something; it is made when there is none.
+pub(crate) async fn open_database(global: &Global) -> Result<Store, Problem> {
+    Ok(Store::open(&Options::default().resolve(global)?.database).await?)
+}
+
+/// Opens the database to look something up.
+pub(crate) async fn open_existing_database(global: &Global) -> Result<Store, Problem> {
+    let path = Options::default().resolve(global)?.database;
+    if !path.exists() {
+        let path = path.display();
+        return Err(Problem::new(
+            "database_missing",
+            format!("there is no database {path}: name it with --database"),
+        ));
+    }
+    Ok(Store::open(&path).await?)
+}
