@@ -1,1 +1,9 @@
-//! testkit
+//! Keys, tokens and shared vectors for Countersign's tests. Nothing here is secret, and nothing here
+//! is for production.
+#![forbid(unsafe_code)]
+#![allow(clippy::missing_panics_doc, reason = "tests end where something is wrong")]
+
+pub mod drive;
+pub mod keys;
+pub mod token;
+pub mod vectors;

@@ -1,0 +1,165 @@
+//! The shared vectors, natively.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_core::{
+    Reason,
+    guard::{Engine, Policy},
+};
+use countersign_testkit::{
+    drive::{self, Fetches, Outcome},
+    vectors::{self, Case, Vectors},
+};
+
+const FILE: &str = include_str!("../../../tests/vectors/guard.json");
+
+fn vectors() -> Vectors {
+    serde_json::from_str(FILE).expect("the file is valid")
+}
+
+/// A byte string: each character is one byte.
+fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|c| u8::try_from(c).expect("a byte string")).collect()
+}
+
+fn byte_string(text: &str) -> String {
+    text.bytes().map(char::from).collect()
+}
+
+#[test]
+fn the_file_is_what_the_generator_makes() {
+    assert_eq!(FILE, vectors::text(), "run: cargo run -p countersign-testkit --bin make-vectors");
+}
+
+#[test]
+fn names_are_unique() {
+    let cases = vectors().cases;
+    let names: BTreeSet<_> = cases.iter().map(|case| &case.name).collect();
+    assert_eq!(names.len(), cases.len());
+}
+
+/// Every reason has a case, but those that need more than one request.
+#[test]
+fn every_reason_has_a_case() {
+    let cases = vectors().cases;
+    let reasons: BTreeSet<_> =
+        cases.iter().filter_map(|case| case.expect.reason.as_deref()).collect();
+    for reason in Reason::ALL {
+        assert!(reasons.contains(reason.code()), "no case for {reason}");
+    }
+}
+
+#[test]
+fn all_cases() {
+    let vectors = vectors();
+    let fetches: Fetches = vectors
+        .fetches
+        .iter()
+        .map(|(url, answer)| (url.clone(), (answer.status, answer.body.clone().into_bytes())))
+        .collect();
+    let mut failures = Vec::new();
+    for case in &vectors.cases {
+        let policy = Policy::parse(vectors.policies[&case.policy].to_string().as_bytes())
+            .expect("a valid policy");
+        let mut engine = Engine::new(policy);
+        // Twice: the second time some answers come from the cache.
+        for round in 1..=2 {
+            let outcome = drive::run(&mut engine, &request(case), &fetches, vectors.now);
+            for difference in differences(case, &outcome) {
+                failures.push(format!("{} (round {round}): {difference}", case.name));
+            }
+        }
+    }
+    println!("{} cases", vectors.cases.len());
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+fn request(case: &Case) -> drive::Request {
+    drive::Request {
+        method: case.request.method.clone(),
+        authority: case.request.authority.clone(),
+        path: case.request.path.clone(),
+        headers: case
+            .request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone().into_bytes(), bytes(value)))
+            .collect(),
+        body: case.request.body.as_deref().map(bytes),
+    }
+}
+
+fn differences(case: &Case, outcome: &Outcome) -> Vec<String> {
+    let expect = &case.expect;
+    let decision = outcome.decision();
+    let mut found = Vec::new();
+    let mut compare = |what: &str, actual: String, expected: String| {
+        if actual != expected {
+            found.push(format!("{what} is {actual}, expected {expected}"));
+        }
+    };
+    compare("verdict", decision.verdict.code().to_owned(), expect.verdict.clone());
+    let reason = decision.reason.map(|reason| reason.code().to_owned());
+    compare("reason", format!("{reason:?}"), format!("{:?}", expect.reason));
+    match outcome {
+        Outcome::Respond(response) => {
+            let headers: BTreeMap<&str, &str> =
+                response.headers.iter().map(|header| (header.name(), header.value())).collect();
+            compare(
+                "status",
+                format!("{:?}", Some(response.status)),
+                format!("{:?}", expect.status),
+            );
+            let challenge = headers.get("www-authenticate").map(|text| (*text).to_owned());
+            compare("challenge", format!("{challenge:?}"), format!("{:?}", expect.challenge));
+            for (name, value) in &expect.headers {
+                let actual = headers.get(name.as_str()).copied();
+                compare(name, format!("{actual:?}"), format!("{:?}", Some(value)));
+            }
+            if let Some(expected) = &expect.json {
+                let actual: serde_json::Value =
+                    serde_json::from_slice(&response.body).unwrap_or_default();
+                compare("body", without_message(actual).to_string(), expected.to_string());
+            }
+            if response.status == 503 {
+                let retry = headers.get("retry-after").and_then(|text| text.parse::<u32>().ok());
+                compare(
+                    "retry-after",
+                    retry.is_some_and(|seconds| seconds > 0).to_string(),
+                    "true".into(),
+                );
+            }
+        }
+        Outcome::Forward(forward) => {
+            compare("status", "None".to_owned(), format!("{:?}", expect.status));
+            let set: BTreeMap<String, String> = forward
+                .set
+                .iter()
+                .map(|header| (header.name().to_owned(), byte_string(header.value())))
+                .collect();
+            compare("set", format!("{set:?}"), format!("{:?}", expect.set));
+            let removed: Vec<&str> = forward.remove.iter().map(|name| name.as_str()).collect();
+            for name in &expect.removed {
+                compare(name, removed.contains(&name.as_str()).to_string(), "true".to_owned());
+            }
+            let response: BTreeMap<&str, &str> = forward
+                .response_headers
+                .iter()
+                .map(|header| (header.name(), header.value()))
+                .collect();
+            for (name, value) in &expect.headers {
+                let actual = response.get(name.as_str()).copied();
+                compare(name, format!("{actual:?}"), format!("{:?}", Some(value)));
+            }
+        }
+    }
+    found
+}
+
+/// The texts of JSON-RPC errors are for people and not part of the vectors.
+fn without_message(mut body: serde_json::Value) -> serde_json::Value {
+    if let Some(error) = body.get_mut("error").and_then(serde_json::Value::as_object_mut) {
+        error.remove("message");
+    }
+    body
+}
