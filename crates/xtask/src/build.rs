@@ -1,11 +1,12 @@
 //! `cargo xtask build`: the native binary, the Envoy filter, the npm package's module.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use countersign_e2e::{Failure, Outcome, Places};
 
-use crate::command::{cargo, copy, files_in, make_dir, remove_dir, run, say, timed};
+use crate::command::{cargo, copy, files_in, make_dir, remove_dir, run, timed};
 use crate::tools;
 use crate::wasm::{self, Toolchain};
 
@@ -50,29 +51,31 @@ fn envoy(places: &Places) -> Outcome<()> {
 
 /// crates/js → wasm-bindgen → wasm-opt → `js/dist/core*`, then the TypeScript around it.
 fn js(places: &Places) -> Outcome<()> {
-    let manifest = places.path("crates/js/Cargo.toml");
-    if !fs::read_to_string(&manifest).is_ok_and(|text| text.contains("cdylib")) {
-        say("crates/js makes no module yet: nothing to do");
-        return Ok(());
-    }
     let module = compile(places, "countersign-js")?;
+    let dist = places.path("js/dist");
+    if !wasm::is_newer(&dist.join("core_bg.wasm"), &module) {
+        glue(places, &module, &dist)?;
+    }
+    typescript(places)
+}
+
+/// Makes `core.js`, `core.d.ts` and the module that they go with.
+fn glue(places: &Places, module: &Path, dist: &Path) -> Outcome<()> {
     let made = places.made("wasm/js");
     remove_dir(&made)?;
     make_dir(&made)?;
     run(cargo(places)
         .args(["run", "--quiet", "--package", "countersign-glue", "--"])
-        .arg(&module)
+        .arg(module)
         .arg(&made))?;
-    let dist = places.path("js/dist");
-    make_dir(&dist)?;
-    wasm::optimise(places, &made.join("core_bg.wasm"), &dist.join("core_bg.wasm"))?;
     for file in files_in(&made)? {
         match file.file_name() {
             Some(name) if name != "core_bg.wasm" => copy(&file, &dist.join(name))?,
             _ => {}
         }
     }
-    typescript(places)
+    // Last: its age tells whether all this was done.
+    wasm::optimise(places, &made.join("core_bg.wasm"), &dist.join("core_bg.wasm"))
 }
 
 /// Compiles `js/src` when the package is there.
@@ -86,7 +89,7 @@ fn typescript(places: &Places) -> Outcome<()> {
 }
 
 /// Compiles one cdylib; returns the module.
-fn compile(places: &Places, package: &str) -> Outcome<std::path::PathBuf> {
+fn compile(places: &Places, package: &str) -> Outcome<PathBuf> {
     let toolchain = Toolchain::find(places)?;
     let mut cargo = toolchain.cargo(places, "build");
     // wasm-bindgen reads the section that names the module's features; wasm-opt strips it later.

@@ -56,7 +56,7 @@ fn size(path: &Path) -> Outcome<u64> {
 }
 
 /// Was `this` made after `that`?
-fn is_newer(this: &Path, that: &Path) -> bool {
+pub(crate) fn is_newer(this: &Path, that: &Path) -> bool {
     let made = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
     matches!((made(this), made(that)), (Some(this), Some(that)) if this > that)
 }
