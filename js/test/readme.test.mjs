@@ -9,7 +9,8 @@ const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
 test("the policy of the example is one", async () => {
   const [, policy] = /createGuard\((\{\n[\s\S]*?\n\})\);/.exec(readme);
-  const guard = createGuard(new Function(`return ${policy}`)());
+  const fetch = async () => new Response("{}", { status: 404 });
+  const guard = createGuard(new Function(`return ${policy}`)(), { fetch });
   const outcome = await guard.check(new Request("https://mcp.example.com/mcp"));
   assert.equal(outcome.reason, "token_missing");
   const metadata = "https://mcp.example.com/.well-known/oauth-protected-resource";

@@ -1,0 +1,143 @@
+// Runs tests/vectors/guard.json through the package. Used in Node and in workerd.
+//
+// A case whose request survives being a `Request` unchanged goes through `guard.check`. The others
+// (repeated headers, dot segments, bytes that `Headers` refuses…) are given to the guard's engine as
+// they are, below the Fetch standard.
+
+/** Runs every case; gives how many ran which way, and what was not as expected. */
+export async function runAll(vectors, { createGuard, Engine }) {
+  const result = { requests: 0, heads: 0, failures: [] };
+  const options = { now: () => vectors.now, fetch: answering(vectors.fetches) };
+  for (const one of vectors.cases) {
+    const policy = vectors.policies[one.policy];
+    const request = asRequest(one.request);
+    let actual;
+    if (request) {
+      result.requests++;
+      actual = await throughGuard(createGuard(policy, options), request, one.request);
+    } else {
+      result.heads++;
+      actual = await throughEngine(new Engine(JSON.stringify(policy), options.fetch), one, options);
+    }
+    for (const difference of differences(actual, one.expect)) {
+      result.failures.push(`${one.name} (${one.clause}): ${difference}`);
+    }
+  }
+  return result;
+}
+
+function answering(fetches) {
+  return async (url) => {
+    const answer = fetches[url];
+    if (!answer) throw new Error("no answer");
+    return new Response(answer.body, { status: answer.status });
+  };
+}
+
+/** The request as a `Request`; undefined when that cannot say the same. */
+function asRequest({ method, authority, path, headers, body }) {
+  const url = `https://${authority}${path}`;
+  try {
+    const request = new Request(url, { method, headers, body: body === null ? null : bytes(body) });
+    const named = headers.map(([name, value]) => [name.toLowerCase(), value]);
+    const same =
+      request.url === url &&
+      request.method === method &&
+      (request.body === null) === (body === null) &&
+      new Set(named.map(([name]) => name)).size === named.length &&
+      [...request.headers].length === named.length &&
+      named.every(([name, value]) => request.headers.get(name) === value);
+    return same ? request : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function throughGuard(guard, request, { headers, body }) {
+  const { allowed, request: forwarded, response, responseHeaders, reason, decision } =
+    await guard.check(request);
+  const actual = { verdict: decision.verdict, reason, status: null, challenge: null };
+  if (!allowed) {
+    actual.status = response.status;
+    actual.challenge = response.headers.get("www-authenticate");
+    actual.headers = Object.fromEntries(response.headers);
+    actual.body = await response.text();
+    return actual;
+  }
+  const sent = new Map(headers.map(([name, value]) => [name.toLowerCase(), value]));
+  const got = new Map(forwarded.headers);
+  actual.headers = Object.fromEntries(responseHeaders);
+  actual.removed = [...sent.keys()].filter((name) => got.get(name) !== sent.get(name));
+  actual.unsent = (name) => !sent.has(name);
+  actual.set = Object.fromEntries([...got].filter(([name, value]) => sent.get(name) !== value));
+  // A header that is set to what the client had sent already is seen by nobody.
+  actual.kept = Object.fromEntries([...got].filter(([name, value]) => sent.get(name) === value));
+  const text = binary(new Uint8Array(await forwarded.arrayBuffer()));
+  actual.lostBody = text !== (body ?? "");
+  return actual;
+}
+
+async function throughEngine(engine, { request }, { now }) {
+  const { method, authority, path, headers, body } = request;
+  const head = { method, authority, path, headers, hasBody: body !== null };
+  const answer = await engine.decide(head, {
+    now,
+    readBody: async (limit) => bytes(body ?? "").subarray(0, limit),
+    keep: () => {},
+  });
+  const { verdict, reason } = answer.decision;
+  if (answer.kind === "forward") {
+    const { remove: removed, set, responseHeaders } = answer;
+    const actual = { verdict, reason, status: null, challenge: null, removed, kept: {} };
+    const unsent = () => false;
+    return { ...actual, unsent, set: Object.fromEntries(set), headers: Object.fromEntries(responseHeaders) };
+  }
+  const found = Object.fromEntries(answer.headers);
+  const challenge = found["www-authenticate"] ?? null;
+  return { verdict, reason, status: answer.status, challenge, headers: found, body: answer.body };
+}
+
+function* differences(actual, expect) {
+  for (const name of ["verdict", "status", "reason", "challenge"]) {
+    yield* unequal(name, actual[name], expect[name] ?? null);
+  }
+  for (const [name, value] of Object.entries(expect.headers ?? {})) {
+    yield* unequal(`response header ${name}`, actual.headers[name], value);
+  }
+  if (expect.json !== undefined && !contains(JSON.parse(actual.body), expect.json)) {
+    yield `body ${actual.body}, expected ${JSON.stringify(expect.json)}`;
+  }
+  if (actual.status !== null) return;
+  const wanted = expect.set ?? {};
+  for (const name of Object.keys({ ...wanted, ...actual.set })) {
+    yield* unequal(`header ${name}`, actual.set[name] ?? (wanted[name] && actual.kept[name]), wanted[name]);
+  }
+  for (const name of expect.removed ?? []) {
+    if (!actual.removed.includes(name) && !actual.unsent(name)) {
+      yield `header ${name} reaches the server`;
+    }
+  }
+  if (actual.lostBody) yield "the body was changed";
+}
+
+function* unequal(what, actual, expected) {
+  if (actual !== expected) {
+    yield `${what} is ${JSON.stringify(actual)}, expected ${JSON.stringify(expected)}`;
+  }
+}
+
+/** Whether `actual` has all that `expected` has. */
+function contains(actual, expected) {
+  if (typeof expected !== "object" || expected === null) return actual === expected;
+  if (Array.isArray(expected) && actual?.length !== expected.length) return false;
+  return Object.entries(expected).every(([name, value]) => contains(actual?.[name], value));
+}
+
+/** The bytes of a byte string. */
+function bytes(text) {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+function binary(array) {
+  return Array.from(array, (byte) => String.fromCharCode(byte)).join("");
+}

@@ -1,0 +1,30 @@
+# The shared vectors (tests/vectors/guard.json) inside workerd. Run by `cargo xtask test js`, or by
+# hand: workerd test js/test/workerd/vectors.capnp
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .main)],
+);
+
+const main :Workerd.Worker = (
+  compatibilityDate = "2024-11-01",
+  modules = [
+    (name = "test/workerd/vectors.mjs", esModule = embed "vectors.mjs"),
+    (name = "test/vectors.mjs", esModule = embed "../vectors.mjs"),
+    (name = "tests/vectors/guard.json", json = embed "../../../tests/vectors/guard.json"),
+    (name = "dist/workerd.js", esModule = embed "../../dist/workerd.js"),
+    (name = "dist/index.js", esModule = embed "../../dist/index.js"),
+    (name = "dist/core.js", esModule = embed "../../dist/core.js"),
+    (name = "dist/core_bg.wasm", wasm = embed "../../dist/core_bg.wasm"),
+    (name = "dist/engine.js", esModule = embed "../../dist/engine.js"),
+    (name = "dist/errors.js", esModule = embed "../../dist/errors.js"),
+    (name = "dist/guard.js", esModule = embed "../../dist/guard.js"),
+    (name = "dist/keys.js", esModule = embed "../../dist/keys.js"),
+    (name = "dist/options.js", esModule = embed "../../dist/options.js"),
+    (name = "dist/pkce.js", esModule = embed "../../dist/pkce.js"),
+    (name = "dist/request.js", esModule = embed "../../dist/request.js"),
+    (name = "dist/stream.js", esModule = embed "../../dist/stream.js"),
+    (name = "dist/verify.js", esModule = embed "../../dist/verify.js"),
+    (name = "dist/wire.js", esModule = embed "../../dist/wire.js"),
+  ],
+);
