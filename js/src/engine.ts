@@ -12,7 +12,7 @@ export interface Head {
   authority: string;
   /** Path and query. */
   path: string;
-  headers: Iterable<HeaderPair>;
+  headers: HeaderPair[];
   hasBody: boolean;
 }
 
@@ -39,7 +39,7 @@ export class Engine {
   /** Decides a request. Rejects only when its body cannot be read, or the clock is wrong. */
   async decide(head: Head, host: Host): Promise<Forward | Respond> {
     const { method, authority, path, hasBody } = head;
-    const headers = [...head.headers].flat();
+    const headers = head.headers.flat();
     let step = this.#wasm.begin(method, authority, path, headers, hasBody, host.now());
     const patience = new Patience();
     try {

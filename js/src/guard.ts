@@ -1,6 +1,7 @@
 // The guard: stands before an MCP server that speaks the Fetch standard's requests and responses.
 
 import { Engine } from "./engine.js";
+import { toHost } from "./headers.js";
 import { type HostOptions, checkFunctions, checkNames, clock, hostFetch } from "./options.js";
 import { answered, decorated, forwarded, headOf } from "./request.js";
 import { BodyReader } from "./stream.js";
@@ -90,7 +91,8 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
       const response = answered(answer);
       return { allowed: false, identity: null, request: null, response, reason, decision };
     }
-    const { identity, responseHeaders } = answer;
+    const { identity } = answer;
+    const responseHeaders = toHost(answer.responseHeaders);
     const changed = forwarded(request, answer, reader);
     const outcome = { identity, request: changed, response: null, responseHeaders };
     return { allowed: true, ...outcome, reason, decision };

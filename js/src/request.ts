@@ -1,6 +1,7 @@
 // Between the Fetch standard's requests and responses and the engine's heads and answers.
 
 import type { Head } from "./engine.js";
+import { fromHost, toHost } from "./headers.js";
 import type { BodyReader } from "./stream.js";
 import type { Forward, HeaderPair, Respond } from "./wire.js";
 
@@ -13,7 +14,7 @@ import type { Forward, HeaderPair, Respond } from "./wire.js";
 export function headOf(request: Request): Head {
   const [authority, path] = target(request.url);
   const hasBody = request.body !== null;
-  return { method: request.method, authority, path, headers: request.headers, hasBody };
+  return { method: request.method, authority, path, headers: fromHost(request.headers), hasBody };
 }
 
 /** Authority, and path with query, of a URL in its serialised form. */
@@ -30,7 +31,7 @@ export function forwarded(request: Request, forward: Forward, body?: BodyReader)
   for (const name of forward.remove) {
     headers.delete(name);
   }
-  setAll(headers, forward.set);
+  setAll(headers, toHost(forward.set));
   if (body === undefined) {
     return new Request(request, { headers });
   }
@@ -40,10 +41,10 @@ export function forwarded(request: Request, forward: Forward, body?: BodyReader)
 
 /** The engine's own answer. */
 export function answered({ status, headers, body }: Respond): Response {
-  return new Response(body === "" ? null : body, { status, headers });
+  return new Response(body === "" ? null : body, { status, headers: toHost(headers) });
 }
 
-/** The server's response with the engine's headers. */
+/** The server's response with the engine's headers, as the host has them. */
 export function decorated(response: Response, headers: HeaderPair[]): Response {
   if (headers.length === 0) {
     return response;

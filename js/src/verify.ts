@@ -2,6 +2,7 @@
 
 import { Engine, type Head } from "./engine.js";
 import { AuthError, PolicyError } from "./errors.js";
+import { byteString } from "./headers.js";
 import {
   type Fetch,
   type HostOptions,
@@ -162,12 +163,6 @@ function make(policy: string, fetch: Fetch): Engine {
       .replace("$", "options");
     throw new PolicyError(path, error.message.slice(error.path.length + 2));
   }
-}
-
-/** A text's UTF-8 form as byte string. */
-function byteString(text: string): string {
-  const bytes = new TextEncoder().encode(text);
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
 
 const noBody = async (): Promise<Uint8Array> => new Uint8Array();

@@ -5,16 +5,16 @@
 // they are, below the Fetch standard.
 
 /** Runs every case; gives how many ran which way, and what was not as expected. */
-export async function runAll(vectors, { createGuard, Engine }) {
+export async function runAll(vectors, { createGuard, Engine, headers }) {
   const result = { requests: 0, heads: 0, failures: [] };
   const options = { now: () => vectors.now, fetch: answering(vectors.fetches) };
   for (const one of vectors.cases) {
     const policy = vectors.policies[one.policy];
-    const request = asRequest(one.request);
+    const request = asRequest(one.request, headers);
     let actual;
     if (request) {
       result.requests++;
-      actual = await throughGuard(createGuard(policy, options), request, one.request);
+      actual = await throughGuard(createGuard(policy, options), request, one.request, headers);
     } else {
       result.heads++;
       actual = await throughEngine(new Engine(JSON.stringify(policy), options.fetch), one, options);
@@ -35,25 +35,27 @@ function answering(fetches) {
 }
 
 /** The request as a `Request`; undefined when that cannot say the same. */
-function asRequest({ method, authority, path, headers, body }) {
+function asRequest({ method, authority, path, headers, body }, { fromHost, toHost }) {
   const url = `https://${authority}${path}`;
   try {
-    const request = new Request(url, { method, headers, body: body === null ? null : bytes(body) });
+    const sent = body === null ? null : bytes(body);
+    const request = new Request(url, { method, headers: toHost(headers), body: sent });
+    const got = new Map(fromHost(request.headers));
     const named = headers.map(([name, value]) => [name.toLowerCase(), value]);
     const same =
       request.url === url &&
       request.method === method &&
       (request.body === null) === (body === null) &&
       new Set(named.map(([name]) => name)).size === named.length &&
-      [...request.headers].length === named.length &&
-      named.every(([name, value]) => request.headers.get(name) === value);
+      got.size === named.length &&
+      named.every(([name, value]) => got.get(name) === value);
     return same ? request : undefined;
   } catch {
     return undefined;
   }
 }
 
-async function throughGuard(guard, request, { headers, body }) {
+async function throughGuard(guard, request, { headers, body }, { fromHost }) {
   const { allowed, request: forwarded, response, responseHeaders, reason, decision } =
     await guard.check(request);
   const actual = { verdict: decision.verdict, reason, status: null, challenge: null };
@@ -65,7 +67,7 @@ async function throughGuard(guard, request, { headers, body }) {
     return actual;
   }
   const sent = new Map(headers.map(([name, value]) => [name.toLowerCase(), value]));
-  const got = new Map(forwarded.headers);
+  const got = new Map(fromHost(forwarded.headers));
   actual.headers = Object.fromEntries(responseHeaders);
   actual.removed = [...sent.keys()].filter((name) => got.get(name) !== sent.get(name));
   actual.unsent = (name) => !sent.has(name);

@@ -28,6 +28,7 @@ const main :Workerd.Worker = (
     (name = "dist/engine.js", esModule = embed "../../dist/engine.js"),
     (name = "dist/errors.js", esModule = embed "../../dist/errors.js"),
     (name = "dist/guard.js", esModule = embed "../../dist/guard.js"),
+    (name = "dist/headers.js", esModule = embed "../../dist/headers.js"),
     (name = "dist/keys.js", esModule = embed "../../dist/keys.js"),
     (name = "dist/options.js", esModule = embed "../../dist/options.js"),
     (name = "dist/pkce.js", esModule = embed "../../dist/pkce.js"),

@@ -41,6 +41,19 @@ export const handler = {
   },
 };
 
+/** By the Fetch standard header values are byte strings; here they are text. */
+export const headers = {
+  async test() {
+    const guard = createGuard(policy(), { now, fetch: serving(key.jwks) });
+    const token = await key.token({ sub: "Zoë €" });
+    const outcome = await guard.check(post(token, "{}", { headers: { "x-note": "10 €" } }));
+    equal(outcome.request.headers.get("x-mcp-subject"), "Zoë €");
+    equal(outcome.request.headers.get("x-note"), "10 €");
+    const broken = post(undefined, "{}", { headers: { authorization: "Bearer \ufffd" } });
+    equal((await guard.check(broken)).reason, "credentials_malformed");
+  },
+};
+
 export const streaming = {
   async test() {
     const guard = createGuard(policy(), { now, fetch: serving(key.jwks) });
