@@ -131,7 +131,9 @@ pub fn send_raw(port: u16, bytes: &[u8]) -> Outcome<Message> {
     // The server may answer and close before it has read everything: that is no error.
     let sent = stream.write_all(bytes);
     let mut reader = BufReader::new(stream);
-    match (read_message(&mut reader), sent) {
+    // RFC 9110 §9.3.2: whatever its headers say, an answer to HEAD has no body.
+    let read = if bytes.starts_with(b"HEAD ") { read_head } else { read_message };
+    match (read(&mut reader), sent) {
         (Ok(Some(answer)), _) => Ok(answer),
         (Ok(None), Ok(())) => Err(Failure::new(format!("{doing}: no answer"))),
         (Ok(None), Err(error)) => Err(Failure::new(format!("{doing}: {error}"))),
@@ -140,7 +142,15 @@ pub fn send_raw(port: u16, bytes: &[u8]) -> Outcome<Message> {
 }
 
 /// Reads one message; `None` when the connection ends before it.
-pub(crate) fn read_message(reader: &mut impl BufRead) -> Outcome<Option<Message>> {
+pub(crate) fn read_message<R: BufRead>(reader: &mut R) -> Outcome<Option<Message>> {
+    let Some(mut message) = read_head(reader)? else {
+        return Ok(None);
+    };
+    message.body = body(reader, &message)?;
+    Ok(Some(message))
+}
+
+fn read_head<R: BufRead>(reader: &mut R) -> Outcome<Option<Message>> {
     let start = line(reader)?;
     if start.is_empty() {
         return Ok(None);
@@ -158,7 +168,6 @@ pub(crate) fn read_message(reader: &mut impl BufRead) -> Outcome<Option<Message>
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         message.headers.0.push((name, value.to_vec()));
     }
-    message.body = body(reader, &message)?;
     Ok(Some(message))
 }
 

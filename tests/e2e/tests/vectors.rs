@@ -1,0 +1,214 @@
+//! The shared vectors (`tests/vectors/guard.json`) through a real Envoy, with and without holding
+//! the headers back. The file also runs natively (`crates/core/tests/vectors.rs`) and in the npm
+//! package (`js/test/vectors.test.mjs`); the three must agree.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use countersign_e2e::http::{Message, Request};
+use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use serde_json::Value;
+
+#[test]
+fn holding_headers() {
+    run(true);
+}
+
+#[test]
+fn without_holding_headers() {
+    run(false);
+}
+
+fn run(hold: bool) {
+    let places = Places::of_checkout();
+    let path = places.path("tests/vectors/guard.json");
+    let vectors: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let cases = vectors["cases"].as_array().unwrap();
+    let mut failures = Vec::new();
+    for (name, policy) in vectors["policies"].as_object().unwrap() {
+        let cases: Vec<&Value> = cases.iter().filter(|case| case["policy"] == **name).collect();
+        failures.extend(run_policy(&places, policy, &vectors["fetches"], &cases, hold));
+    }
+    println!("{} cases in Envoy, hold_headers {hold}", cases.len());
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+fn run_policy(
+    places: &Places,
+    policy: &Value,
+    fetches: &Value,
+    cases: &[&Value],
+    hold: bool,
+) -> Vec<String> {
+    let mut policy = policy.clone();
+    policy["hold_headers"] = Value::Bool(hold);
+    let upstream = Stub::upstream().unwrap();
+    let fetches = fetches.clone();
+    let issuer = Stub::start(move |request| {
+        let host = request.headers.get("host").unwrap_or_default();
+        match &fetches[format!("https://{host}{}", request.target())] {
+            Value::Null => Answer::status(404),
+            answer => Answer {
+                status: u16::try_from(answer["status"].as_u64().unwrap()).unwrap(),
+                headers: Vec::new(),
+                body: answer["body"].as_str().unwrap().as_bytes().to_vec(),
+            },
+        }
+    })
+    .unwrap();
+    let [port] = free_ports().unwrap();
+    let config = EnvoyConfig::new(
+        places,
+        port,
+        &policy.to_string(),
+        hold,
+        upstream.port(),
+        &[("auth", issuer.port())],
+    );
+    let scratch = Scratch::new().unwrap();
+    let envoy = Envoy::start(places, &config, scratch.path()).unwrap();
+    let mut failures = Vec::new();
+    let mut reasons = Vec::new();
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let answer = match request(case).send(port) {
+            Ok(answer) => answer,
+            Err(failure) => {
+                failures.push(format!("{name}: {failure}"));
+                continue;
+            }
+        };
+        // Without holding, the head of a request is on its way before its body is decided upon: what
+        // must never arrive is a whole request, or a token.
+        let (seen, beheaded): (Vec<_>, Vec<_>) = upstream.take().into_iter().partition(is_whole);
+        if hold && !beheaded.is_empty() {
+            failures.push(format!("{name}: the server saw a part of the request"));
+        }
+        if beheaded.iter().any(|request| request.headers.get("authorization").is_some()) {
+            failures.push(format!("{name}: the server saw the token"));
+        }
+        if case["envoy_may_refuse"] == true && answer.headers.get("cache-control").is_none() {
+            if !settled_by_envoy(&answer, &seen) {
+                failures.push(format!("{name}: neither refused nor made plain: {seen:?}"));
+            }
+            continue;
+        }
+        if let Some(reason) = case["expect"]["reason"].as_str() {
+            reasons.push(reason.to_owned());
+        }
+        for difference in differences(case, &answer, &seen) {
+            failures.push(format!("{name}: {difference}"));
+        }
+    }
+    // The log has one line for each refusal, in order.
+    for _ in 0..50 {
+        if envoy.reasons().len() >= reasons.len() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let logged = envoy.reasons();
+    if logged != reasons {
+        let at = logged.iter().zip(&reasons).position(|(logged, expected)| logged != expected);
+        failures
+            .push(format!("reasons in the log differ at {at:?}: {logged:?}\nexpected {reasons:?}"));
+    }
+    failures
+}
+
+/// Whether the body is as long as the head says.
+fn is_whole(request: &Message) -> bool {
+    let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
+    length.is_none_or(|length: usize| length == request.body.len())
+}
+
+/// Envoy refused the request itself, or made its path plain before the filter and the server saw it.
+fn settled_by_envoy(answer: &Message, seen: &[Message]) -> bool {
+    match seen {
+        [] => answer.status() >= 400,
+        [request] => {
+            request.target() == "/files/mcp" && request.headers.get("x-mcp-subject").is_some()
+        }
+        _ => false,
+    }
+}
+
+/// A byte string: each character is one byte.
+fn bytes(value: &Value) -> Vec<u8> {
+    value.as_str().unwrap().chars().map(|c| u8::try_from(c).unwrap()).collect()
+}
+
+fn request(case: &Value) -> Request {
+    let request = &case["request"];
+    let text = |name: &str| request[name].as_str().unwrap();
+    let mut made = Request::new(text("method"), text("path"), text("authority"));
+    for header in request["headers"].as_array().unwrap() {
+        made = made.header(header[0].as_str().unwrap(), bytes(&header[1]));
+    }
+    if request["body"].is_null() { made } else { made.body(bytes(&request["body"])) }
+}
+
+fn differences(case: &Value, answer: &Message, seen: &[Message]) -> Vec<String> {
+    let expect = &case["expect"];
+    let mut found = Vec::new();
+    let mut compare = |what: &str, actual: Value, expected: &Value| {
+        if actual != *expected {
+            found.push(format!("{what} is {actual}, expected {expected}"));
+        }
+    };
+    for (name, value) in expect["headers"].as_object().into_iter().flatten() {
+        compare(name, answer.headers.get(name).into(), value);
+    }
+    if expect["status"].is_null() {
+        compare("status", answer.status().into(), &200.into());
+        compare("requests that reached the server", seen.len().into(), &1.into());
+        if let [request] = seen {
+            compare_forwarded(case, request, &mut compare);
+        }
+        return found;
+    }
+    compare("status", answer.status().into(), &expect["status"]);
+    compare("requests that reached the server", seen.len().into(), &0.into());
+    compare("challenge", answer.headers.get("www-authenticate").into(), &expect["challenge"]);
+    if expect["json"].is_object() {
+        let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
+            error.remove("message");
+        }
+        compare("body", body, &expect["json"]);
+    }
+    if answer.status() == 503 {
+        let seconds = answer.headers.get("retry-after").and_then(|text| text.parse::<u32>().ok());
+        compare("retry-after", seconds.is_some_and(|seconds| seconds > 0).into(), &true.into());
+    }
+    found
+}
+
+fn compare_forwarded(
+    case: &Value,
+    request: &Message,
+    compare: &mut impl FnMut(&str, Value, &Value),
+) {
+    let empty = serde_json::Map::new();
+    let set = case["expect"]["set"].as_object().unwrap_or(&empty);
+    let mut fields: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, value) in request.headers.iter() {
+        fields.entry(name).or_default().push(value.iter().copied().map(char::from).collect());
+    }
+    for (name, value) in set {
+        let actual = fields.get(name.as_str()).cloned().unwrap_or_default();
+        compare(name, actual.into(), &Value::Array(vec![value.clone()]));
+    }
+    for name in case["expect"]["removed"].as_array().into_iter().flatten() {
+        let name = name.as_str().unwrap();
+        if !set.contains_key(name) {
+            compare(name, fields.contains_key(name).into(), &false.into());
+        }
+    }
+    let sent = &case["request"]["body"];
+    let body = if sent.is_null() { Vec::new() } else { bytes(sent) };
+    compare("body is what was sent", (request.body == body).into(), &true.into());
+}
