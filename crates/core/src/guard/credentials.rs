@@ -114,7 +114,8 @@ mod tests {
             (b"Bearer a\"", Reason::CredentialsMalformed),
             (&[b'x'; 200], Reason::SchemeUnsupported),
         ] {
-            let found = token("/", &[(b"authorization", value)]);
+            let headers: [(&[u8], &[u8]); 1] = [(b"authorization", value)];
+            let found = token("/", &headers);
             assert_eq!(found, Err(expected), "{:?}", core::str::from_utf8(value));
         }
         let long = alloc::format!("Bearer {}", "a".repeat(101));

@@ -1,1 +1,163 @@
+//! Wrong documents: each names the path of its mistake.
 
+use alloc::{format, string::String, string::ToString as _};
+
+use super::*;
+
+const ISSUER: &str = r#"{"issuer":"https://a.example"}"#;
+const RESOURCE: &str = r#"{"resource":"https://m.example/mcp"}"#;
+
+fn with(issuer: &str, resource: &str, rest: &str) -> Result<Policy, PolicyError> {
+    let document = format!(r#"{{"issuers":[{issuer}],"resources":[{resource}]{rest}}}"#);
+    Policy::parse(document.as_bytes())
+}
+
+fn issuer(members: &str) -> Result<Policy, PolicyError> {
+    with(&format!(r#"{{"issuer":"https://a.example",{members}}}"#), RESOURCE, "")
+}
+
+fn resource(members: &str) -> Result<Policy, PolicyError> {
+    with(ISSUER, &format!(r#"{{"resource":"https://m.example/mcp",{members}}}"#), "")
+}
+
+fn rest(members: &str) -> Result<Policy, PolicyError> {
+    with(ISSUER, RESOURCE, &format!(",{members}"))
+}
+
+fn scopes(members: &str) -> Result<Policy, PolicyError> {
+    resource(&format!(r#""scopes":{{{members}}}"#))
+}
+
+#[test]
+fn the_least_policy() {
+    let policy = with(ISSUER, RESOURCE, "").unwrap();
+    assert_eq!(policy.leeway, 30);
+    assert!(policy.hold_headers);
+    assert_eq!(
+        policy.limits,
+        Limits { token_bytes: 8192, body_bytes: 1_048_576, cached_tokens: 4096 }
+    );
+    let resource = &policy.resources[0];
+    assert!(resource.audience.exclusive);
+    assert!(resource.forward.strip_token);
+    assert_eq!(resource.mode, Mode::Enforce);
+    assert!(!resource.scopes.depend_on_operation());
+    assert_eq!(policy.issuers[0].profile.max_lifetime, 86_400);
+    assert_eq!(policy.issuers[0].profile.required_claims, ["sub", "client_id", "jti"]);
+    assert_eq!(policy.issuers[0].profile.token_types, ["at+jwt"]);
+}
+
+#[test]
+fn mistakes_are_named_with_their_path() {
+    let at = |outcome: Result<Policy, PolicyError>, path: &str| {
+        let error = outcome.expect_err(path);
+        assert_eq!(error.path, path, "{error}");
+        assert!(!error.message.is_empty());
+    };
+    at(Policy::parse(b""), "$");
+    at(Policy::parse(b"[]"), "$");
+    at(Policy::parse(b"{}"), "$");
+    at(Policy::parse(br#"{"issuers":[],"issuers":[]}"#), "$");
+    at(Policy::parse(br#"{"issuers":{},"resources":[]}"#), "$.issuers");
+    at(Policy::parse(br#"{"issuers":[],"resources":[]}"#), "$.issuers");
+    at(Policy::parse(br#"{"issuers":[{"issuer":"https://a.example"}]}"#), "$");
+    at(with(ISSUER, "", ""), "$.resources");
+    at(with("{}", RESOURCE, ""), "$.issuers[0]");
+    at(with("7", RESOURCE, ""), "$.issuers[0]");
+    at(with(r#"{"issuer":7}"#, RESOURCE, ""), "$.issuers[0].issuer");
+    at(with(r#"{"issuer":"http://a.example"}"#, RESOURCE, ""), "$.issuers[0].issuer");
+    at(with(r#"{"issuer":"https://a.example?x"}"#, RESOURCE, ""), "$.issuers[0].issuer");
+    at(with(&format!("{ISSUER},{ISSUER}"), RESOURCE, ""), "$.issuers[1]");
+    at(issuer(r#""jwks_uri":"ftp://a.example""#), "$.issuers[0].jwks_uri");
+    at(issuer(r#""jwks_uri":"https://a.example/j","jwks":{"keys":[]}"#), "$.issuers[0].jwks");
+    at(issuer(r#""jwks":{"keys":[]}"#), "$.issuers[0].jwks");
+    at(issuer(r#""algorithms":[]"#), "$.issuers[0].algorithms");
+    at(issuer(r#""algorithms":["HS256"]"#), "$.issuers[0].algorithms[0]");
+    at(issuer(r#""algorithms":["ES256","none"]"#), "$.issuers[0].algorithms[1]");
+    at(issuer(r#""token_types":[]"#), "$.issuers[0]");
+    at(issuer(r#""required_claims":[1]"#), "$.issuers[0].required_claims[0]");
+    at(issuer(r#""max_lifetime":0"#), "$.issuers[0].max_lifetime");
+    at(issuer(r#""max_lifetime":1.5"#), "$.issuers[0].max_lifetime");
+    at(issuer(r#""jwks_cache":{"fresh":10,"stale":5}"#), "$.issuers[0].jwks_cache");
+    at(issuer(r#""jwks_cache":{"fresh":"10"}"#), "$.issuers[0].jwks_cache.fresh");
+    at(issuer(r#""jwks_cache":{"x":1}"#), "$.issuers[0].jwks_cache.x");
+    at(issuer(r#""Cluster":"a""#), "$.issuers[0].Cluster");
+    at(with(ISSUER, r#"{"resource":"m.example"}"#, ""), "$.resources[0].resource");
+    at(with(ISSUER, r#"{"resource":"mcp://files"}"#, ""), "$.resources[0].resource");
+    at(with(ISSUER, &format!("{RESOURCE},{RESOURCE}"), ""), "$.resources[1]");
+    at(
+        with(
+            ISSUER,
+            &format!(r#"{RESOURCE},{{"resource":"https://m.example/x","path":"/mcp"}}"#),
+            "",
+        ),
+        "$.resources[1]",
+    );
+    at(resource(r#""hosts":[]"#), "$.resources[0].hosts");
+    at(resource(r#""hosts":["https://m.example"]"#), "$.resources[0].hosts[0]");
+    at(resource(r#""path":"mcp""#), "$.resources[0].path");
+    at(resource(r#""path":"/a/../b""#), "$.resources[0].path");
+    at(resource(r#""issuers":["https://b.example"]"#), "$.resources[0].issuers[0]");
+    at(resource(r#""issuers":[]"#), "$.resources[0].issuers");
+    at(resource(r#""exclusive_audience":"yes""#), "$.resources[0].exclusive_audience");
+    at(resource(r#""origins":["https://x.example/"]"#), "$.resources[0].origins[0]");
+    at(resource(r#""public_paths":["healthz"]"#), "$.resources[0].public_paths[0]");
+    at(resource(r#""mode":"off""#), "$.resources[0].mode");
+    at(resource(r#""forward":{"token":"pass"}"#), "$.resources[0].forward.token");
+    at(
+        resource(r#""forward":{"headers":{"a b":"sub"}}"#),
+        r#"$.resources[0].forward.headers["a b"]"#,
+    );
+    at(
+        resource(r#""forward":{"headers":{"Authorization":"sub"}}"#),
+        r#"$.resources[0].forward.headers["Authorization"]"#,
+    );
+    at(resource(r#""forward":{"claims":"host"}"#), "$.resources[0].forward.claims");
+    at(scopes(r#""baselin":[]"#), "$.resources[0].scopes.baselin");
+    at(scopes(r#""baseline":["a b"]"#), "$.resources[0].scopes.baseline[0]");
+    at(scopes(r#""implies":{"a":["b"],"b":["a"]}"#), "$.resources[0].scopes.implies");
+    at(scopes(r#""tools":{"a*b":[]}"#), r#"$.resources[0].scopes.tools["a*b"]"#);
+    at(scopes(r#""tools":{"":[]}"#), r#"$.resources[0].scopes.tools[""]"#);
+    at(scopes(r#""tools":{"write_*":"files:write"}"#), r#"$.resources[0].scopes.tools["write_*"]"#);
+    at(
+        scopes(r#""resources":{"file:///a/../*":[]}"#),
+        r#"$.resources[0].scopes.resources["file:///a/../*"]"#,
+    );
+    at(scopes(r#""unlisted":"allow""#), "$.resources[0].scopes.unlisted");
+    at(rest(r#""leeway":-1"#), "$.leeway");
+    at(rest(r#""leeway":3600"#), "$.leeway");
+    at(rest(r#""limits":{"token_bytes":1}"#), "$.limits.token_bytes");
+    at(rest(r#""hold_headers":1"#), "$.hold_headers");
+    at(rest(r#""resource":{}"#), "$.resource");
+}
+
+/// A rule that is silently not enforced is worse than none: what this version cannot do is refused.
+#[test]
+fn nothing_is_silently_ignored() {
+    for (outcome, path) in [
+        (issuer(r#""preset":"cognito""#), "$.issuers[0].preset"),
+        (issuer(r#""status":"required""#), "$.issuers[0].status"),
+        (issuer(r#""introspection":{}"#), "$.issuers[0].introspection"),
+        (resource(r#""dpop":"require""#), "$.resources[0].dpop"),
+        (scopes(r#""filter_lists":true"#), "$.resources[0].scopes.filter_lists"),
+        (rest(r#""limits":{"failures_per_minute":60}"#), "$.limits.failures_per_minute"),
+    ] {
+        let error = outcome.expect_err(path);
+        assert_eq!(error.path, path);
+        assert!(error.message.contains("not supported"), "{error}");
+    }
+    assert!(issuer(r#""status":"ignore""#).is_ok());
+    assert!(resource(r#""dpop":"off""#).is_ok());
+}
+
+#[test]
+fn hosts_and_paths_come_from_the_identifier() {
+    let policy = with(ISSUER, r#"{"resource":"HTTPS://M.Example:8443/a/mcp/"}"#, "").unwrap();
+    let resource = &policy.resources[0];
+    let hosts: Vec<String> = resource.hosts.iter().map(|host| host.to_string()).collect();
+    assert_eq!(hosts, ["m.example:8443"]);
+    assert_eq!(resource.path, "/a/mcp");
+    assert_eq!(resource.audience.resource.as_str(), "HTTPS://M.Example:8443/a/mcp/");
+    let other = r#"{"resource":"mcp://files","hosts":["m.example"],"path":"/files"}"#;
+    assert!(with(ISSUER, other, "").is_ok());
+}
