@@ -1,9 +1,13 @@
 //! The answers that the guard gives by itself.
 
-use alloc::{string::ToString as _, vec, vec::Vec};
+use alloc::{
+    string::{String, ToString as _},
+    vec,
+    vec::Vec,
+};
 
 use super::{
-    decision::{Decision, Header, Response, Verdict},
+    decision::{Decision, Header, HeaderName, Response, Verdict},
     policy::ResourcePolicy,
     request::{RequestHead, Single},
 };
@@ -54,7 +58,7 @@ impl Refusal<'_> {
             headers.push(Header::fixed("retry-after", seconds.to_string()));
         }
         if reason == Reason::MethodNotAllowed {
-            headers.push(Header::fixed("allow", "POST, GET, DELETE"));
+            headers.push(Header::fixed("allow", "POST, GET, HEAD, DELETE"));
         }
         headers.extend_from_slice(cors);
         let body = self.body(reason).to_string().into_bytes();
@@ -184,16 +188,34 @@ pub(super) fn origin(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Origi
 }
 
 /// The answer to a CORS preflight, which never carries credentials.
-pub(super) fn preflight(resource: &ResourcePolicy, cors: &[Header]) -> Response {
+pub(super) fn preflight(
+    resource: &ResourcePolicy,
+    head: &RequestHead<'_>,
+    cors: &[Header],
+) -> Response {
     let mut decision = Decision::new(Verdict::Preflight, None);
     decision.resource = Some(resource.audience.resource.to_string());
     let mut headers = Vec::from(cors);
     headers.push(Header::fixed("access-control-allow-methods", "POST, GET, DELETE"));
-    headers.push(Header::fixed(
-        "access-control-allow-headers",
+    let mut allowed = String::from(
         "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
          Mcp-Session-Id, Last-Event-ID",
-    ));
+    );
+    // MCP 2026-07-28 mirrors parameters under names that the server chooses.
+    for name in asked_headers(head).filter(|name| name.starts_with("mcp-param-")) {
+        allowed.push_str(", ");
+        allowed.push_str(name.as_str());
+    }
+    headers.push(Header::fixed("access-control-allow-headers", allowed));
     headers.push(Header::fixed("access-control-max-age", "600"));
     Response { status: 204, headers, body: Vec::new(), decision }
+}
+
+/// The header names that a preflight asks for, as far as they are names.
+fn asked_headers<'a>(head: &'a RequestHead<'a>) -> impl Iterator<Item = String> + 'a {
+    head.values("access-control-request-headers")
+        .filter_map(|value| core::str::from_utf8(value).ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::parse(name.trim()).ok())
+        .map(|name| name.as_str().to_string())
 }

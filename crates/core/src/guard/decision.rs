@@ -54,10 +54,12 @@ pub struct Header {
 }
 
 impl Header {
-    /// `None` when the value has control characters. UTF-8 is allowed (RFC 9110 §5.5, obs-text).
+    /// `None` when the value has control characters, or spaces at its ends, which receivers drop.
+    /// UTF-8 is allowed (RFC 9110 §5.5, obs-text).
     #[must_use]
     pub fn new(name: HeaderName, value: String) -> Option<Self> {
-        (!value.chars().any(char::is_control)).then_some(Self { name, value })
+        let trimmed = value.trim_matches(' ').len() == value.len();
+        (trimmed && !value.chars().any(char::is_control)).then_some(Self { name, value })
     }
 
     pub(super) fn fixed(name: &'static str, value: impl Into<String>) -> Self {
@@ -220,7 +222,7 @@ mod tests {
         let name = || HeaderName::parse("X-Mcp-Subject").unwrap();
         assert_eq!(name().as_str(), "x-mcp-subject");
         assert!(Header::new(name(), "Zoë".to_owned()).is_some());
-        for value in ["a\r\nb: c", "\0", "\u{7f}", "\u{85}"] {
+        for value in ["a\r\nb: c", " a", "a ", "\0", "\u{7f}", "\u{85}"] {
             assert!(Header::new(name(), value.to_owned()).is_none(), "{value:?}");
         }
         for bad in ["", "a b", "a:b", "ä", ":path"] {

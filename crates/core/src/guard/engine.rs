@@ -95,7 +95,7 @@ impl Engine {
         let index = match route(&policy, &head) {
             Route::Protected(index) => index,
             Route::Metadata(index) => return metadata(&policy, index, &head),
-            Route::Public(index) => return public(&policy, index),
+            Route::Public(index) => return public(&policy, index, &head),
             Route::Refuse(reason) => {
                 let decision = Decision::new(Verdict::Deny, Some(reason));
                 return Step::Respond(Refusal::default().response(decision, reason, &[]));
@@ -114,6 +114,7 @@ impl Engine {
             method: inspect::method(&head),
             has_body: head.has_body,
             cors: Vec::new(),
+            lookalikes: lookalikes(resource, &head),
             mirror: inspect::mirror(&head),
             body_is_json: inspect::body_is_json(&head),
         };
@@ -127,7 +128,7 @@ impl Engine {
             }
         }
         if inspect::is_preflight(&head) {
-            return Step::Respond(answer::preflight(resource, &context.cors));
+            return Step::Respond(answer::preflight(resource, &head, &context.cors));
         }
         match self.identify(&head, &context, now) {
             Ok(Identified::Cached(identity)) => self.authorize(context, identity),
@@ -150,7 +151,7 @@ impl Engine {
                     Err(refused) => refuse(&policy, &context, refused, None, &Asked::default()),
                 }
             }
-            (Stage::Signature { .. }, _) => {
+            (Stage::Signature { .. }, Answer::Signature(false)) => {
                 refuse(&policy, &context, Reason::SignatureInvalid.into(), None, &Asked::default())
             }
             (Stage::Body(forward), Answer::Body(body))
@@ -166,7 +167,7 @@ impl Engine {
                 let refused = Reason::KeysUnavailable.into();
                 refuse(&policy, &context, refused, forward.identity, &Asked::default())
             }
-            (Stage::Keys(_), _) => {
+            (Stage::Keys(_) | Stage::Signature { .. }, _) => {
                 refuse(&policy, &context, Reason::KeysUnavailable.into(), None, &Asked::default())
             }
         }
@@ -402,7 +403,7 @@ fn refuse(
     decision.detail = refused.detail;
     if let Some(resource) = shadow {
         return Step::Forward(Forward {
-            remove: removals(resource),
+            remove: removals(resource, &context.lookalikes),
             set: Vec::new(),
             response_headers: context.cors.clone(),
             identity: None,
@@ -425,7 +426,7 @@ fn forward(
     identity: &Arc<Identity>,
 ) -> Result<Forward, Reason> {
     Ok(Forward {
-        remove: removals(resource),
+        remove: removals(resource, &context.lookalikes),
         set: identity.headers(&resource.forward)?,
         response_headers: context.cors.clone(),
         identity: Some(Arc::clone(identity)),
@@ -434,12 +435,33 @@ fn forward(
 }
 
 /// What a client may never tell the server by itself, and the token.
-fn removals(resource: &ResourcePolicy) -> Vec<HeaderName> {
+fn removals(resource: &ResourcePolicy, lookalikes: &[HeaderName]) -> Vec<HeaderName> {
     let mut names: Vec<HeaderName> = resource.forward.owned().cloned().collect();
+    names.extend_from_slice(lookalikes);
     if resource.forward.strip_token {
         names.push(HeaderName::fixed("authorization"));
     }
     names
+}
+
+/// The client's headers that differ from the guard's own in `_` for `-` only: to CGI and WSGI
+/// servers both are the same variable.
+fn lookalikes(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Vec<HeaderName> {
+    let mut found = Vec::new();
+    for (name, _) in head.headers.iter().filter(|(name, _)| name.contains(&b'_')) {
+        let Some(name) =
+            core::str::from_utf8(name).ok().and_then(|name| HeaderName::parse(name).ok())
+        else {
+            continue;
+        };
+        let plain = name.as_str().replace('_', "-");
+        let is_ours = resource.forward.owned().any(|ours| ours.as_str().replace('_', "-") == plain);
+        if is_ours && !resource.forward.owned().any(|ours| *ours == name) && !found.contains(&name)
+        {
+            found.push(name);
+        }
+    }
+    found
 }
 
 fn record(
@@ -471,10 +493,11 @@ fn metadata(policy: &Policy, index: usize, head: &RequestHead<'_>) -> Step {
     Step::Respond(answer::metadata(resource, &issuers, head))
 }
 
-fn public(policy: &Policy, index: usize) -> Step {
+fn public(policy: &Policy, index: usize, head: &RequestHead<'_>) -> Step {
     let resource = policy.resources.get(index);
+    let remove = resource.map(|resource| removals(resource, &lookalikes(resource, head)));
     Step::Forward(Forward {
-        remove: resource.map(removals).unwrap_or_default(),
+        remove: remove.unwrap_or_default(),
         set: Vec::<Header>::new(),
         response_headers: Vec::new(),
         identity: None,

@@ -111,7 +111,7 @@ pub(super) fn body(context: &Context, body: &[u8]) -> Result<Message, (Reason, O
     let message = Message::parse(body).map_err(|reason| (reason, None))?;
     let mirror = &context.mirror;
     let method_agrees = match &mirror.method {
-        Mirrored::Absent => !mirror.required || message.operation == Operation::Transport,
+        Mirrored::Absent => !mirror.required,
         Mirrored::Invalid => false,
         Mirrored::Value(method) => message.operation.method() == Some(method),
     };

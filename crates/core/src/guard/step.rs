@@ -100,6 +100,8 @@ pub(super) struct Context {
     pub(super) method: Method,
     pub(super) has_body: bool,
     pub(super) cors: Vec<Header>,
+    /// Headers of the client that the server could take for ours.
+    pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,
     pub(super) body_is_json: bool,
 }

@@ -1,27 +1,43 @@
 //! URIs of MCP resources, made comparable with the patterns of a policy.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{borrow::ToOwned as _, string::String, vec::Vec};
 
 use crate::oauth::resource::split;
 
 /// The form in which URIs and patterns are compared: scheme and host in lower case, percent-encoded
-/// unreserved characters decoded (RFC 3986 §6.2.2).
+/// unreserved characters decoded (RFC 3986 §6.2.2), one spelling for local files (RFC 8089).
 ///
-/// `None` when the path has dot segments, encoded or not: a server would resolve
-/// `file:///public/../secret` to something that no pattern names.
+/// `None` when servers could resolve the path to something that no pattern names: dot segments
+/// (`file:///public/../secret`), empty segments, encoded separators and backslashes.
 pub(crate) fn comparable(uri: &str) -> Option<String> {
     let decoded = decode_unreserved(uri);
-    let (prefix, path) = match split(&decoded) {
-        Some((_, _, rest)) => decoded.split_at(decoded.len() - rest.len()),
-        None => ("", decoded.as_str()),
-    };
-    let path_only = path.split(['?', '#']).next().unwrap_or(path).to_ascii_lowercase();
-    // A server that decodes before it resolves sees a separator here.
-    let path_only = path_only.replace("%2f", "/").replace("%5c", "/");
-    if path_only.split(['/', '\\']).any(|segment| segment == "." || segment == "..") {
+    let (prefix, path) = split_prefix(&decoded);
+    let (path, rest) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    let lower = path.to_ascii_lowercase();
+    let hidden = ["%2f", "%5c", "\\", "//"].iter().any(|separator| lower.contains(separator));
+    if hidden || lower.split('/').any(|segment| segment == "." || segment == "..") {
         return None;
     }
-    Some(prefix.to_ascii_lowercase() + path)
+    let prefix = match prefix.to_ascii_lowercase() {
+        file if matches!(file.as_str(), "file:" | "file://localhost") => "file://".to_owned(),
+        other => other,
+    };
+    Some(prefix + path + rest)
+}
+
+/// Scheme and, where there is one, authority; and what follows.
+fn split_prefix(uri: &str) -> (&str, &str) {
+    if let Some((_, _, rest)) = split(uri) {
+        return uri.split_at(uri.len() - rest.len());
+    }
+    let is_scheme = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    match uri.split_once(':') {
+        Some((scheme, _)) if is_scheme(scheme) => uri.split_at(scheme.len() + 1),
+        _ => ("", uri),
+    }
 }
 
 fn decode_unreserved(text: &str) -> String {
@@ -74,6 +90,8 @@ mod tests {
             "file:///public/.%2e/secret",
             "file:///public/./x",
             "file:///public%2f..%2Fsecret",
+            "file:///public%2Fsecret",
+            "file:////secret",
             "file:///public%5C..%5csecret",
             "..",
             "file:///public\\..\\secret",
@@ -81,6 +99,10 @@ mod tests {
             assert_eq!(comparable(uri), None, "{uri}");
         }
         assert_eq!(comparable("FILE:///Public/a%62c").as_deref(), Some("file:///Public/abc"));
+        for file in ["file:/a", "FILE:///a", "file://LOCALHOST/a"] {
+            assert_eq!(comparable(file).as_deref(), Some("file:///a"), "{file}");
+        }
+        assert_eq!(comparable("URN:x:Y").as_deref(), Some("urn:x:Y"));
         assert_eq!(comparable("file:///a..b/...").as_deref(), Some("file:///a..b/..."));
         assert_eq!(comparable("note://x?y=../z").as_deref(), Some("note://x?y=../z"));
     }

@@ -101,6 +101,30 @@ fn scopes() -> Vec<Case> {
             &message("resources/read", r#"{"uri":"file:///public/%2e%2e/secret/a"}"#),
         )
         .json_rpc("uri_ambiguous", -32600, json!(7)),
+        with_scope(
+            "resource-of-the-local-host",
+            "mcp:use",
+            &message("resources/read", r#"{"uri":"file://localhost/secret/a"}"#),
+        )
+        .needs("mcp:use files:read"),
+        with_scope(
+            "resource-without-authority",
+            "mcp:use",
+            &message("resources/read", r#"{"uri":"file:/secret/a"}"#),
+        )
+        .needs("mcp:use files:read"),
+        with_scope(
+            "resource-with-encoded-slash",
+            "mcp:use",
+            &message("resources/read", r#"{"uri":"file:///secret%2Fa"}"#),
+        )
+        .json_rpc("uri_ambiguous", -32600, json!(7)),
+        with_scope(
+            "urn-in-other-case",
+            "mcp:use",
+            &message("resources/read", r#"{"uri":"URN:secret:1"}"#),
+        )
+        .needs("mcp:use files:admin"),
         with_scope("method-rule", "mcp:use", &message("logging/setLevel", r#"{"level":"debug"}"#))
             .needs("mcp:use files:admin"),
         with_scope("method-wildcard", "mcp:use", &message("completion/complete", "{}"))
@@ -149,7 +173,9 @@ fn methods() -> Vec<Case> {
         leg("get-leg", "GET").allowed(),
         leg("delete-leg", "DELETE").allowed(),
         leg("head-leg", "HEAD").allowed(),
-        leg("put", "PUT").refused(405, "method_not_allowed").header("allow", "POST, GET, DELETE"),
+        leg("put", "PUT")
+            .refused(405, "method_not_allowed")
+            .header("allow", "POST, GET, HEAD, DELETE"),
         leg("patch", "PATCH").refused(405, "method_not_allowed"),
         leg("get-leg-without-the-baseline", "GET")
             .instead("authorization", &format!("Bearer {}", token().claim("scope", "x").sign()))

@@ -90,7 +90,7 @@ fn main() -> Value {
                         "löschen": ["files:admin"],
                     },
                     "prompts": { "summary": ["prompts:read"] },
-                    "resources": { "file:///public/*": [], "file:///*": ["files:read"] },
+                    "resources": { "file:///public/*": [], "file:///*": ["files:read"], "urn:secret:*": ["files:admin"] },
                     "methods": { "logging/setLevel": ["files:admin"], "completion/*": ["files:read"] },
                 },
                 "origins": ["https://app.example.com"],

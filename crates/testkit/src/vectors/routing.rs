@@ -171,6 +171,15 @@ fn origins() -> Vec<Case> {
         .header("access-control-allow-methods", "POST, GET, DELETE");
     allowed.expect.verdict = "preflight".to_owned();
     allowed.expect.status = Some(204);
+    let mut asked = preflight("preflight-for-mirrored-parameters", app)
+        .with("access-control-request-headers", "authorization, Mcp-Param-Region, x-other")
+        .header(
+            "access-control-allow-headers",
+            "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
+             Mcp-Session-Id, Last-Event-ID, mcp-param-region",
+        );
+    asked.expect.verdict = "preflight".to_owned();
+    asked.expect.status = Some(204);
     let missing = bare_challenge(FILES_METADATA, "mcp:use");
     vec![
         from("origin-allowed", app).allowed().header("access-control-allow-origin", app),
@@ -185,6 +194,7 @@ fn origins() -> Vec<Case> {
             .header("access-control-expose-headers", "WWW-Authenticate, Mcp-Session-Id")
             .header("access-control-allow-origin", app),
         allowed,
+        asked,
         preflight("preflight-forbidden", "https://evil.example").refused(403, "origin_forbidden"),
     ]
 }
@@ -214,8 +224,10 @@ fn forwarding() -> Vec<Case> {
         .bearer(&token().sign())
         .with("x-mcp-subject", "admin")
         .with("X-MCP-Scope", "files:admin")
+        .with("x_mcp_subject", "admin")
         .allowed();
     spoofed.expect.removed.push("x-mcp-subject".to_owned());
+    spoofed.expect.removed.push("x_mcp_subject".to_owned());
     vec![
         spoofed,
         at("custom-headers-and-kept-token", &notes(), &[("x-user", "user-1")]),

@@ -289,6 +289,12 @@ fn claims() -> Vec<Case> {
             &token().claim("sub", "a\r\nx-admin: true").sign(),
             "claim_malformed",
         ),
+        refused(
+            "subject-with-space-at-its-end",
+            "RFC 9110 §5.5",
+            &token().claim("sub", "user-1 ").sign(),
+            "claim_malformed",
+        ),
         accepted("unknown-claims", "RFC 7519 §4", &token().claim("x", json!([{ "y": null }]))),
     ]
 }

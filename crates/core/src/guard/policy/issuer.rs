@@ -65,7 +65,7 @@ impl IssuerPolicy {
         let mut members = node.members()?;
         let issuer = read_issuer(&members.required("issuer")?)?;
         let jwks_cache = members.read("jwks_cache", read_cache)?.unwrap_or_default();
-        let uri = members.read("jwks_uri", |node| read_uri(node, &issuer))?;
+        let uri = members.read("jwks_uri", read_uri)?;
         let inline = members.read("jwks", |node| {
             JwkSet::from_json(node.value(), jwks_cache.max_keys).map_err(|error| node.error(error))
         })?;
@@ -80,11 +80,9 @@ impl IssuerPolicy {
         let cluster = members.read("cluster", |node| node.text().map(str::to_owned))?;
         let algorithms =
             members.read("algorithms", read_algorithms)?.unwrap_or_else(|| Algorithm::ALL.to_vec());
-        let token_types =
-            members.read("token_types", Node::texts)?.unwrap_or_else(|| vec!["at+jwt".to_owned()]);
-        if token_types.is_empty() {
-            return Err(node.error("\"token_types\" must not be empty"));
-        }
+        let token_types = members
+            .read("token_types", read_token_types)?
+            .unwrap_or_else(|| vec!["at+jwt".to_owned()]);
         let required_claims = members
             .read("required_claims", Node::texts)?
             .unwrap_or_else(|| ["sub", "client_id", "jti"].map(str::to_owned).to_vec());
@@ -109,13 +107,13 @@ fn read_issuer(node: &Node<'_>) -> Result<String, PolicyError> {
     Ok(issuer)
 }
 
-fn read_uri(node: &Node<'_>, issuer: &str) -> Result<String, PolicyError> {
+fn read_uri(node: &Node<'_>) -> Result<String, PolicyError> {
     let uri = node.parse(ResourceId::parse)?.as_str().to_owned();
     // A mesh may reach its issuer in the clear by an internal name: that is the operator's to say.
-    if !issuer.starts_with("http://") && !uri.starts_with("http://") {
-        require_secure(node, &uri)?;
+    match split(&uri) {
+        Some(("http" | "https", ..)) => Ok(uri),
+        _ => Err(node.error("must be an https or http URL")),
     }
-    Ok(uri)
 }
 
 fn require_secure(node: &Node<'_>, uri: &str) -> Result<(), PolicyError> {
@@ -127,6 +125,11 @@ fn require_secure(node: &Node<'_>, uri: &str) -> Result<(), PolicyError> {
         "http" if loopback => Ok(()),
         _ => Err(node.error("must be an https URL (http only for 127.0.0.1, [::1] and localhost)")),
     }
+}
+
+fn read_token_types(node: &Node<'_>) -> Result<Vec<String>, PolicyError> {
+    let types = node.texts()?;
+    if types.is_empty() { Err(node.error("at least one type is needed")) } else { Ok(types) }
 }
 
 fn read_algorithms(node: &Node<'_>) -> Result<Vec<Algorithm>, PolicyError> {

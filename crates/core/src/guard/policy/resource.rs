@@ -183,7 +183,9 @@ fn read_origins(node: &Node<'_>) -> Result<Vec<String>, PolicyError> {
         let origin = element.text()?;
         // RFC 6454 §6.2: an origin is scheme, host and port; a trailing slash would never match.
         let (_, _, rest) = crate::oauth::resource::split(origin).unwrap_or(("", "", "/"));
-        if origin != "*" && (!rest.is_empty() || ResourceId::parse(origin).is_err()) {
+        let is_origin =
+            rest.is_empty() && !origin.contains('*') && ResourceId::parse(origin).is_ok();
+        if origin != "*" && !is_origin {
             return Err(element.error("expected an origin like https://app.example.com, or \"*\""));
         }
         origins.push(origin.to_ascii_lowercase());
@@ -198,19 +200,27 @@ fn read_forward(node: &Node<'_>) -> Result<ForwardPolicy, PolicyError> {
         .unwrap_or(true);
     let headers = members
         .read("headers", |node| {
-            node.entries()?
-                .into_iter()
-                .map(|(name, claim)| {
-                    let name = forwarded_name(name).map_err(|error| claim.error(error))?;
-                    Ok((name, claim.text()?.to_owned()))
-                })
-                .collect::<Result<Vec<_>, PolicyError>>()
+            let mut headers: Vec<(HeaderName, String)> = Vec::new();
+            for (name, claim) in node.entries()? {
+                let name = forwarded_name(name).map_err(|error| claim.error(error))?;
+                if headers.iter().any(|(other, _)| *other == name) {
+                    return Err(claim.error("another entry names the same header"));
+                }
+                headers.push((name, claim.text()?.to_owned()));
+            }
+            Ok(headers)
         })?
         .unwrap_or_else(ForwardPolicy::default_headers);
     let claims = match members.optional("claims") {
         None => None,
         Some(node) if node.value() == &crate::jose::json::Value::Null => None,
-        Some(node) => Some(node.parse(forwarded_name)?),
+        Some(node) => {
+            let name = node.parse(forwarded_name)?;
+            if headers.iter().any(|(other, _)| *other == name) {
+                return Err(node.error("an entry of \"headers\" names the same header"));
+            }
+            Some(name)
+        }
     };
     members.finish()?;
     Ok(ForwardPolicy { strip_token, headers, claims })

@@ -137,12 +137,20 @@ impl RuleMap {
             if text.contains('*') || pattern.is_empty() {
                 return Err(scopes.error("a pattern is a name, or a beginning followed by one *"));
             }
-            let text = normalise(text)
-                .ok_or_else(|| scopes.error("a pattern must not have dot segments"))?;
-            if is_prefix {
+            let text = normalise(text).ok_or_else(|| {
+                scopes.error(
+                    "a pattern must not have dot segments, empty segments or encoded separators",
+                )
+            })?;
+            let repeated = if is_prefix {
+                let repeated = map.prefixes.iter().any(|(prefix, _)| *prefix == text);
                 map.prefixes.push((text, set));
+                repeated
             } else {
-                map.exact.insert(text, set);
+                map.exact.insert(text, set).is_some()
+            };
+            if repeated {
+                return Err(scopes.error("another pattern means the same"));
             }
         }
         map.prefixes.sort_by_key(|(prefix, _)| core::cmp::Reverse(prefix.len()));

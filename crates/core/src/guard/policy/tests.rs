@@ -74,7 +74,7 @@ fn mistakes_are_named_with_their_path() {
     at(issuer(r#""algorithms":[]"#), "$.issuers[0].algorithms");
     at(issuer(r#""algorithms":["HS256"]"#), "$.issuers[0].algorithms[0]");
     at(issuer(r#""algorithms":["ES256","none"]"#), "$.issuers[0].algorithms[1]");
-    at(issuer(r#""token_types":[]"#), "$.issuers[0]");
+    at(issuer(r#""token_types":[]"#), "$.issuers[0].token_types");
     at(issuer(r#""required_claims":[1]"#), "$.issuers[0].required_claims[0]");
     at(issuer(r#""max_lifetime":0"#), "$.issuers[0].max_lifetime");
     at(issuer(r#""max_lifetime":1.5"#), "$.issuers[0].max_lifetime");
