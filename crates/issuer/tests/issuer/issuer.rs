@@ -1,0 +1,294 @@
+//! A running server with a database of its own.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use countersign_issuer::{
+    ClientKind, Config, Error, NewClient, NewResource, NewScope, NewUser, Server, Store,
+};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
+
+use crate::http::{self, Answer, FORM, encode};
+
+pub(crate) const ACCOUNT: &str = "ada";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const FILES: &str = "https://mcp.example.com/files";
+pub(crate) const MAIL: &str = "https://mail.example.com";
+pub(crate) const CALLBACK: &str = "https://app.example.com/callback";
+
+/// RFC 7636 Appendix B.
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+pub(crate) struct Issuer {
+    /// Where it is reached; its identifier too, unless configured otherwise.
+    pub(crate) url: String,
+    pub(crate) store: Store,
+    runtime: Option<Runtime>,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<Result<(), Error>>>,
+    folder: Folder,
+}
+
+/// Deleted at the end.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("countersign-test-{}-{count}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            database: self.0.join("countersign.db"),
+            ..Config::default()
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Issuer {
+    /// With one user and two resources, the first of which is meant when a client names none.
+    pub(crate) fn start() -> Self {
+        let issuer = Self::empty(|_| ());
+        issuer.add_user(ACCOUNT, PASSWORD);
+        let scopes = [
+            ("files:read", "Read your files", ""),
+            ("files:write", "Change your files", "files:read"),
+        ];
+        issuer.add_resource(FILES, &scopes, true);
+        issuer.add_resource(MAIL, &[("mail:send", "Send mail", "")], false);
+        issuer
+    }
+
+    /// Without anything in it.
+    pub(crate) fn empty(adjust: impl FnOnce(&mut Config)) -> Self {
+        let folder = Folder::new();
+        let mut config = folder.config();
+        adjust(&mut config);
+        Self::run(folder, config).unwrap()
+    }
+
+    pub(crate) fn run(folder: Folder, config: Config) -> Result<Self, Error> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.unwrap();
+        let server = runtime.block_on(Server::bind(config))?;
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let store = server.store().clone();
+        let (stop, stopped) = oneshot::channel();
+        let running = runtime.spawn(server.run(async move {
+            let _ = stopped.await;
+        }));
+        Ok(Self {
+            url,
+            store,
+            runtime: Some(runtime),
+            stop: Some(stop),
+            running: Some(running),
+            folder,
+        })
+    }
+
+    /// Ends it, and starts it again on the same database.
+    pub(crate) fn restart(mut self) -> Self {
+        let folder = self.end();
+        let mut config = folder.config();
+        // Clients know it under this address.
+        config.listen = self.url.strip_prefix("http://").unwrap().parse().unwrap();
+        Self::run(folder, config).unwrap()
+    }
+
+    /// Ends it, and leaves its files.
+    pub(crate) fn end(&mut self) -> Folder {
+        let _ = self.stop.take().unwrap().send(());
+        let runtime = self.runtime.take().unwrap();
+        runtime.block_on(self.running.take().unwrap()).unwrap().unwrap();
+        std::mem::replace(&mut self.folder, Folder::new())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().unwrap().block_on(work)
+    }
+
+    pub(crate) fn add_user(&self, name: &str, password: &str) {
+        let new = NewUser { name, email: None, password };
+        self.block_on(self.store.create_user(new)).unwrap();
+    }
+
+    pub(crate) fn add_resource(&self, uri: &str, scopes: &[(&str, &str, &str)], is_default: bool) {
+        self.try_add_resource(uri, scopes, is_default, &[]).unwrap();
+    }
+
+    pub(crate) fn try_add_resource(
+        &self,
+        uri: &str,
+        scopes: &[(&str, &str, &str)],
+        is_default: bool,
+        aliases: &[&str],
+    ) -> Result<(), Error> {
+        let scopes = scopes.iter().map(|(name, description, implies)| NewScope {
+            name: (*name).to_owned(),
+            description: (*description).to_owned(),
+            implies: implies.split_whitespace().map(str::to_owned).collect(),
+        });
+        let new = NewResource {
+            uri: uri.to_owned(),
+            name: format!("Server at {uri}"),
+            scopes: scopes.collect(),
+            aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            is_default,
+        };
+        self.block_on(self.store.create_resource(new)).map(|_| ())
+    }
+
+    /// A client that the administrator vouches for.
+    pub(crate) fn add_client(&self, method: &str, redirect_uris: &[&str]) -> Client {
+        let new = NewClient {
+            kind: ClientKind::Static,
+            name: "Test client".to_owned(),
+            redirect_uris: redirect_uris.iter().map(|uri| (*uri).to_owned()).collect(),
+            auth_method: method.to_owned(),
+            grant_types: ["authorization_code", "refresh_token"].map(str::to_owned).to_vec(),
+        };
+        let added = self.block_on(self.store.create_client(new)).unwrap();
+        Client { id: added.client.id, secret: added.secret, method: method.to_owned() }
+    }
+
+    /// A public client with the usual callback.
+    pub(crate) fn client(&self) -> Client {
+        self.add_client("none", &[CALLBACK])
+    }
+
+    /// What a client sends to `/register`.
+    pub(crate) fn register(&self, metadata: &Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        http::send("POST", &self.at("/register"), &headers, Some(&metadata.to_string()))
+    }
+
+    /// A client that registered itself.
+    pub(crate) fn registered(&self, redirect_uri: &str) -> Client {
+        let answer = self.register(&json!({
+            "client_name": "Stranger",
+            "redirect_uris": [redirect_uri],
+            "grant_types": ["authorization_code", "refresh_token"],
+        }));
+        let id = answer.json()["client_id"].as_str().unwrap().to_owned();
+        Client { id, secret: None, method: "none".to_owned() }
+    }
+
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// An authorization URL with the usual parameters; those given replace them, an empty value
+    /// removes one.
+    pub(crate) fn authorize_url(&self, client: &Client, changed: &[(&str, &str)]) -> String {
+        let usual = [
+            ("response_type", "code"),
+            ("client_id", client.id.as_str()),
+            ("redirect_uri", CALLBACK),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+            ("state", "a state/with ünusual&chars"),
+            ("scope", "files:read"),
+            ("resource", FILES),
+        ];
+        let is_changed = |name: &str| changed.iter().any(|(other, _)| *other == name);
+        let kept = usual.iter().filter(|(name, _)| !is_changed(name));
+        let parameters: Vec<(&str, &str)> =
+            kept.chain(changed.iter().filter(|(_, value)| !value.is_empty())).copied().collect();
+        self.at(&format!("/authorize?{}", encode(&parameters)))
+    }
+
+    /// A token request of this client, authenticated as it is registered.
+    pub(crate) fn token(&self, client: &Client, parameters: &[(&str, &str)]) -> Answer {
+        let mut all = parameters.to_vec();
+        let mut headers = vec![FORM];
+        let secret = client.secret.as_deref().unwrap_or("");
+        let basic = client.basic();
+        if client.method == "client_secret_basic" {
+            headers.push(("authorization", &basic));
+        } else {
+            all.push(("client_id", &client.id));
+        }
+        if client.method == "client_secret_post" {
+            all.push(("client_secret", secret));
+        }
+        http::send("POST", &self.at("/token"), &headers, Some(&encode(&all)))
+    }
+
+    /// Redeems a code with what belongs to it; those given replace it.
+    pub(crate) fn redeem(&self, client: &Client, code: &str, changed: &[(&str, &str)]) -> Answer {
+        let usual =
+            [("grant_type", "authorization_code"), ("code", code), ("code_verifier", VERIFIER)];
+        let is_changed = |name: &str| changed.iter().any(|(other, _)| *other == name);
+        let kept = usual.iter().filter(|(name, _)| !is_changed(name));
+        let parameters: Vec<(&str, &str)> =
+            kept.chain(changed.iter().filter(|(_, value)| !value.is_empty())).copied().collect();
+        self.token(client, &parameters)
+    }
+
+    pub(crate) fn refresh(&self, client: &Client, token: &str, more: &[(&str, &str)]) -> Answer {
+        let usual = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.token(client, &[&usual[..], more].concat())
+    }
+
+    /// Changes the database behind the server's back: for the passing of time.
+    pub(crate) fn sql(&self, statement: &'static str) {
+        let url = format!("sqlite:{}", self.folder.config().database.display());
+        self.block_on(async {
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) id: String,
+    pub(crate) secret: Option<String>,
+    pub(crate) method: String,
+}
+
+impl Client {
+    /// RFC 6749 §2.3.1.
+    pub(crate) fn basic(&self) -> String {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let secret = self.secret.as_deref().unwrap_or("");
+        format!("Basic {}", STANDARD.encode(format!("{}:{secret}", self.id)))
+    }
+}
