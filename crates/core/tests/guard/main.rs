@@ -1,0 +1,11 @@
+//! The engine as its hosts use it: over time, with keys that come and go, with several requests at
+//! once, and by hosts that err. What one request can show stands in `tests/vectors/guard.json`.
+
+mod arbitrary;
+mod cache;
+mod findings;
+mod hosts;
+mod keys;
+mod policy;
+mod support;
+mod times;
