@@ -1,0 +1,246 @@
+//! Faults around a real Envoy: nothing unauthenticated passes, and everything recovers by itself.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+use std::thread;
+use std::time::Duration;
+
+use countersign_e2e::http::{Message, Request, send_raw};
+use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use countersign_testkit::{keys::TestKey, token::Token};
+use serde_json::json;
+
+const ISSUER: &str = "https://auth.example.com";
+const RESOURCE: &str = "https://mcp.example.com/mcp";
+const HOST: &str = "mcp.example.com";
+
+/// An Envoy whose issuer answers what the test says.
+struct Front {
+    envoy: Envoy,
+    upstream: Stub,
+    _issuer: Stub,
+    _scratch: Scratch,
+}
+
+impl Front {
+    fn start(hold: bool, keys: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
+        let places = Places::of_checkout();
+        let scratch = Scratch::new().unwrap();
+        let upstream = Stub::upstream().unwrap();
+        let issuer = Stub::start(move |_| keys()).unwrap();
+        let [port] = free_ports().unwrap();
+        let policy = json!({
+            "issuers": [{ "issuer": ISSUER, "jwks_uri": "https://auth.example.com/keys",
+                          "cluster": "auth", "max_lifetime": 3_155_760_000_u64,
+                          "jwks_cache": { "cooldown": 2 } }],
+            "resources": [{ "resource": RESOURCE, "scopes": {
+                "baseline": ["mcp:use"], "tools": { "read_file": ["files:read"], "write_file": ["files:write"] },
+            } }],
+            "hold_headers": hold,
+        });
+        let clusters = [("auth", issuer.port())];
+        let config =
+            EnvoyConfig::new(&places, port, &policy.to_string(), hold, upstream.port(), &clusters);
+        let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
+        Self { envoy, upstream, _issuer: issuer, _scratch: scratch }
+    }
+
+    fn send(&self, request: &Request) -> Message {
+        request.send(self.envoy.port()).unwrap()
+    }
+
+    /// Whole requests that reached the server.
+    fn seen(&self) -> usize {
+        let whole = |request: &Message| {
+            let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
+            length.is_none_or(|length: usize| length == request.body.len())
+        };
+        self.upstream.take().iter().filter(|request| whole(request)).count()
+    }
+
+    /// Asks until the status comes, at most ten seconds.
+    fn until(&self, status: u16, request: &Request) -> bool {
+        (0..50).any(|_| {
+            let found = self.send(request).status() == status;
+            if !found {
+                thread::sleep(Duration::from_millis(200));
+            }
+            found
+        })
+    }
+}
+
+fn jwks(keys: &[(TestKey, &str)]) -> Answer {
+    let keys: Vec<_> = keys.iter().map(|(key, kid)| key.jwk(kid)).collect();
+    Answer::json(json!({ "keys": keys }).to_string())
+}
+
+fn good_keys() -> Answer {
+    jwks(&[(TestKey::Es256(1), "es1")])
+}
+
+fn token() -> Token {
+    Token::new(ISSUER, RESOURCE)
+}
+
+fn call(token: &str, tool: &str) -> Request {
+    let body =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
+    post(token).body(body.to_string())
+}
+
+fn post(token: &str) -> Request {
+    Request::new("POST", "/mcp", HOST)
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+}
+
+#[test]
+fn keys_that_are_down_at_the_start_mean_503_until_they_are_back() {
+    for hold in [true, false] {
+        let up = Arc::new(AtomicBool::new(false));
+        let is_up = Arc::clone(&up);
+        let front = Front::start(hold, move || {
+            if is_up.load(Ordering::SeqCst) { good_keys() } else { Answer::status(500) }
+        });
+        let request = call(&token().sign(), "read_file");
+        let refused = front.send(&request);
+        assert_eq!(refused.status(), 503);
+        let seconds: u32 = refused.headers.get("retry-after").unwrap().parse().unwrap();
+        assert!((1..=10).contains(&seconds), "{seconds}");
+        assert!(refused.headers.get("www-authenticate").is_none(), "our fault is no challenge");
+        // Whoever has no token is told so all the same.
+        assert_eq!(front.send(&Request::new("GET", "/mcp", HOST)).status(), 401);
+        assert_eq!(front.seen(), 0);
+        up.store(true, Ordering::SeqCst);
+        assert!(front.until(200, &request), "it recovers by itself");
+        assert_eq!(front.seen(), 1);
+    }
+}
+
+#[test]
+fn requests_wait_for_keys_that_are_slow() {
+    for hold in [true, false] {
+        let front = Front::start(hold, || {
+            thread::sleep(Duration::from_secs(2));
+            good_keys()
+        });
+        let good = call(&token().sign(), "read_file");
+        let bad = call(&token().sign(), "write_file");
+        let forged = call(&token().key(TestKey::Es256(2), "es1").sign(), "read_file");
+        let port = front.envoy.port();
+        let waiting: Vec<_> = [(good.clone(), 200), (bad, 403), (forged, 401), (good, 200)]
+            .into_iter()
+            .map(|(request, status)| {
+                thread::spawn(move || (request.send(port).unwrap().status(), status))
+            })
+            .collect();
+        for thread in waiting {
+            let (found, expected) = thread.join().unwrap();
+            assert_eq!(found, expected, "hold_headers {hold}");
+        }
+        assert_eq!(front.seen(), 2);
+    }
+}
+
+#[test]
+fn a_rotated_key_is_found_and_the_old_one_is_dropped() {
+    let keys = Arc::new(Mutex::new(good_keys()));
+    let served = Arc::clone(&keys);
+    let fetches = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&fetches);
+    let front = Front::start(true, move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        served.lock().unwrap().clone()
+    });
+    let old = call(&token().sign(), "read_file");
+    let new = call(&token().key(TestKey::Es256(2), "es2").sign(), "read_file");
+    assert!(front.until(200, &old));
+    *keys.lock().unwrap() = jwks(&[(TestKey::Es256(2), "es2")]);
+    assert!(front.until(200, &new), "an unknown name causes a fetch");
+    assert_eq!(front.send(&old).status(), 401, "remembered tokens go with their key");
+
+    let before = fetches.load(Ordering::SeqCst);
+    for number in 0..200 {
+        let unknown = token().key(TestKey::Es256(3), &format!("unknown-{number}")).sign();
+        assert!(matches!(front.send(&call(&unknown, "read_file")).status(), 401 | 503));
+    }
+    let flood = fetches.load(Ordering::SeqCst) - before;
+    assert!(flood <= 20, "{flood} fetches for 200 unknown names");
+    assert_eq!(front.send(&new).status(), 200);
+}
+
+#[test]
+fn bodies_in_pieces_are_read_whole() {
+    for hold in [true, false] {
+        let front = Front::start(hold, good_keys);
+        assert!(front.until(200, &call(&token().sign(), "read_file")));
+        front.seen();
+        for (tool, status) in [("read_file", 200), ("write_file", 403)] {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"arguments":{{"text":"{}"}},"name":"{tool}"}}}}"#,
+                "x".repeat(200_000)
+            );
+            let mut bytes = format!(
+                "POST /mcp HTTP/1.1\r\nhost: {HOST}\r\nauthorization: Bearer {}\r\ncontent-type: \
+                 application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+                token().sign()
+            )
+            .into_bytes();
+            for piece in body.as_bytes().chunks(1000) {
+                bytes.extend(format!("{:x}\r\n", piece.len()).into_bytes());
+                bytes.extend(piece);
+                bytes.extend(b"\r\n");
+            }
+            bytes.extend(b"0\r\n\r\n");
+            let answer = send_raw(front.envoy.port(), &bytes).unwrap();
+            assert_eq!(answer.status(), status, "hold_headers {hold}");
+            if status == 200 {
+                assert_eq!(
+                    front.upstream.take()[0].text(),
+                    body,
+                    "what was checked is what arrives"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn bodies_without_end_are_refused() {
+    for hold in [true, false] {
+        let front = Front::start(hold, good_keys);
+        assert!(front.until(200, &call(&token().sign(), "read_file")));
+        front.seen();
+        let large =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","x":"{}"}}"#, "x".repeat(3 << 20));
+        let answer = front.send(&post(&token().sign()).body(large));
+        assert_eq!(answer.status(), 413, "hold_headers {hold}");
+        assert_eq!(front.seen(), 0);
+        assert_eq!(front.send(&call(&token().sign(), "read_file")).status(), 200, "and it goes on");
+    }
+}
+
+#[test]
+fn a_flood_of_bad_tokens_reaches_nobody_and_stops_nobody() {
+    let front = Front::start(true, good_keys);
+    let good = call(&token().sign(), "read_file");
+    assert!(front.until(200, &good));
+    front.seen();
+    for number in 0..500 {
+        let bad = match number % 5 {
+            0 => token().claim("jti", number).sign(),
+            1 => token().key(TestKey::Es256(2), "es1").claim("jti", format!("t{number}")).sign(),
+            2 => format!("{}x", token().sign()),
+            3 => token().claim("aud", format!("https://h/{number}")).sign(),
+            _ => "\u{ff}".repeat(number),
+        };
+        let status = front.send(&call(&bad, "read_file")).status();
+        assert!(matches!(status, 400 | 401), "{status}");
+    }
+    assert_eq!(front.seen(), 0);
+    assert_eq!(front.send(&good).status(), 200);
+}
