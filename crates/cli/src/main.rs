@@ -31,23 +31,27 @@ struct Arguments {
     command: Command,
 }
 
+/// The help's heading over what every command takes.
+const EVERYWHERE: &str = "Options of all commands";
+
 /// What every command takes.
 #[derive(Clone, Debug, clap::Args)]
 struct Global {
     /// A configuration file in TOML; options and the environment take precedence
-    #[arg(long, global = true, env = "COUNTERSIGN_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "COUNTERSIGN_CONFIG", hide_env_values = true,
+          value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     /// The issuer's SQLite file [default: countersign.db]
-    #[arg(long, global = true, env = "COUNTERSIGN_DATABASE", value_name = "FILE")]
+    #[arg(long, global = true, env = "COUNTERSIGN_DATABASE", hide_env_values = true,
+          value_name = "FILE", help_heading = EVERYWHERE)]
     database: Option<PathBuf>,
     /// Print data as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the authorization server
     Serve(serve::Arguments),
     /// Add and list the people who can log in
     #[command(subcommand)]

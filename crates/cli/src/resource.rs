@@ -10,13 +10,16 @@ use crate::{
     settings::{open_database, open_existing_database},
 };
 
+const EXAMPLE: &str = "\
+Example:
+  countersign resource add https://mcp.example.com/mcp --name 'My files' \\
+    --scope 'files:read=Read your files' --scope 'files:write=Change your files' \\
+    --implies 'files:write=files:read'";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Add an MCP server
-    ///
-    /// Example: countersign resource add https://mcp.example.com/mcp --name 'Files'
-    /// --scope 'files:read=Read your files' --scope 'files:write=Change your files'
-    /// --implies 'files:write=files:read'
+    #[command(after_help = EXAMPLE)]
     Add {
         /// Its URL, exactly as clients type it
         uri: String,

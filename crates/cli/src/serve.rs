@@ -3,7 +3,6 @@
 use std::io::IsTerminal as _;
 
 use countersign_issuer::Server;
-use tokio::signal;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -28,10 +27,11 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, global: &Global) -> Outcome {
     start_logging(global.json);
+    // From here on a signal is an orderly end, also one that comes before the first request.
+    let terminate = terminated()?;
     let server = Server::bind(arguments.options.resolve(global)?).await?;
     tracing::info!("listening on {} as {}", server.local_addr()?, server.issuer());
     say_next_commands(&server, global).await?;
-    let terminate = terminated()?;
     server.run(terminate).await?;
     tracing::info!("stopped");
     Ok(())
@@ -76,17 +76,24 @@ async fn say_next_commands(server: &Server, global: &Global) -> Outcome {
 }
 
 /// Done at SIGTERM or Ctrl-C.
+#[cfg(unix)]
 fn terminated() -> Result<impl Future<Output = ()> + Send + 'static, Problem> {
-    #[cfg(unix)]
-    let mut term = signal::unix::signal(signal::unix::SignalKind::terminate())
-        .map_err(|error| Problem::new("io_failed", format!("waiting for signals: {error}")))?;
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| Problem::new("io_failed", format!("waiting for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     Ok(async move {
-        #[cfg(unix)]
         tokio::select! {
-            _ = term.recv() => {}
-            _ = signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-        #[cfg(not(unix))]
-        let _ = signal::ctrl_c().await;
+    })
+}
+
+/// Done at Ctrl-C.
+#[cfg(not(unix))]
+fn terminated() -> Result<impl Future<Output = ()> + Send + 'static, Problem> {
+    Ok(async move {
+        let _ = tokio::signal::ctrl_c().await;
     })
 }

@@ -18,21 +18,26 @@ use crate::{Global, output::Problem};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Options {
     /// Where to listen [default: 127.0.0.1:8090]
-    #[arg(long, env = "COUNTERSIGN_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "COUNTERSIGN_LISTEN", hide_env_values = true, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// The public URL, without a trailing slash; it stands in every token and must never change
     /// [default: http:// and the address of --listen, for development]
-    #[arg(long, env = "COUNTERSIGN_ISSUER", value_name = "URL")]
+    #[arg(long, env = "COUNTERSIGN_ISSUER", hide_env_values = true, value_name = "URL")]
     issuer: Option<String>,
     /// The file with the key that seals the signing keys. COUNTERSIGN_KEY in the environment, 32
     /// random bytes as base64url, takes its place [default: countersign.key beside the database]
-    #[arg(long, env = "COUNTERSIGN_KEY_FILE", value_name = "FILE")]
+    #[arg(long, env = "COUNTERSIGN_KEY_FILE", hide_env_values = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// How long an access token is valid; 10 to 86400 [default: 900]
-    #[arg(long, env = "COUNTERSIGN_ACCESS_TOKEN_LIFETIME", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_ACCESS_TOKEN_LIFETIME",
+        hide_env_values = true,
+        value_name = "SECONDS"
+    )]
     access_token_lifetime: Option<u64>,
     /// Whether MCP clients may register by themselves [default: open]
-    #[arg(long, env = "COUNTERSIGN_REGISTRATION")]
+    #[arg(long, env = "COUNTERSIGN_REGISTRATION", hide_env_values = true)]
     registration: Option<RegistrationMode>,
     /// Only in the file: on the command line it is an option of all commands.
     #[arg(skip)]

@@ -1,0 +1,87 @@
+//! Options, environment and `countersign.toml`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::tool::Folder;
+
+#[test]
+fn options_come_before_the_environment_and_that_before_the_file() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path().join("etc")).unwrap();
+    let file = "listen = \"127.0.0.1:1\"\nissuer = \"https://file.example\"\n\
+                access_token_lifetime = 60\nregistration = \"off\"\ndatabase = \"data.db\"\n";
+    fs::write(folder.path().join("etc/countersign.toml"), file).unwrap();
+    let check = ["config", "check", "--json", "--config", "etc/countersign.toml"];
+    let config = folder.json(&check);
+    assert_eq!(config["listen"], "127.0.0.1:1");
+    assert_eq!(config["access_token_lifetime"], 60);
+    assert_eq!(config["registration"], "off");
+    assert_eq!(config["database"], "etc/data.db", "beside the file");
+    assert_eq!(config["key_file"], "etc/countersign.key");
+
+    let mut command = folder.command(&[&check[..], &["--listen", "127.0.0.1:3"]].concat());
+    command
+        .env("COUNTERSIGN_LISTEN", "127.0.0.1:2")
+        .env("COUNTERSIGN_ISSUER", "https://environment.example");
+    let config: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    assert_eq!(config["listen"], "127.0.0.1:3");
+    assert_eq!(config["issuer"], "https://environment.example");
+
+    let default = folder.json(&["config", "check", "--json"]);
+    assert_eq!(default["listen"], "127.0.0.1:8090");
+    assert_eq!(default["issuer"], "http://127.0.0.1:8090");
+    assert_eq!(default["database"], "countersign.db");
+    assert!(!folder.path().join("countersign.db").exists(), "checking makes nothing");
+}
+
+#[test]
+fn the_administration_reads_the_file_too() {
+    let folder = Folder::new();
+    fs::write(folder.path().join("countersign.toml"), "database = \"data.db\"\n").unwrap();
+    let add = ["user", "add", "ada", "--password-stdin", "--config", "countersign.toml"];
+    assert_eq!(folder.run(&add, "correct horse\n").code, 0);
+    assert!(folder.path().join("data.db").exists());
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let folder = Folder::new();
+    let file = folder.path().join("countersign.toml");
+    for (text, said) in [
+        ("listne = \"127.0.0.1:1\"", "unknown field `listne`"),
+        ("listen = 8090", "listen"),
+        ("registration = \"maybe\"", "maybe"),
+        ("issuer = \"https://a.example/\"", "trailing slash"),
+        ("issuer = \"http://a.example\"", "https"),
+        ("listen = \"0.0.0.0:8090\"", "TLS proxy"),
+        ("access_token_lifetime = 1", "between 10 and 86400"),
+        ("issuer = \"https://a.example", "line 1"),
+    ] {
+        fs::write(&file, text).unwrap();
+        for command in [&["config", "check"][..], &["serve"]] {
+            let args = [command, &["--config", "countersign.toml", "--json"]].concat();
+            let output = folder.run(&args, "");
+            assert_eq!(output.code, 1, "{text}");
+            let error: Value = serde_json::from_str(&output.stderr).unwrap();
+            assert_eq!(error["error"], "config_invalid", "{text}");
+            assert!(error["message"].as_str().unwrap().contains(said), "{text}: {error}");
+        }
+    }
+    let output = folder.run(&["config", "check", "--config", "none.toml"], "");
+    assert_eq!(output.code, 1);
+    assert!(output.stderr.contains("none.toml"));
+}
+
+/// Attack 57: a key that somebody typed is none.
+#[test]
+fn attack_57_weak_keys_are_refused() {
+    let folder = Folder::new();
+    for key in ["", "changeme", &"A".repeat(43)] {
+        let mut command = folder.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let output = command.env("COUNTERSIGN_KEY", key).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{key:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("COUNTERSIGN_KEY"));
+    }
+}

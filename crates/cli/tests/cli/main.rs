@@ -1,0 +1,10 @@
+//! The binary as people and scripts run it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod administration;
+mod configuration;
+#[path = "../../../issuer/tests/issuer/http.rs"]
+#[allow(dead_code)]
+mod http;
+mod server;
+mod tool;
