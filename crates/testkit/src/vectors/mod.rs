@@ -5,9 +5,11 @@
 
 mod credentials;
 mod keys;
+mod message_forms;
 mod operations;
 mod policies;
 mod routing;
+mod token_forms;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -113,7 +115,9 @@ pub fn make() -> Vectors {
     let mut cases = Vec::new();
     cases.extend(credentials::cases());
     cases.extend(tokens::cases());
+    cases.extend(token_forms::cases());
     cases.extend(operations::cases());
+    cases.extend(message_forms::cases());
     cases.extend(routing::cases());
     cases.extend(keys::cases());
     Vectors {
