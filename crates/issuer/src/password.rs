@@ -51,12 +51,26 @@ fn hash_now(password: &str) -> Result<String, Error> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    let _slot = SLOTS.acquire().await.map_err(|_| Error::Crypto("the server is stopping"))?;
+    let slot = SLOTS.acquire().await.map_err(|_| Error::Crypto("the server is stopping"))?;
+    // Who asked may hang up, and the work goes on nevertheless: it keeps the slot until it is done.
+    let work = move || {
+        let _slot = slot;
+        work()
+    };
     spawn_blocking(work).await.map_err(|_| Error::Crypto("hashing a password failed"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
+        time::Duration,
+    };
+
     use super::*;
 
     /// Attack 55: who is not there is compared with a hash of the same cost.
@@ -73,5 +87,32 @@ mod tests {
         assert!(verify("correct horse", Some(&hash)).await.unwrap());
         assert!(!verify("correct horsf", Some(&hash)).await.unwrap());
         assert!(!verify("correct horse", None).await.unwrap());
+    }
+
+    /// A flood of logins whose senders hang up would otherwise hash in all threads at once.
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_keeps_its_slot() {
+        let began = Arc::new(AtomicUsize::new(0));
+        let (asked, ends): (Vec<_>, Vec<_>) = (0..4)
+            .map(|_| {
+                let (end, ended) = mpsc::channel::<()>();
+                let began = began.clone();
+                let work = move || {
+                    began.fetch_add(1, Ordering::Relaxed);
+                    ended.recv().is_err()
+                };
+                (tokio::spawn(blocking(work)), end)
+            })
+            .unzip();
+        while began.load(Ordering::Relaxed) < 4 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        for task in asked {
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(SLOTS.available_permits(), 0);
+        drop(ends);
+        drop(SLOTS.acquire().await.unwrap());
     }
 }

@@ -12,7 +12,7 @@ use super::{
     App,
     authorize::{Back, answer_error},
     cookies::Cookie,
-    pages::Consent,
+    pages::{Consent, Login},
     params::Params,
     reply,
     request::{AuthorizationRequest, RequestError},
@@ -75,6 +75,13 @@ struct Open {
     session: Option<SessionRow>,
 }
 
+/// Why somebody sees the login page again.
+struct Failure<'a> {
+    status: StatusCode,
+    username: &'a str,
+    text: &'a str,
+}
+
 /// Shows the page that comes next.
 pub(super) async fn show(app: &Arc<App>, visit: &Visit<'_>, id: &str) -> Result<Response, Error> {
     let open = match open(app, visit, id).await? {
@@ -82,9 +89,9 @@ pub(super) async fn show(app: &Arc<App>, visit: &Visit<'_>, id: &str) -> Result<
         Err(response) => return Ok(response),
     };
     match &open.session {
-        None => Ok(login_page(app, visit, &open, None, StatusCode::OK)),
+        None => Ok(login_page(app, visit, &open, None)),
         Some(session) if !open.request.takes_login_of(session.auth_time) => {
-            Ok(login_page(app, visit, &open, None, StatusCode::OK))
+            Ok(login_page(app, visit, &open, None))
         }
         Some(session) if is_remembered(app, &open.request, &open.client, session).await? => {
             approve(app, &open, session).await
@@ -241,7 +248,8 @@ async fn login(
     if let Err(seconds) = app.throttle.begin(name, visit.address, clock::now()) {
         let text = format!("Too many tries. Wait {seconds} seconds.");
         let status = StatusCode::TOO_MANY_REQUESTS;
-        let mut response = login_page(app, visit, open, Some(&text), status);
+        let failure = Failure { status, username: name, text: &text };
+        let mut response = login_page(app, visit, open, Some(failure));
         reply::set(response.headers_mut(), header::RETRY_AFTER, &seconds.to_string());
         return Ok(response);
     }
@@ -252,7 +260,8 @@ async fn login(
     let (true, Some((user_id, _))) = (fits, credentials) else {
         tracing::info!(reason = "login_failed", "a login failed");
         let text = "The name or the password is wrong.";
-        return Ok(login_page(app, visit, open, Some(text), StatusCode::UNAUTHORIZED));
+        let failure = Failure { status: StatusCode::FORBIDDEN, username: name, text };
+        return Ok(login_page(app, visit, open, Some(failure)));
     };
     app.throttle.succeeded(name, visit.address);
     // A new session for each login: one that was planted before is worth nothing.
@@ -323,15 +332,20 @@ fn again(app: &App, id: &str) -> Response {
     reply::see_other(&format!("{}/authorize?interaction={id}", app.issuer))
 }
 
-fn login_page(
-    app: &App,
-    visit: &Visit<'_>,
-    open: &Open,
-    problem: Option<&str>,
-    status: StatusCode,
-) -> Response {
-    let client = &open.client.name;
-    app.pages.login(status, client, &open.resource.name, &open.id, &visit.csrf(&open.id), problem)
+fn login_page(app: &App, visit: &Visit<'_>, open: &Open, failure: Option<Failure<'_>>) -> Response {
+    let (status, username, problem) = match failure {
+        None => (StatusCode::OK, "", None),
+        Some(Failure { status, username, text }) => (status, username, Some(text)),
+    };
+    let login = Login {
+        client: &open.client.name,
+        resource: &open.resource.name,
+        interaction: &open.id,
+        csrf: &visit.csrf(&open.id),
+        username,
+        problem,
+    };
+    app.pages.login(status, &login)
 }
 
 fn stale(app: &App) -> Response {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
-    http::{StatusCode, Uri},
+    http::{Method, StatusCode, Uri},
     response::Response,
     routing::{any, get},
 };
@@ -112,11 +112,15 @@ async fn front(State(app): Shared) -> Response {
     )
 }
 
-async fn not_found(State(app): Shared, uri: Uri) -> Response {
-    // Whoever probes for a document must not take a page for one.
+async fn not_found(State(app): Shared, method: Method, uri: Uri) -> Response {
+    // Whoever probes for a document must not take a page for one, and a script of another origin
+    // must be able to read that there is none.
     if uri.path().contains("/.well-known/") {
+        if method == Method::OPTIONS {
+            return reply::preflight("GET, HEAD, OPTIONS");
+        }
         let body = serde_json::json!({ "error": "not_found" });
-        return reply::json(StatusCode::NOT_FOUND, &body);
+        return reply::cors(reply::json(StatusCode::NOT_FOUND, &body));
     }
     app.pages.message(
         StatusCode::NOT_FOUND,

@@ -29,6 +29,18 @@ pub(super) struct Pages {
     policy: String,
 }
 
+/// What the login page shows.
+#[derive(Debug)]
+pub(super) struct Login<'a> {
+    pub(super) client: &'a str,
+    pub(super) resource: &'a str,
+    pub(super) interaction: &'a str,
+    pub(super) csrf: &'a str,
+    /// What was typed before; empty at first.
+    pub(super) username: &'a str,
+    pub(super) problem: Option<&'a str>,
+}
+
 /// What the consent page shows.
 #[derive(Debug)]
 pub(super) struct Consent<'a> {
@@ -59,17 +71,16 @@ impl Pages {
         Ok(Self { environment, policy })
     }
 
-    pub(super) fn login(
-        &self,
-        status: StatusCode,
-        client: &str,
-        resource: &str,
-        interaction: &str,
-        csrf: &str,
-        problem: Option<&str>,
-    ) -> Response {
-        let client = shown(client);
-        self.render(status, "login.html", context! { client, resource, interaction, csrf, problem })
+    pub(super) fn login(&self, status: StatusCode, login: &Login<'_>) -> Response {
+        let context = context! {
+            client => shown(login.client),
+            resource => login.resource,
+            interaction => login.interaction,
+            csrf => login.csrf,
+            username => login.username,
+            problem => login.problem,
+        };
+        self.render(status, "login.html", context)
     }
 
     pub(super) fn consent(&self, consent: &Consent<'_>) -> Response {
