@@ -288,4 +288,17 @@ mod tests {
         let text = r#"{"a":[null,true,1,-1,0.5,"\" \\ \u0001 ü"],"b":{}}"#;
         assert_eq!(format!("{}", parse(text.as_bytes()).unwrap()), text);
     }
+
+    proptest::proptest! {
+        /// What this reads, serde_json reads in the same way.
+        #[test]
+        fn agrees_with_serde_json(text in "[\\[\\]{}\",:0-9a-c. \\\\u-]{0,40}") {
+            if let Ok(ours) = parse(text.as_bytes()) {
+                let theirs: serde_json::Value = serde_json::from_str(&text).expect("laxer than ours");
+                let ours: serde_json::Value =
+                    serde_json::from_str(&ours.to_string()).expect("valid JSON");
+                proptest::prop_assert_eq!(ours, theirs);
+            }
+        }
+    }
 }
