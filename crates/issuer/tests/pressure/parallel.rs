@@ -71,7 +71,7 @@ fn parallel_guesses_are_throttled() {
         browser.clone().press(&issuer, &page, "login", &fields)
     });
     let count = |status| answers.iter().filter(|answer| answer.status == status).count();
-    assert_eq!((count(401), count(429)), (5, 15));
+    assert_eq!((count(403), count(429)), (5, 15));
     for answer in answers.iter().filter(|answer| answer.status == 429) {
         assert!((1..=60).contains(&answer.header("retry-after").parse::<u32>().unwrap()));
     }

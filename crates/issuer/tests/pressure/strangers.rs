@@ -87,3 +87,26 @@ fn complaint_17_missing_metadata_is_readable_from_other_origins() {
     let answer = send("OPTIONS", &issuer.at("/nothing"), &[], None);
     assert_eq!(answer.header("access-control-allow-origin"), "", "pages are not for scripts");
 }
+
+/// Attack 48: the login page shows again what was typed, as text.
+#[test]
+fn attack_48_typed_names_are_escaped() {
+    let issuer = Issuer::start();
+    let mut browser = Browser::new();
+    let page = browser.visit(&issuer, &issuer.authorize_url(&issuer.client(), &[]));
+    let name = "\"'><script>alert(1)</script>\u{0}\r\n{{ csrf }}";
+    let fields = [("username", name), ("password", "wrong password")];
+    for status in [403, 403, 403, 403, 403, 429] {
+        let answer = browser.press(&issuer, &page, "login", &fields);
+        answer.assert_page(status);
+        for dangerous in ["<script", "'>", "\"'"] {
+            assert!(!form(&answer.body).contains(dangerous), "{dangerous} in {}", answer.body);
+        }
+        assert!(answer.body.contains("&lt;script&gt;"));
+    }
+}
+
+/// What a page says, without its style.
+fn form(body: &str) -> &str {
+    body.split_once("<main>").unwrap().1
+}
