@@ -17,6 +17,7 @@ use crate::{
     oauth::{
         challenge::Challenge,
         metadata::{ProtectedResource, protected_resource_url},
+        resource::ResourceId,
         scope::ScopeSet,
     },
 };
@@ -175,9 +176,9 @@ pub(super) fn origin(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Origi
     };
     let (scheme, authority, _) = resource.audience.resource.parts();
     let own = alloc::format!("{scheme}://{authority}");
-    let known = |origin: &str| resource.origins.iter().any(|known| known == origin);
-    let lower = text.to_ascii_lowercase();
-    if !own.eq_ignore_ascii_case(text) && !known(&lower) && !known("*") {
+    let is_same = |known: &str| ResourceId::parse(known).is_ok_and(|known| known.matches(text));
+    let is_known = |known: &String| known == "*" || is_same(known);
+    if !is_same(&own) && !resource.origins.iter().any(is_known) {
         return Origin::Forbidden;
     }
     Origin::Allowed(vec![

@@ -98,7 +98,11 @@ impl Engine {
             Route::Public(index) => return public(&policy, index, &head),
             Route::Refuse(reason) => {
                 let decision = Decision::new(Verdict::Deny, Some(reason));
-                return Step::Respond(Refusal::default().response(decision, reason, &[]));
+                let mut response = Refusal::default().response(decision, reason, &[]);
+                if head.method == b"HEAD" {
+                    response.body.clear();
+                }
+                return Step::Respond(response);
             }
         };
         let Some(resource) = policy.resources.get(index) else {
@@ -112,6 +116,7 @@ impl Engine {
         let mut context = Context {
             resource: index,
             method: inspect::method(&head),
+            is_head: head.method == b"HEAD",
             has_body: head.has_body,
             cors: Vec::new(),
             lookalikes: lookalikes(resource, &head),
@@ -153,6 +158,11 @@ impl Engine {
             }
             (Stage::Signature { .. }, Answer::Signature(false)) => {
                 refuse(&policy, &context, Reason::SignatureInvalid.into(), None, &Asked::default())
+            }
+            (Stage::Body(forward), Answer::Body(_)) if is_over(&forward, policy.leeway, now) => {
+                // The body took longer than the token lives.
+                let refused = Reason::TokenExpired.into();
+                refuse(&policy, &context, refused, forward.identity, &Asked::default())
             }
             (Stage::Body(forward), Answer::Body(body))
                 if body.len() <= policy.limits.body_bytes =>
@@ -313,6 +323,12 @@ enum Identified {
     Presented(Box<Presented>),
 }
 
+/// Whether the caller's token is no longer valid.
+fn is_over(forward: &Forward, leeway: u64, now: UnixSeconds) -> bool {
+    let over = |identity: &Arc<Identity>| now >= unusable_at(identity.expires_at, leeway);
+    forward.identity.as_ref().is_some_and(over)
+}
+
 /// What is known of the operation, for the record and the answer.
 #[derive(Debug, Default)]
 struct Asked {
@@ -416,7 +432,11 @@ fn refuse(
         id: asked.id.as_ref(),
         retry_after: refused.retry_after,
     };
-    Step::Respond(refusal.response(decision, refused.reason, &context.cors))
+    let mut response = refusal.response(decision, refused.reason, &context.cors);
+    if context.is_head {
+        response.body.clear();
+    }
+    Step::Respond(response)
 }
 
 /// The changes for an authorized request.

@@ -98,6 +98,8 @@ impl SignatureCheck<'_> {
 pub(super) struct Context {
     pub(super) resource: usize,
     pub(super) method: Method,
+    /// RFC 9110 §9.3.2: the answer to HEAD has no body.
+    pub(super) is_head: bool,
     pub(super) has_body: bool,
     pub(super) cors: Vec<Header>,
     /// Headers of the client that the server could take for ours.

@@ -3,9 +3,9 @@
 
 mod arbitrary;
 mod cache;
-mod findings;
 mod hosts;
 mod keys;
 mod policy;
+mod subtle;
 mod support;
 mod times;

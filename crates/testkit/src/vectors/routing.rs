@@ -44,6 +44,8 @@ fn routes() -> Vec<Case> {
         ambiguous("path-with-backslash", "/files\\mcp"),
         ambiguous("path-with-two-slashes", "//files/mcp"),
         ambiguous("path-with-parameters", "/healthz/..;/files/mcp"),
+        ambiguous("path-with-a-parameter", "/files/mcp;x"),
+        ambiguous("path-encoded-without-need", "/files/%6dcp"),
         Case::new("public-path", "DESIGN, public_paths")
             .at("mcp.example.com", "/healthz")
             .method("GET")
