@@ -117,3 +117,31 @@ fn exists(what: String) -> impl FnOnce(sqlx::Error) -> Error {
         _ => Error::Database(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// `serve` and the commands after it may be the first all at once.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_may_open_a_new_database() {
+        let dir = env::temp_dir().join(format!("countersign-open-{}", process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("test.db");
+        let mut opened = JoinSet::new();
+        for _ in 0..6 {
+            let path = path.clone();
+            opened.spawn(async move { Store::open(&path).await });
+        }
+        while let Some(store) = opened.join_next().await {
+            let store = store.unwrap().unwrap();
+            store.ping().await.unwrap();
+            store.close().await;
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -81,7 +81,8 @@ impl Browser {
         let (interaction, csrf) = (page.field("interaction"), page.field("csrf"));
         let hidden = [("interaction", &*interaction), ("csrf", &*csrf), ("action", action)];
         let body = encode(&[&hidden[..], fields].concat());
-        let headers = [FORM, ("origin", &*issuer.url), ("sec-fetch-site", "same-origin")];
+        let origin = issuer.url.split('/').take(3).collect::<Vec<_>>().join("/");
+        let headers = [FORM, ("origin", &*origin), ("sec-fetch-site", "same-origin")];
         let answer = self.send("POST", &issuer.at("/authorize"), &headers, Some(&body));
         self.follow(issuer, answer)
     }

@@ -88,3 +88,22 @@ fn rfc_6749_confidential_clients() {
         assert_eq!(refreshed.status, 200, "{method}");
     }
 }
+
+/// RFC 8414 §3.1: an issuer with a path is whole under that path.
+#[test]
+fn issuer_with_a_path() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let issuer = Issuer::empty(|config| {
+        config.listen = address;
+        config.issuer = Some(format!("http://{address}/tenant/1"));
+    });
+    issuer.add_user(crate::issuer::ACCOUNT, crate::issuer::PASSWORD);
+    issuer.add_resource(FILES, &[("files:read", "Read", "")], false);
+    let client = issuer.registered(crate::issuer::CALLBACK);
+    let code = issuer.code(&client, &[]);
+    let tokens = issuer.redeem(&client, &code, &[]).json();
+    let (_, claims) = verified(&issuer, text(&tokens, "access_token"));
+    assert_eq!(claims["iss"], format!("http://{address}/tenant/1"));
+}

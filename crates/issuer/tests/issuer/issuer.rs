@@ -94,7 +94,11 @@ impl Issuer {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.unwrap();
         let server = runtime.block_on(Server::bind(config))?;
-        let url = format!("http://{}", server.local_addr().unwrap());
+        let address = server.local_addr().unwrap();
+        let url = match server.issuer() {
+            here if here.starts_with("http://") => here.to_owned(),
+            _ => format!("http://{address}"),
+        };
         let store = server.store().clone();
         let (stop, stopped) = oneshot::channel();
         let running = runtime.spawn(server.run(async move {
