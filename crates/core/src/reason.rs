@@ -117,6 +117,8 @@ reasons! {
     ScopeInsufficient = "scope_insufficient", 403, Some(InsufficientScope), "The operation needs more scopes";
     /// The signature does not verify.
     SignatureInvalid = "signature_invalid", 401, Some(InvalidToken), "The access token is invalid";
+    /// The list that says whether the token was revoked cannot be had now. Our fault, never the client's.
+    StatusUnavailable = "status_unavailable", 503, None, "The server cannot verify access tokens at the moment";
     /// The token is bound to a key (`cnf`) and must not be used as a mere bearer token (RFC 9449 §7.2).
     TokenBound = "token_bound", 401, Some(InvalidToken), "The access token is invalid";
     /// The token's time is over.
@@ -131,6 +133,8 @@ reasons! {
     TokenMissing = "token_missing", 401, None, "An access token is required";
     /// `nbf` or `iat` lies in the future.
     TokenNotYetValid = "token_not_yet_valid", 401, Some(InvalidToken), "The access token is invalid";
+    /// The issuer's status list says that the token is no longer valid, or has no place for it.
+    TokenRevoked = "token_revoked", 401, Some(InvalidToken), "The access token is invalid";
     /// The token is longer than `limits.token_bytes`.
     TokenTooLarge = "token_too_large", 401, Some(InvalidToken), "The access token is invalid";
     /// The token's `typ` is not one that this issuer's policy allows.

@@ -78,10 +78,14 @@ impl Shared {
                     let verified = pending.signature().is_some_and(|check| check.verify());
                     self.engine.resume(pending, Answer::Signature(verified), now)
                 }
-                Step::NeedKeys(pending) if self.parked().len() >= MAX_PARKED => {
+                Step::NeedKeys(pending) | Step::NeedStatus(pending)
+                    if self.parked().len() >= MAX_PARKED =>
+                {
                     self.engine.resume(pending, Answer::GiveUp, now)
                 }
-                Step::NeedKeys(pending) => return self.park(id, pending, now, body),
+                Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
+                    return self.park(id, pending, now, body);
+                }
                 Step::NeedBody(pending) => match body {
                     Body::Complete(bytes) => self.engine.resume(pending, Answer::Body(bytes), now),
                     Body::TooLarge => self.engine.resume(pending, Answer::BodyTooLarge, now),

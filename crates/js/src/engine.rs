@@ -139,7 +139,9 @@ impl WasmEngine {
                 Step::Forward(forward) => return wire::forward(&forward).into(),
                 Step::Respond(response) => return wire::respond(&response).into(),
                 Step::NeedBody(pending) => return Waiting { pending, wants_body: true }.into(),
-                Step::NeedKeys(pending) => return Waiting { pending, wants_body: false }.into(),
+                Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
+                    return Waiting { pending, wants_body: false }.into();
+                }
                 Step::NeedSignature(pending) => {
                     let verified = pending.signature().is_some_and(|check| check.verify());
                     self.engine.resume(pending, Answer::Signature(verified), seconds(now))

@@ -71,7 +71,7 @@ pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) 
                 let body = request.body.as_deref().unwrap_or_default();
                 engine.resume(pending, Answer::Body(body), now)
             }
-            Step::NeedKeys(pending) => {
+            Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
                 fetch(engine, fetches, now);
                 engine.resume(pending, Answer::Fetched, now)
             }

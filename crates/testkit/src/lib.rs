@@ -5,5 +5,6 @@
 
 pub mod drive;
 pub mod keys;
+pub mod status;
 pub mod token;
 pub mod vectors;

@@ -14,13 +14,14 @@ use super::{
     answer::{self, Origin, Refusal},
     credentials::bearer_token,
     decision::{Decision, Header, HeaderName, Verdict},
-    fetch::{Fetch, FetchError, FetchId},
+    fetch::{Fetch, FetchError, FetchId, usable_body},
     identity::Identity,
     inspect,
     key_store::{KeyStore, Lookup},
-    policy::{Mode, Policy, ResourcePolicy},
+    policy::{Mode, Policy, ResourcePolicy, StatusCheck},
     request::RequestHead,
     route::{Route, route},
+    status_store::{StatusLookup, StatusStore},
     step::{Answer, Context, Forward, Pending, Presented, Stage, Step, unusable_at},
     token_cache::{TokenCache, Verified},
 };
@@ -28,7 +29,7 @@ use crate::{
     Reason, UnixSeconds,
     jose::{json::Value, jws::CompactJws},
     jwt::claims::Claims,
-    oauth::scope::ScopeSet,
+    oauth::{scope::ScopeSet, status_list::StatusReference},
 };
 
 /// Decides requests by a policy. Made once; fed with requests, the time, and what it asks for.
@@ -39,7 +40,9 @@ use crate::{
 pub struct Engine {
     policy: Arc<Policy>,
     keys: KeyStore,
+    statuses: StatusStore,
     cache: TokenCache,
+    fetches: u64,
 }
 
 /// Why a request is refused, with what its answer needs.
@@ -62,7 +65,7 @@ impl Engine {
     pub fn new(policy: Policy) -> Self {
         let keys = KeyStore::new(&policy.issuers);
         let cache = TokenCache::new(policy.limits.cached_tokens);
-        Self { policy: Arc::new(policy), keys, cache }
+        Self { policy: Arc::new(policy), keys, statuses: StatusStore::default(), cache, fetches: 0 }
     }
 
     /// The policy.
@@ -71,10 +74,17 @@ impl Engine {
         &self.policy
     }
 
-    /// What is to be fetched now: wanted keys, and key sets that are getting old. To be called
-    /// after [`Step::NeedKeys`], at the start, and every few seconds. Each fetch is given once.
+    /// What is to be fetched now: wanted keys and status lists, and those that are getting old. To be
+    /// called after [`Step::NeedKeys`] and [`Step::NeedStatus`], at the start, and every few seconds. Each fetch is given once.
     pub fn due(&mut self, now: UnixSeconds) -> Vec<Fetch> {
-        self.keys.due(now)
+        let fetches = &mut self.fetches;
+        let mut next_id = || {
+            *fetches += 1;
+            FetchId(*fetches)
+        };
+        let mut due = self.keys.due(now, &mut next_id);
+        due.extend(self.statuses.due(&self.policy.issuers, now, &mut next_id));
+        due
     }
 
     /// Takes the answer to a fetch: status and body, or `None` when there was no answer. Gives why
@@ -85,7 +95,10 @@ impl Engine {
         answer: Option<(u16, &[u8])>,
         now: UnixSeconds,
     ) -> Option<FetchError> {
-        self.keys.fetched(id, answer, now)
+        let body = usable_body(answer);
+        self.keys
+            .fetched(id, body.clone(), now)
+            .or_else(|| self.statuses.fetched(id, body, &self.keys, now))
     }
 
     /// Begins to decide a request.
@@ -136,7 +149,9 @@ impl Engine {
             return Step::Respond(answer::preflight(resource, &head, &context.cors));
         }
         match self.identify(&head, &context, now) {
-            Ok(Identified::Cached(identity)) => self.authorize(context, identity),
+            Ok(Identified::Cached(identity, issuer)) => {
+                self.check_status(context, identity, issuer, now)
+            }
             Ok(Identified::Presented(presented)) => self.find_key(context, presented, now),
             Err(refused) => refuse(&policy, &context, refused, None, &Asked::default()),
         }
@@ -151,10 +166,18 @@ impl Engine {
         match (stage, answer) {
             (Stage::Keys(presented), Answer::Fetched) => self.find_key(context, presented, now),
             (Stage::Signature { presented, revision, .. }, Answer::Signature(true)) => {
+                let issuer = presented.issuer;
                 match self.accept(&context, presented, revision, now) {
-                    Ok(identity) => self.authorize(context, identity),
+                    Ok(identity) => self.check_status(context, identity, issuer, now),
                     Err(refused) => refuse(&policy, &context, refused, None, &Asked::default()),
                 }
+            }
+            (Stage::Status { identity, issuer }, Answer::Fetched) => {
+                self.check_status(context, identity, issuer, now)
+            }
+            (Stage::Status { identity, .. }, _) => {
+                let refused = Reason::StatusUnavailable.into();
+                refuse(&policy, &context, refused, Some(identity), &Asked::default())
             }
             (Stage::Signature { .. }, Answer::Signature(false)) => {
                 refuse(&policy, &context, Reason::SignatureInvalid.into(), None, &Asked::default())
@@ -195,7 +218,7 @@ impl Engine {
         if let Some(verified) = self.cache.get(&(digest, context.resource), now)
             && self.keys.usable_revision(verified.issuer, now) == Some(verified.revision)
         {
-            return Ok(Identified::Cached(verified.identity));
+            return Ok(Identified::Cached(verified.identity, verified.issuer));
         }
         let jws = CompactJws::parse(token).map_err(|error| Refused {
             detail: Some(error.to_string()),
@@ -279,6 +302,47 @@ impl Engine {
         Ok(identity)
     }
 
+    /// Whether the token was revoked since it was issued.
+    fn check_status(
+        &mut self,
+        context: Context,
+        identity: Arc<Identity>,
+        position: usize,
+        now: UnixSeconds,
+    ) -> Step {
+        let policy = Arc::clone(&self.policy);
+        let refused = match self.status(&identity, position, now) {
+            Ok(StatusLookup::Valid) => return self.authorize(context, identity),
+            Ok(StatusLookup::Wait) => {
+                let stage = Stage::Status { identity, issuer: position };
+                return Step::NeedStatus(Pending { context, stage });
+            }
+            Ok(StatusLookup::Revoked) => Reason::TokenRevoked.into(),
+            Ok(StatusLookup::Unavailable { retry_after }) => {
+                Refused { retry_after: Some(retry_after), ..Reason::StatusUnavailable.into() }
+            }
+            Err(reason) => reason.into(),
+        };
+        refuse(&policy, &context, refused, Some(identity), &Asked::default())
+    }
+
+    fn status(
+        &mut self,
+        identity: &Identity,
+        position: usize,
+        now: UnixSeconds,
+    ) -> Result<StatusLookup, Reason> {
+        let issuer = self.policy.issuers.get(position).ok_or(Reason::IssuerUnknown)?;
+        if issuer.status == StatusCheck::Ignore {
+            return Ok(StatusLookup::Valid);
+        }
+        match StatusReference::of(&identity.claims)? {
+            Some(reference) => Ok(self.statuses.lookup((position, issuer), &reference, now)),
+            None if issuer.status == StatusCheck::Required => Err(Reason::ClaimMissing),
+            None => Ok(StatusLookup::Valid),
+        }
+    }
+
     /// The caller is known: may it do what it asks for?
     fn authorize(&self, context: Context, identity: Arc<Identity>) -> Step {
         let policy = &self.policy;
@@ -319,7 +383,7 @@ impl Engine {
 }
 
 enum Identified {
-    Cached(Arc<Identity>),
+    Cached(Arc<Identity>, usize),
     Presented(Box<Presented>),
 }
 

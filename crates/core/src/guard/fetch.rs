@@ -3,7 +3,10 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::{jose::jwks::JwksError, oauth::resource::split};
+use crate::{
+    jose::jwks::JwksError,
+    oauth::{resource::split, status_list::StatusListError},
+};
 
 /// Names one fetch, so that a late answer to an earlier one is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub enum FetchError {
     Metadata,
     /// There was no answer in time.
     NoAnswer,
+    /// The status list is not usable.
+    StatusList(StatusListError),
     /// The answer's status was not 200.
     Status(u16),
     /// The answer was longer than [`Fetch::MAX_BYTES`].
@@ -74,6 +79,7 @@ impl fmt::Display for FetchError {
                 "the metadata does not name this issuer byte for byte, or has no acceptable jwks_uri",
             ),
             Self::NoAnswer => f.write_str("no answer"),
+            Self::StatusList(error) => error.fmt(f),
             Self::Status(status) => write!(f, "status {status}"),
             Self::TooLong => f.write_str("the answer is too long"),
         }
@@ -81,3 +87,13 @@ impl fmt::Display for FetchError {
 }
 
 impl core::error::Error for FetchError {}
+
+/// What a fetch brought, if it was answered as it must be.
+pub(super) const fn usable_body(answer: Option<(u16, &[u8])>) -> Result<&[u8], FetchError> {
+    match answer {
+        None => Err(FetchError::NoAnswer),
+        Some((200, body)) if body.len() <= Fetch::MAX_BYTES => Ok(body),
+        Some((200, _)) => Err(FetchError::TooLong),
+        Some((status, _)) => Err(FetchError::Status(status)),
+    }
+}

@@ -43,7 +43,6 @@ pub(super) enum Lookup {
 #[derive(Debug)]
 pub(super) struct KeyStore {
     issuers: Vec<IssuerKeys>,
-    next_fetch: u64,
 }
 
 #[derive(Debug)]
@@ -72,7 +71,7 @@ enum Source {
 
 impl KeyStore {
     pub(super) fn new(issuers: &[IssuerPolicy]) -> Self {
-        Self { issuers: issuers.iter().map(IssuerKeys::new).collect(), next_fetch: 1 }
+        Self { issuers: issuers.iter().map(IssuerKeys::new).collect() }
     }
 
     /// The key of a token, at the second `now`.
@@ -93,13 +92,31 @@ impl KeyStore {
         self.issuers.get(issuer).filter(|keys| keys.is_usable(now)).map(|keys| keys.revision)
     }
 
+    /// A key for something else than a token; never causes a fetch.
+    pub(super) fn find(
+        &self,
+        issuer: usize,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: UnixSeconds,
+    ) -> Option<Arc<Jwk>> {
+        let keys = self.issuers.get(issuer).filter(|keys| keys.is_usable(now))?;
+        match keys.set.select(kid, algorithm) {
+            Selection::Found(key) => Some(key.clone()),
+            Selection::Ambiguous | Selection::Missing => None,
+        }
+    }
+
     /// What is to be fetched now. Each fetch is given out once.
-    pub(super) fn due(&mut self, now: UnixSeconds) -> Vec<Fetch> {
+    pub(super) fn due(
+        &mut self,
+        now: UnixSeconds,
+        mut next_id: impl FnMut() -> FetchId,
+    ) -> Vec<Fetch> {
         let mut due = Vec::new();
         for keys in &mut self.issuers {
             if let Some(url) = keys.url_to_fetch(now) {
-                let id = FetchId(self.next_fetch);
-                self.next_fetch += 1;
+                let id = next_id();
                 keys.flight = Some((id, now));
                 keys.wanted = false;
                 due.push(Fetch { id, url, cluster: keys.cluster.clone() });
@@ -113,25 +130,15 @@ impl KeyStore {
     pub(super) fn fetched(
         &mut self,
         id: FetchId,
-        answer: Option<(u16, &[u8])>,
+        answer: Result<&[u8], FetchError>,
         now: UnixSeconds,
     ) -> Option<FetchError> {
         let asked = |keys: &&mut IssuerKeys| keys.flight.is_some_and(|(flight, _)| flight == id);
         let keys = self.issuers.iter_mut().find(asked)?;
         keys.flight = None;
-        let error = usable_body(answer).and_then(|body| keys.take(body, now)).err()?;
+        let error = answer.and_then(|body| keys.take(body, now)).err()?;
         keys.retry_later(now);
         Some(error)
-    }
-}
-
-/// What a fetch brought, if it was answered as it must be.
-const fn usable_body(answer: Option<(u16, &[u8])>) -> Result<&[u8], FetchError> {
-    match answer {
-        None => Err(FetchError::NoAnswer),
-        Some((200, body)) if body.len() <= Fetch::MAX_BYTES => Ok(body),
-        Some((200, _)) => Err(FetchError::TooLong),
-        Some((status, _)) => Err(FetchError::Status(status)),
     }
 }
 

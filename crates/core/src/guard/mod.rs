@@ -11,6 +11,7 @@ mod key_store;
 pub mod policy;
 mod request;
 mod route;
+mod status_store;
 mod step;
 mod token_cache;
 

@@ -24,6 +24,8 @@ pub enum Step {
     /// Carry out what [`super::Engine::due`] gives, and resume with [`Answer::Fetched`] after each
     /// answer, or with [`Answer::GiveUp`] when the request cannot wait.
     NeedKeys(Pending),
+    /// As [`Step::NeedKeys`], for the status list that the token refers to.
+    NeedStatus(Pending),
     /// Verify [`Pending::signature`] and resume with [`Answer::Signature`].
     NeedSignature(Pending),
     /// Answer the request thus. Final.
@@ -151,6 +153,7 @@ pub(super) enum Stage {
     Keys(Box<Presented>),
     Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
     Body(Box<Forward>),
+    Status { identity: Arc<Identity>, issuer: usize },
 }
 
 impl Pending {

@@ -5,3 +5,4 @@ pub mod metadata;
 pub mod pkce;
 pub mod resource;
 pub mod scope;
+pub mod status_list;

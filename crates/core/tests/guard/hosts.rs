@@ -14,7 +14,10 @@ const LIST: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
 fn pending(step: Step) -> Pending {
     match step {
-        Step::NeedBody(pending) | Step::NeedKeys(pending) | Step::NeedSignature(pending) => pending,
+        Step::NeedBody(pending)
+        | Step::NeedKeys(pending)
+        | Step::NeedSignature(pending)
+        | Step::NeedStatus(pending) => pending,
         Step::Forward(_) | Step::Respond(_) => {
             panic!("expected to be asked, found {}", code(&step))
         }

@@ -163,8 +163,6 @@ fn what_is_not_supported_yet_is_refused() {
     let endpoint = json!({ "endpoint": "https://auth.example.com/introspect" });
     check(vec![
         ("/issuers/0/preset", json!("auth0"), "$.issuers[0].preset"),
-        ("/issuers/0/status", json!("if_present"), "$.issuers[0].status"),
-        ("/issuers/0/status", json!("required"), "$.issuers[0].status"),
         ("/issuers/0/introspection", endpoint, "$.issuers[0].introspection"),
         ("/resources/0/scopes/filter_lists", json!(true), "$.resources[0].scopes.filter_lists"),
         ("/resources/0/dpop", json!("accept"), "$.resources[0].dpop"),

@@ -94,6 +94,7 @@ pub(crate) fn code(step: &Step) -> &'static str {
         Step::NeedBody(_) => "(body)",
         Step::NeedKeys(_) => "(keys)",
         Step::NeedSignature(_) => "(signature)",
+        Step::NeedStatus(_) => "(status)",
         Step::Respond(response) => response.decision.code(),
     }
 }

@@ -9,6 +9,7 @@ mod message_forms;
 mod operations;
 mod policies;
 mod routing;
+mod status;
 mod token_forms;
 mod tokens;
 
@@ -120,13 +121,14 @@ pub fn make() -> Vectors {
     cases.extend(message_forms::cases());
     cases.extend(routing::cases());
     cases.extend(keys::cases());
+    cases.extend(status::cases());
     Vectors {
         comment: "Made by `cargo run -p countersign-testkit --bin make-vectors`; see \
                   crates/testkit/src/vectors"
             .to_owned(),
         now: NOW,
         policies: policies::policies(),
-        fetches: keys::fetches(),
+        fetches: keys::fetches().into_iter().chain(status::fetches()).collect(),
         cases,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER};
+use super::{FILES, ISSUER, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
@@ -22,6 +22,9 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
     };
     [
         ("main", main()),
+        ("status", status::policy(None)),
+        ("status-required", status::policy(Some("required"))),
+        ("status-ignored", status::policy(Some("ignore"))),
         (
             "discovery",
             fetched(json!({ "issuer": "https://auth.example.com/tenant", "cluster": "auth", "max_lifetime": LONG })),

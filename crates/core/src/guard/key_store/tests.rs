@@ -3,7 +3,7 @@
 use alloc::format;
 
 use super::*;
-use crate::guard::Policy;
+use crate::guard::{Policy, fetch::usable_body};
 
 /// RFC 8037 A.2, and RFC 8032 §7.1 test 2.
 const FIRST: &str =
@@ -11,15 +11,16 @@ const FIRST: &str =
 const SECOND: &str =
     r#"{"kty":"OKP","crv":"Ed25519","kid":"b","x":"PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"}"#;
 
-fn store(members: &str) -> KeyStore {
+fn store(members: &str) -> Store {
     let document = format!(
         r#"{{"issuers":[{{"issuer":"https://a.example"{members}}}],
              "resources":[{{"resource":"https://m.example"}}]}}"#
     );
-    KeyStore::new(&Policy::parse(document.as_bytes()).unwrap().issuers)
+    let keys = KeyStore::new(&Policy::parse(document.as_bytes()).unwrap().issuers);
+    Store { keys, next: 0 }
 }
 
-fn with_uri() -> KeyStore {
+fn with_uri() -> Store {
     store(
         r#","jwks_uri":"https://a.example/keys","jwks_cache":{"fresh":100,"stale":1000,"cooldown":30}"#,
     )
@@ -29,19 +30,51 @@ fn set(keys: &[&str]) -> String {
     format!(r#"{{"keys":[{}]}}"#, keys.join(","))
 }
 
-fn only(store: &mut KeyStore, now: u64) -> Fetch {
+/// The store with what the engine adds to it.
+struct Store {
+    keys: KeyStore,
+    next: u64,
+}
+
+impl Store {
+    fn due(&mut self, now: u64) -> Vec<Fetch> {
+        self.keys.due(now, || {
+            self.next += 1;
+            FetchId(self.next)
+        })
+    }
+
+    fn fetched(
+        &mut self,
+        id: FetchId,
+        answer: Option<(u16, &[u8])>,
+        now: u64,
+    ) -> Option<FetchError> {
+        self.keys.fetched(id, usable_body(answer), now)
+    }
+
+    fn lookup(&mut self, issuer: usize, kid: Option<&str>, alg: Algorithm, now: u64) -> Lookup {
+        self.keys.lookup(issuer, kid, alg, now)
+    }
+
+    fn usable_revision(&self, issuer: usize, now: u64) -> Option<u64> {
+        self.keys.usable_revision(issuer, now)
+    }
+}
+
+fn only(store: &mut Store, now: u64) -> Fetch {
     let mut due = store.due(now);
     assert_eq!(due.len(), 1, "at {now}");
     due.remove(0)
 }
 
-fn answer(store: &mut KeyStore, document: &str, now: u64) {
+fn answer(store: &mut Store, document: &str, now: u64) {
     let fetch = only(store, now);
     assert_eq!(store.fetched(fetch.id, Some((200, document.as_bytes())), now), None);
 }
 
 /// What the store has for a key, as a word.
-fn look(store: &mut KeyStore, kid: &str, now: u64) -> &'static str {
+fn look(store: &mut Store, kid: &str, now: u64) -> &'static str {
     match store.lookup(0, Some(kid), Algorithm::EdDsa, now) {
         Lookup::Found { .. } => "found",
         Lookup::Refuse(reason) => reason.code(),

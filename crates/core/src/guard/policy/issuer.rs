@@ -25,6 +25,19 @@ pub struct IssuerPolicy {
     pub cluster: Option<String>,
     /// How long its key set is used.
     pub jwks_cache: JwksCache,
+    /// Whether its status lists are asked about its tokens.
+    pub status: StatusCheck,
+}
+
+/// Whether an issuer's status lists are asked about a token (Token Status List).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusCheck {
+    /// Where the token refers to one. The default.
+    IfPresent,
+    /// Never.
+    Ignore,
+    /// Always: a token that refers to none is refused.
+    Required,
 }
 
 /// Where an issuer's keys are.
@@ -88,12 +101,20 @@ impl IssuerPolicy {
             .unwrap_or_else(|| ["sub", "client_id", "jti"].map(str::to_owned).to_vec());
         let max_lifetime =
             members.read("max_lifetime", |node| node.number(1, HUNDRED_YEARS))?.unwrap_or(86_400);
+        let status = members
+            .read("status", |node| {
+                node.choice(&[
+                    ("required", StatusCheck::Required),
+                    ("if_present", StatusCheck::IfPresent),
+                    ("ignore", StatusCheck::Ignore),
+                ])
+            })?
+            .unwrap_or(StatusCheck::IfPresent);
         members.unsupported("preset", &[])?;
-        members.unsupported("status", &["ignore".into()])?;
         members.unsupported("introspection", &[])?;
         members.finish()?;
         let profile = Profile { issuer, algorithms, token_types, required_claims, max_lifetime };
-        Ok(Self { profile, keys, cluster, jwks_cache })
+        Ok(Self { profile, keys, cluster, jwks_cache, status })
     }
 }
 

@@ -15,7 +15,7 @@ use self::reader::Node;
 use crate::jose::json;
 
 pub use self::{
-    issuer::{IssuerPolicy, JwksCache, KeySource},
+    issuer::{IssuerPolicy, JwksCache, KeySource, StatusCheck},
     resource::{ForwardPolicy, Mode, ResourcePolicy},
     rules::{RuleMatch, ScopeRules, Unlisted},
 };

@@ -81,6 +81,7 @@ fn mistakes_are_named_with_their_path() {
     at(issuer(r#""jwks_cache":{"fresh":10,"stale":5}"#), "$.issuers[0].jwks_cache");
     at(issuer(r#""jwks_cache":{"fresh":"10"}"#), "$.issuers[0].jwks_cache.fresh");
     at(issuer(r#""jwks_cache":{"x":1}"#), "$.issuers[0].jwks_cache.x");
+    at(issuer(r#""status":"never""#), "$.issuers[0].status");
     at(issuer(r#""Cluster":"a""#), "$.issuers[0].Cluster");
     at(with(ISSUER, r#"{"resource":"m.example"}"#, ""), "$.resources[0].resource");
     at(with(ISSUER, r#"{"resource":"mcp://files"}"#, ""), "$.resources[0].resource");
@@ -136,7 +137,6 @@ fn mistakes_are_named_with_their_path() {
 fn nothing_is_silently_ignored() {
     for (outcome, path) in [
         (issuer(r#""preset":"cognito""#), "$.issuers[0].preset"),
-        (issuer(r#""status":"required""#), "$.issuers[0].status"),
         (issuer(r#""introspection":{}"#), "$.issuers[0].introspection"),
         (resource(r#""dpop":"require""#), "$.resources[0].dpop"),
         (scopes(r#""filter_lists":true"#), "$.resources[0].scopes.filter_lists"),

@@ -1,0 +1,231 @@
+//! The status lists in use: fetched when a token refers to one, kept until they expire.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use super::{
+    fetch::{Fetch, FetchError, FetchId},
+    key_store::KeyStore,
+    policy::IssuerPolicy,
+};
+use crate::{
+    UnixSeconds,
+    jose::jws::CompactJws,
+    oauth::{
+        resource::{ResourceId, split},
+        status_list::{StatusList, StatusListError, StatusReference, has_type},
+    },
+};
+
+/// Most lists that are held at once. Only verified tokens can name one.
+const MAX_LISTS: usize = 256;
+
+/// Between two fetches of a list that says nothing of its own, in seconds.
+const DEFAULT_TTL: u64 = 60;
+
+/// How long a list without `exp` is used after it was fetched, in seconds.
+const WITHOUT_EXPIRY: u64 = 300;
+
+/// What the store has for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StatusLookup {
+    /// The token is listed with another status than valid.
+    Revoked,
+    /// No usable list, and none to be expected before so many seconds.
+    Unavailable {
+        retry_after: u64,
+    },
+    Valid,
+    /// A fetch is wanted or under way.
+    Wait,
+}
+
+/// Lists by issuer (its position in the policy) and URI.
+#[derive(Debug, Default)]
+pub(super) struct StatusStore {
+    lists: BTreeMap<(usize, String), Entry>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    list: Option<StatusList>,
+    fetched_at: UnixSeconds,
+    flight: Option<(FetchId, UnixSeconds)>,
+    wanted: bool,
+    failures: u32,
+    last_end: Option<UnixSeconds>,
+    last_use: UnixSeconds,
+}
+
+impl StatusStore {
+    pub(super) fn lookup(
+        &mut self,
+        (position, issuer): (usize, &IssuerPolicy),
+        reference: &StatusReference,
+        now: UnixSeconds,
+    ) -> StatusLookup {
+        let key = (position, reference.uri.clone());
+        let is_new = !self.lists.contains_key(&key);
+        if is_new && !(is_of_issuer(&reference.uri, &issuer.profile.issuer) && self.make_room(now))
+        {
+            return StatusLookup::Unavailable { retry_after: DEFAULT_TTL };
+        }
+        self.lists.entry(key).or_default().lookup(reference.index, now)
+    }
+
+    /// What is to be fetched now; each fetch is given once.
+    pub(super) fn due(
+        &mut self,
+        issuers: &[IssuerPolicy],
+        now: UnixSeconds,
+        mut next_id: impl FnMut() -> FetchId,
+    ) -> Vec<Fetch> {
+        let mut due = Vec::new();
+        for ((issuer, uri), entry) in &mut self.lists {
+            if entry.is_due(now) {
+                let id = next_id();
+                entry.flight = Some((id, now));
+                entry.wanted = false;
+                let cluster = issuers.get(*issuer).and_then(|issuer| issuer.cluster.clone());
+                due.push(Fetch { id, url: uri.clone(), cluster });
+            }
+        }
+        due
+    }
+
+    /// Takes the answer to a fetch, if it was one of these.
+    pub(super) fn fetched(
+        &mut self,
+        id: FetchId,
+        answer: Result<&[u8], FetchError>,
+        keys: &KeyStore,
+        now: UnixSeconds,
+    ) -> Option<FetchError> {
+        let asked = |(_, entry): &(&(usize, String), &mut Entry)| {
+            entry.flight.is_some_and(|(flight, _)| flight == id)
+        };
+        let ((issuer, uri), entry) = self.lists.iter_mut().find(asked)?;
+        entry.flight = None;
+        entry.last_end = Some(now);
+        let list = answer.and_then(|body| {
+            read(body, uri, *issuer, keys, now)
+                .and_then(|list| entry.newer(list, now))
+                .map_err(FetchError::StatusList)
+        });
+        match list {
+            Ok(list) => {
+                entry.list = Some(list);
+                entry.fetched_at = now;
+                entry.failures = 0;
+                None
+            }
+            Err(error) => {
+                entry.failures = entry.failures.saturating_add(1);
+                Some(error)
+            }
+        }
+    }
+
+    /// Forgets what nobody asked for in the last minutes; `false` when all are in use.
+    fn make_room(&mut self, now: UnixSeconds) -> bool {
+        if self.lists.len() >= MAX_LISTS {
+            self.lists.retain(|_, entry| now < entry.last_use.saturating_add(WITHOUT_EXPIRY));
+        }
+        self.lists.len() < MAX_LISTS
+    }
+}
+
+impl Entry {
+    fn lookup(&mut self, index: u64, now: UnixSeconds) -> StatusLookup {
+        self.last_use = now;
+        self.expire_flight(now);
+        if let Some(list) =
+            self.list.as_ref().filter(|list| now < usable_until(list, self.fetched_at))
+        {
+            // A place that the list does not have says nothing good (§8.3 step 5).
+            return match list.get(index) {
+                Some(0) => StatusLookup::Valid,
+                Some(_) | None => StatusLookup::Revoked,
+            };
+        }
+        match self.rest_end() {
+            Some(end) if now < end && self.flight.is_none() && !self.wanted => {
+                StatusLookup::Unavailable { retry_after: end - now }
+            }
+            _ => {
+                self.wanted = self.flight.is_none();
+                StatusLookup::Wait
+            }
+        }
+    }
+
+    /// The end of the pause after failures: 1, 2, 4 … at most 32 seconds.
+    fn rest_end(&self) -> Option<UnixSeconds> {
+        let pause = 1_u64 << self.failures.saturating_sub(1).min(5);
+        self.last_end.filter(|_| self.failures > 0).map(|end| end.saturating_add(pause))
+    }
+
+    fn expire_flight(&mut self, now: UnixSeconds) {
+        if self.flight.is_some_and(|(_, start)| now >= start.saturating_add(2 * Fetch::TIMEOUT)) {
+            self.flight = None;
+            self.failures = self.failures.saturating_add(1);
+            self.last_end = Some(now);
+        }
+    }
+
+    fn is_due(&mut self, now: UnixSeconds) -> bool {
+        self.expire_flight(now);
+        let ttl = self.list.as_ref().and_then(|list| list.ttl).unwrap_or(DEFAULT_TTL);
+        let in_use = now < self.last_use.saturating_add(ttl.max(WITHOUT_EXPIRY));
+        let old = self.list.is_some() && now >= self.fetched_at.saturating_add(ttl) && in_use;
+        let rested = self.rest_end().is_none_or(|end| now >= end);
+        self.flight.is_none() && (self.wanted || old) && rested
+    }
+
+    /// A list takes the place of an older one only: no rollback.
+    fn newer(&self, list: StatusList, now: UnixSeconds) -> Result<StatusList, StatusListError> {
+        let older = self.list.as_ref().is_some_and(|held| list.issued_at < held.issued_at);
+        if older || now >= usable_until(&list, now) {
+            return Err(StatusListError::Old);
+        }
+        Ok(list)
+    }
+}
+
+fn usable_until(list: &StatusList, fetched_at: UnixSeconds) -> UnixSeconds {
+    list.expires_at.unwrap_or_else(|| {
+        fetched_at.saturating_add(list.ttl.unwrap_or(DEFAULT_TTL).max(WITHOUT_EXPIRY))
+    })
+}
+
+/// Only the issuer's own host is asked: no token can send the guard elsewhere.
+fn is_of_issuer(uri: &str, issuer: &str) -> bool {
+    ResourceId::parse(uri).is_ok()
+        && match (split(uri), split(issuer)) {
+            (Some((scheme, authority, _)), Some((issuer_scheme, issuer_authority, _))) => {
+                scheme == issuer_scheme && authority == issuer_authority
+            }
+            _ => false,
+        }
+}
+
+/// §8.3: type, signature by a key of the token's issuer, and the list itself.
+fn read(
+    body: &[u8],
+    uri: &str,
+    issuer: usize,
+    keys: &KeyStore,
+    now: UnixSeconds,
+) -> Result<StatusList, StatusListError> {
+    let text = core::str::from_utf8(body).map_err(|_| StatusListError::Signature)?;
+    let jws = CompactJws::parse(text.trim_end()).map_err(|_| StatusListError::Signature)?;
+    let header = jws.header();
+    let key = header
+        .algorithm
+        .filter(|_| has_type(header.typ.as_deref()))
+        .and_then(|algorithm| keys.find(issuer, header.kid.as_deref(), algorithm, now))
+        .ok_or(StatusListError::Signature)?;
+    if !key.key().verify(jws.signing_input().as_bytes(), jws.signature()) {
+        return Err(StatusListError::Signature);
+    }
+    StatusList::parse(jws.payload(), uri)
+}

@@ -1,0 +1,232 @@
+//! Token Status List (draft-ietf-oauth-status-list-21): which tokens an issuer has revoked.
+
+use alloc::{borrow::ToOwned as _, string::String, vec::Vec};
+use core::fmt;
+
+use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
+
+use crate::{
+    Reason, UnixSeconds,
+    jose::{
+        base64url,
+        json::{self, Number, Object, Value},
+        jws::is_type,
+    },
+    jwt::numeric_date,
+};
+
+/// The `typ` of a status list token (§5.1).
+pub const TYPE: &str = "statuslist+jwt";
+
+/// Most bytes of a list once it is inflated: eight million tokens of one bit.
+pub const MAX_LIST_BYTES: usize = 1 << 20;
+
+/// Where a token's status stands (§6.2): the `status_list` member of its `status` claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusReference {
+    /// The list.
+    pub uri: String,
+    /// The place in it.
+    pub index: u64,
+}
+
+impl StatusReference {
+    /// Reads a token's claims.
+    ///
+    /// # Errors
+    /// [`Reason::ClaimMalformed`] when there is a `status` claim that says nothing we could check.
+    pub fn of(claims: &Object) -> Result<Option<Self>, Reason> {
+        let Some(status) = claims.get("status") else {
+            return Ok(None);
+        };
+        let list = status.as_object().and_then(|status| status.get("status_list")?.as_object());
+        let index = list.and_then(|list| match list.get("idx") {
+            Some(Value::Number(Number::Unsigned(index))) => Some(*index),
+            _ => None,
+        });
+        let uri = list.and_then(|list| list.get("uri")?.as_str());
+        match (index, uri) {
+            (Some(index), Some(uri)) => Ok(Some(Self { uri: uri.to_owned(), index })),
+            _ => Err(Reason::ClaimMalformed),
+        }
+    }
+}
+
+/// A list, kept as the few places that are not zero.
+#[derive(Clone, Debug)]
+pub struct StatusList {
+    /// Places and their status, in order.
+    marked: Vec<(u32, u8)>,
+    /// How many places there are.
+    length: u64,
+    /// When the list was made.
+    pub issued_at: UnixSeconds,
+    /// First second at which it must not be used any more (§5.1 `exp`).
+    pub expires_at: Option<UnixSeconds>,
+    /// Seconds after which it should be fetched again (§5.1 `ttl`).
+    pub ttl: Option<u64>,
+}
+
+/// Why a document is no usable status list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatusListError {
+    /// A claim is missing or malformed.
+    Claims,
+    /// The compressed list is malformed or too large.
+    Compression,
+    /// It expired, or is older than the one that is held.
+    Old,
+    /// No key of the issuer verifies it, or it is not of the right type.
+    Signature,
+    /// It speaks of another list (`sub`).
+    Subject,
+}
+
+impl fmt::Display for StatusListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Claims => "a claim of the status list is missing or malformed",
+            Self::Compression => "the status list is not zlib data, or too large",
+            Self::Old => "the status list expired, or is older than the one that is held",
+            Self::Signature => "no key of the issuer verifies the status list, or its typ is wrong",
+            Self::Subject => "the status list speaks of another one (sub)",
+        })
+    }
+}
+
+impl core::error::Error for StatusListError {}
+
+/// Whether a header's `typ` says that this is a status list.
+#[must_use]
+pub fn has_type(typ: Option<&str>) -> bool {
+    typ.is_some_and(|typ| is_type(typ, TYPE))
+}
+
+impl StatusList {
+    /// Reads the payload of a status list token whose signature was verified (§8.3).
+    ///
+    /// # Errors
+    /// [`StatusListError`] says what is wrong.
+    pub fn parse(payload: &[u8], uri: &str) -> Result<Self, StatusListError> {
+        let value = json::parse(payload).map_err(|_| StatusListError::Claims)?;
+        let claims = value.as_object().ok_or(StatusListError::Claims)?;
+        if claims.get("sub").and_then(Value::as_str) != Some(uri) {
+            return Err(StatusListError::Subject);
+        }
+        let date = |name| match claims.get(name) {
+            None => Ok(None),
+            Some(value) => numeric_date::from_json(value).map(Some).ok_or(StatusListError::Claims),
+        };
+        let issued_at = date("iat")?.ok_or(StatusListError::Claims)?;
+        let expires_at = date("exp")?;
+        let ttl = match claims.get("ttl") {
+            None => None,
+            Some(Value::Number(Number::Unsigned(ttl))) if *ttl > 0 => Some(*ttl),
+            Some(_) => return Err(StatusListError::Claims),
+        };
+        let list =
+            claims.get("status_list").and_then(Value::as_object).ok_or(StatusListError::Claims)?;
+        let bits = match list.get("bits") {
+            Some(Value::Number(Number::Unsigned(bits @ (1 | 2 | 4 | 8)))) => *bits,
+            _ => return Err(StatusListError::Claims),
+        };
+        let compressed = list.get("lst").and_then(Value::as_str).ok_or(StatusListError::Claims)?;
+        let compressed = base64url::decode(compressed).map_err(|_| StatusListError::Claims)?;
+        let bytes = decompress_to_vec_zlib_with_limit(&compressed, MAX_LIST_BYTES)
+            .map_err(|_| StatusListError::Compression)?;
+        let (marked, length) = marked(&bytes, bits);
+        Ok(Self { marked, length, issued_at, expires_at, ttl })
+    }
+
+    /// The status at a place; `None` when the list does not reach that far. 0 is valid (§7.1).
+    #[must_use]
+    pub fn get(&self, index: u64) -> Option<u8> {
+        if index >= self.length {
+            return None;
+        }
+        let found = self.marked.binary_search_by_key(&index, |(place, _)| u64::from(*place));
+        Some(found.ok().and_then(|at| self.marked.get(at)).map_or(0, |(_, status)| *status))
+    }
+}
+
+/// The places that are not zero. Each byte holds its places from the lowest bits up (§4.1).
+fn marked(bytes: &[u8], bits: u64) -> (Vec<(u32, u8)>, u64) {
+    let per_byte = 8 / bits;
+    let mask = u8::MAX >> (8 - bits);
+    let mut marked = Vec::new();
+    let mut place = 0_u32;
+    for byte in bytes {
+        let mut rest = *byte;
+        for offset in 0..per_byte {
+            if rest & mask != 0 {
+                let offset = u32::try_from(offset).unwrap_or_default();
+                marked.push((place.saturating_add(offset), rest & mask));
+            }
+            rest = rest.checked_shr(u32::try_from(bits).unwrap_or(8)).unwrap_or(0);
+        }
+        place = place.saturating_add(u32::try_from(per_byte).unwrap_or_default());
+    }
+    (marked, u64::from(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn payload(bits: u64, lst: &str) -> String {
+        format!(
+            r#"{{"sub":"https://a.example/s/1","iat":1,"exp":9,"ttl":5,"status_list":{{"bits":{bits},"lst":"{lst}"}}}}"#
+        )
+    }
+
+    fn parse(text: &str) -> Result<StatusList, StatusListError> {
+        StatusList::parse(text.as_bytes(), "https://a.example/s/1")
+    }
+
+    /// The draft's examples of §4.1: 16 tokens of one bit, 12 of two bits.
+    #[test]
+    fn examples_of_the_draft() {
+        let one = parse(&payload(1, "eNrbuRgAAhcBXQ")).unwrap();
+        let expected = [1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1];
+        for (index, status) in (0_u64..).zip(expected) {
+            assert_eq!(one.get(index), Some(status), "{index}");
+        }
+        assert_eq!(one.get(16), None);
+        let two = parse(&payload(2, "eNo76fITAAPfAgc")).unwrap();
+        let expected = [1, 2, 0, 3, 0, 1, 0, 1, 1, 2, 3, 3];
+        for (index, status) in (0_u64..).zip(expected) {
+            assert_eq!(two.get(index), Some(status), "{index}");
+        }
+    }
+
+    #[test]
+    fn malformed_lists_are_refused() {
+        let good = payload(1, "eNrbuRgAAhcBXQ");
+        for (find, replacement, expected) in [
+            ("https://a.example/s/1", "https://a.example/s/2", StatusListError::Subject),
+            ("\"iat\":1", "\"iat\":\"1\"", StatusListError::Claims),
+            ("\"iat\":1,", "", StatusListError::Claims),
+            ("\"ttl\":5", "\"ttl\":0", StatusListError::Claims),
+            ("\"bits\":1", "\"bits\":3", StatusListError::Claims),
+            ("eNrbuRgAAhcBXQ", "eNrbuRgAAhcB", StatusListError::Compression),
+            ("eNrbuRgAAhcBXQ", "AAAA", StatusListError::Compression),
+            ("eNrbuRgAAhcBXQ", "=", StatusListError::Claims),
+        ] {
+            let text = good.replace(find, replacement);
+            assert_eq!(parse(&text).unwrap_err(), expected, "{text}");
+        }
+        assert_eq!(parse("[]").unwrap_err(), StatusListError::Claims);
+    }
+
+    /// A bomb is stopped by the limit, not by memory.
+    #[test]
+    fn inflation_is_capped() {
+        let bomb =
+            miniz_oxide::deflate::compress_to_vec_zlib(&alloc::vec![0; MAX_LIST_BYTES + 1], 9);
+        let text = payload(1, &base64url::encode(bomb));
+        assert_eq!(parse(&text).unwrap_err(), StatusListError::Compression);
+    }
+}

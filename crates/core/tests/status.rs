@@ -1,0 +1,121 @@
+//! The life of a status list: fetched when needed, refreshed, never rolled back, never past its end.
+
+use std::collections::BTreeMap;
+
+use countersign_core::{
+    Reason,
+    guard::{Answer, Engine, Policy, RequestHead, Step},
+};
+use countersign_testkit::{
+    drive::{self, Fetches, Request},
+    keys::TestKey,
+    status::{TestList, reference},
+    token::Token,
+};
+use serde_json::json;
+
+const NOW: u64 = 1_800_000_000;
+const LIST: &str = "https://auth.example.com/status-lists/1";
+
+fn engine() -> Engine {
+    let policy = json!({
+        "issuers": [{ "issuer": "https://auth.example.com", "max_lifetime": 3_155_760_000_u64,
+                      "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] } }],
+        "resources": [{ "resource": "https://mcp.example.com/mcp" }],
+    });
+    Engine::new(Policy::parse(policy.to_string().as_bytes()).expect("a valid policy"))
+}
+
+fn request(index: u64) -> Request {
+    let token = Token::new("https://auth.example.com", "https://mcp.example.com/mcp")
+        .claim("status", reference(LIST, index))
+        .sign();
+    Request {
+        method: "GET".to_owned(),
+        authority: "mcp.example.com".to_owned(),
+        path: "/mcp".to_owned(),
+        headers: vec![(b"authorization".to_vec(), format!("Bearer {token}").into_bytes())],
+        body: None,
+    }
+}
+
+/// A list made at `iat`, to be fetched again after 10 seconds and used for 100.
+fn list(revoked: &[usize], iat: u64) -> Fetches {
+    let list =
+        TestList::new(LIST, revoked).claim("iat", iat).claim("exp", iat + 100).claim("ttl", 10);
+    BTreeMap::from([(LIST.to_owned(), (200, list.sign().into_bytes()))])
+}
+
+fn reason(engine: &mut Engine, index: u64, fetches: &Fetches, now: u64) -> Option<Reason> {
+    drive::run(engine, &request(index), fetches, now).decision().reason
+}
+
+#[test]
+fn a_revocation_is_seen_when_the_list_is_fetched_again() {
+    let mut engine = engine();
+    assert_eq!(reason(&mut engine, 5, &list(&[], NOW), NOW), None);
+    assert!(engine.due(NOW + 9).is_empty(), "not before its ttl");
+    drive::fetch(&mut engine, &list(&[5], NOW + 10), NOW + 10);
+    // The token itself is remembered; its status is looked up all the same.
+    assert_eq!(reason(&mut engine, 5, &Fetches::new(), NOW + 10), Some(Reason::TokenRevoked));
+    assert_eq!(reason(&mut engine, 6, &Fetches::new(), NOW + 10), None);
+}
+
+#[test]
+fn an_older_list_never_replaces_a_newer_one() {
+    let mut engine = engine();
+    assert_eq!(reason(&mut engine, 5, &list(&[5], NOW), NOW), Some(Reason::TokenRevoked));
+    drive::fetch(&mut engine, &list(&[], NOW - 1), NOW + 10);
+    assert_eq!(reason(&mut engine, 5, &Fetches::new(), NOW + 10), Some(Reason::TokenRevoked));
+}
+
+#[test]
+fn used_while_fetches_fail_and_not_one_second_longer() {
+    let (mut engine, nothing) = (engine(), Fetches::new());
+    assert_eq!(reason(&mut engine, 5, &list(&[], NOW), NOW), None);
+    for now in NOW + 1..NOW + 100 {
+        drive::fetch(&mut engine, &nothing, now);
+        assert_eq!(reason(&mut engine, 5, &nothing, now), None, "{}", now - NOW);
+    }
+    let found = reason(&mut engine, 5, &nothing, NOW + 100);
+    assert_eq!(found, Some(Reason::StatusUnavailable), "fails closed");
+    let later = NOW + 200;
+    drive::fetch(&mut engine, &list(&[], later), later);
+    assert_eq!(reason(&mut engine, 5, &list(&[], later), later), None, "and recovers");
+}
+
+#[test]
+fn a_request_waits_for_its_list() {
+    let mut engine = engine();
+    let request = request(5);
+    let headers: Vec<(&[u8], &[u8])> =
+        request.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let to_status = |engine: &mut Engine| {
+        let head = RequestHead {
+            method: b"GET",
+            authority: b"mcp.example.com",
+            path: b"/mcp",
+            headers: &headers,
+            has_body: false,
+        };
+        let mut step = engine.begin(head, NOW);
+        if let Step::NeedSignature(pending) = step {
+            step = engine.resume(pending, Answer::Signature(true), NOW);
+        }
+        match step {
+            Step::NeedStatus(pending) => pending,
+            other => panic!("{other:?}"),
+        }
+    };
+    let waiting = to_status(&mut engine);
+    let Step::NeedStatus(waiting) = engine.resume(waiting, Answer::Fetched, NOW) else {
+        panic!("nothing was fetched");
+    };
+    let other = to_status(&mut engine);
+    let Step::Respond(response) = engine.resume(other, Answer::GiveUp, NOW) else {
+        panic!("nobody waits for ever");
+    };
+    assert_eq!((response.status, response.decision.reason), (503, Some(Reason::StatusUnavailable)));
+    drive::fetch(&mut engine, &list(&[], NOW), NOW);
+    assert!(matches!(engine.resume(waiting, Answer::Fetched, NOW), Step::Forward(_)));
+}
