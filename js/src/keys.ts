@@ -1,6 +1,6 @@
 // Fetching what the engine says is due. Whatever a fetch does, the engine hears of it once, in time.
 
-import { fetch_max_bytes, fetch_timeout, type WasmEngine } from "./core.js";
+import { fetch_accept, fetch_max_bytes, fetch_timeout, type WasmEngine } from "./core.js";
 import type { Clock, Fetch } from "./options.js";
 import { BodyReader } from "./stream.js";
 import type { KeyFetch } from "./wire.js";
@@ -105,7 +105,7 @@ async function download(fetch: Fetch, url: string): Promise<Answer> {
 
 async function get(fetch: Fetch, url: string, signal: AbortSignal): Promise<Answer> {
   const response = await fetch(url, {
-    headers: { accept: "application/json" },
+    headers: { accept: fetch_accept() },
     redirect: "manual",
     signal,
   });

@@ -58,7 +58,7 @@ impl Root {
             (":scheme", scheme),
             (":authority", authority),
             (":path", path),
-            ("accept", "application/json"),
+            ("accept", Fetch::ACCEPT),
         ];
         let cluster = fetch.cluster.as_deref()?;
         let timeout = Duration::from_secs(Fetch::TIMEOUT);

@@ -151,6 +151,13 @@ impl WasmEngine {
     }
 }
 
+/// The `Accept` header of a fetch.
+#[must_use]
+#[wasm_bindgen]
+pub fn fetch_accept() -> String {
+    Fetch::ACCEPT.to_owned()
+}
+
 /// The longest answer to a fetch that is read, in bytes.
 #[must_use]
 #[wasm_bindgen]

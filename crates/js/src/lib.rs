@@ -13,5 +13,5 @@ mod latin1;
 mod pkce;
 mod wire;
 
-pub use engine::{Waiting, WasmEngine, fetch_max_bytes, fetch_timeout};
+pub use engine::{Waiting, WasmEngine, fetch_accept, fetch_max_bytes, fetch_timeout};
 pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};

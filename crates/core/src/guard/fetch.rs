@@ -39,6 +39,10 @@ pub struct Fetch {
 }
 
 impl Fetch {
+    /// The `Accept` header of every fetch: metadata, key sets and status lists.
+    pub const ACCEPT: &str =
+        "application/json, application/jwk-set+json, application/statuslist+jwt";
+
     /// Longest answer that a host should read, in bytes.
     pub const MAX_BYTES: usize = 512 * 1024;
 
