@@ -51,7 +51,7 @@ test("the fetch says what it wants: JSON, no redirects, and an end", async () =>
   };
   assert.ok((await createGuard(policy(), { now, fetch }).check(post(token))).allowed);
   assert.equal(init.redirect, "manual");
-  assert.deepEqual(init.headers, { accept: "application/json" });
+  assert.deepEqual(init.headers, { accept: "application/json, application/jwk-set+json, application/statuslist+jwt" });
   assert.ok(init.signal instanceof AbortSignal);
 });
 
