@@ -321,7 +321,11 @@ impl Engine {
             Ok(StatusLookup::Unavailable { retry_after }) => {
                 Refused { retry_after: Some(retry_after), ..Reason::StatusUnavailable.into() }
             }
-            Err(reason) => reason.into(),
+            // Some issuers mean something else by a claim of this name: then "status" is "ignore".
+            Err(reason) => {
+                let detail = Some("the status claim".to_string());
+                Refused { detail, ..reason.into() }
+            }
         };
         refuse(&policy, &context, refused, Some(identity), &Asked::default())
     }
