@@ -14,6 +14,7 @@ mod route;
 mod status_store;
 mod step;
 mod token_cache;
+mod verdict;
 
 pub use decision::{Decision, Header, HeaderName, Response, Verdict};
 pub use engine::Engine;

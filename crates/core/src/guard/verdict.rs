@@ -1,0 +1,234 @@
+//! The last word on a request: forwarded thus, refused thus, or let pass in shadow mode.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    sync::Arc,
+    vec::Vec,
+};
+
+use super::{
+    answer::{self, Refusal},
+    decision::{Decision, Header, HeaderName, Verdict},
+    identity::Identity,
+    inspect,
+    policy::{Mode, Policy, ResourcePolicy},
+    request::RequestHead,
+    step::{Context, Forward, Step},
+};
+use crate::{Reason, jose::json::Value, mcp::operation::Operation, oauth::scope::ScopeSet};
+
+/// Why a request is refused, with what its answer needs.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) reason: Reason,
+    pub(super) detail: Option<String>,
+    pub(super) retry_after: Option<u64>,
+}
+
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self { reason, detail: None, retry_after: None }
+    }
+}
+
+/// What is known of the operation, for the record and the answer.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) operation: Option<String>,
+    pub(super) rule: Option<String>,
+    pub(super) needed: Option<ScopeSet>,
+    pub(super) id: Option<Value>,
+}
+
+impl Asked {
+    pub(super) fn of(operation: &Operation, id: Option<Value>) -> Self {
+        Self { operation: Some(operation.to_string()), id, ..Self::default() }
+    }
+}
+
+pub(super) fn decide_body(
+    policy: &Policy,
+    context: &Context,
+    forward: Forward,
+    body: &[u8],
+) -> Step {
+    match inspect::body(context, body) {
+        Ok(message) => {
+            let asked = Asked::of(&message.operation, Some(message.id));
+            decide(policy, context, forward, &message.operation, asked)
+        }
+        Err((reason, id)) => {
+            let asked = Asked { id, ..Asked::default() };
+            refuse(policy, context, reason.into(), forward.identity, &asked)
+        }
+    }
+}
+
+/// Finds the rule for an operation and requires its scopes.
+pub(super) fn decide(
+    policy: &Policy,
+    context: &Context,
+    forward: Forward,
+    operation: &Operation,
+    mut asked: Asked,
+) -> Step {
+    let Some(resource) = policy.resources.get(context.resource) else {
+        return refuse(policy, context, Reason::ResourceUnknown.into(), forward.identity, &asked);
+    };
+    match resource.scopes.needed(operation) {
+        Ok(rule) => {
+            asked.rule = rule.rule;
+            asked.needed = Some(rule.needed.clone());
+            require(policy, context, forward, &rule.needed, &asked)
+        }
+        Err(reason) => refuse(policy, context, reason.into(), forward.identity, &asked),
+    }
+}
+
+/// Forwards if the caller has the scopes.
+pub(super) fn require(
+    policy: &Policy,
+    context: &Context,
+    mut forward: Forward,
+    needed: &ScopeSet,
+    asked: &Asked,
+) -> Step {
+    let (Some(resource), Some(identity)) =
+        (policy.resources.get(context.resource), forward.identity.clone())
+    else {
+        return refuse(policy, context, Reason::ResourceUnknown.into(), None, asked);
+    };
+    let missing = resource.scopes.missing(&identity.scope, needed);
+    if missing.is_empty() {
+        forward.decision.operation.clone_from(&asked.operation);
+        forward.decision.rule.clone_from(&asked.rule);
+        return Step::Forward(forward);
+    }
+    let detail = Some(format!("missing {missing}"));
+    let refused = Refused { detail, ..Reason::ScopeInsufficient.into() };
+    refuse(policy, context, refused, Some(identity), asked)
+}
+
+/// Refuses a request; in shadow mode, lets it pass and says so in the record.
+pub(super) fn refuse(
+    policy: &Policy,
+    context: &Context,
+    refused: Refused,
+    identity: Option<Arc<Identity>>,
+    asked: &Asked,
+) -> Step {
+    let resource = policy.resources.get(context.resource);
+    let shadow = resource.filter(|resource| resource.mode == Mode::Shadow);
+    let verdict = if shadow.is_some() { Verdict::Shadow } else { Verdict::Deny };
+    let mut decision = record(verdict, Some(refused.reason), resource, identity.as_deref());
+    decision.operation.clone_from(&asked.operation);
+    decision.rule.clone_from(&asked.rule);
+    decision.detail = refused.detail;
+    if let Some(resource) = shadow {
+        return Step::Forward(Forward {
+            remove: removals(resource, &context.lookalikes),
+            set: Vec::new(),
+            response_headers: context.cors.clone(),
+            identity: None,
+            decision,
+        });
+    }
+    let refusal = Refusal {
+        resource,
+        needed: asked.needed.as_ref(),
+        id: asked.id.as_ref(),
+        retry_after: refused.retry_after,
+    };
+    let mut response = refusal.response(decision, refused.reason, &context.cors);
+    if context.is_head {
+        response.body.clear();
+    }
+    Step::Respond(response)
+}
+
+/// The changes for an authorized request.
+pub(super) fn forward(
+    resource: &ResourcePolicy,
+    context: &Context,
+    identity: &Arc<Identity>,
+) -> Result<Forward, Reason> {
+    Ok(Forward {
+        remove: removals(resource, &context.lookalikes),
+        set: identity.headers(&resource.forward)?,
+        response_headers: context.cors.clone(),
+        identity: Some(Arc::clone(identity)),
+        decision: record(Verdict::Allow, None, Some(resource), Some(identity)),
+    })
+}
+
+/// What a client may never tell the server by itself, and the token.
+fn removals(resource: &ResourcePolicy, lookalikes: &[HeaderName]) -> Vec<HeaderName> {
+    let mut names: Vec<HeaderName> = resource.forward.owned().cloned().collect();
+    names.extend_from_slice(lookalikes);
+    if resource.forward.strip_token {
+        names.push(HeaderName::fixed("authorization"));
+    }
+    names
+}
+
+/// The client's headers that differ from the guard's own in `_` for `-` only: to CGI and WSGI
+/// servers both are the same variable.
+pub(super) fn lookalikes(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Vec<HeaderName> {
+    let mut found = Vec::new();
+    for (name, _) in head.headers.iter().filter(|(name, _)| name.contains(&b'_')) {
+        let Some(name) =
+            core::str::from_utf8(name).ok().and_then(|name| HeaderName::parse(name).ok())
+        else {
+            continue;
+        };
+        let plain = name.as_str().replace('_', "-");
+        let is_ours = resource.forward.owned().any(|ours| ours.as_str().replace('_', "-") == plain);
+        if is_ours && !resource.forward.owned().any(|ours| *ours == name) && !found.contains(&name)
+        {
+            found.push(name);
+        }
+    }
+    found
+}
+
+fn record(
+    verdict: Verdict,
+    reason: Option<Reason>,
+    resource: Option<&ResourcePolicy>,
+    identity: Option<&Identity>,
+) -> Decision {
+    Decision {
+        resource: resource.map(|resource| resource.audience.resource.to_string()),
+        issuer: identity.map(|identity| identity.issuer.clone()),
+        client_id: identity.and_then(|identity| identity.client_id.clone()),
+        subject: identity.map(Identity::subject_digest),
+        ..Decision::new(verdict, reason)
+    }
+}
+
+pub(super) fn metadata(policy: &Policy, index: usize, head: &RequestHead<'_>) -> Step {
+    let Some(resource) = policy.resources.get(index) else {
+        let decision = Decision::new(Verdict::Deny, Some(Reason::MetadataUnknown));
+        return Step::Respond(Refusal::default().response(decision, Reason::MetadataUnknown, &[]));
+    };
+    let issuers: Vec<&str> = resource
+        .issuers
+        .iter()
+        .filter_map(|issuer| policy.issuers.get(*issuer))
+        .map(|issuer| issuer.profile.issuer.as_str())
+        .collect();
+    Step::Respond(answer::metadata(resource, &issuers, head))
+}
+
+pub(super) fn public(policy: &Policy, index: usize, head: &RequestHead<'_>) -> Step {
+    let resource = policy.resources.get(index);
+    let remove = resource.map(|resource| removals(resource, &lookalikes(resource, head)));
+    Step::Forward(Forward {
+        remove: remove.unwrap_or_default(),
+        set: Vec::<Header>::new(),
+        response_headers: Vec::new(),
+        identity: None,
+        decision: record(Verdict::Public, None, resource, None),
+    })
+}
