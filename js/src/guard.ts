@@ -29,6 +29,8 @@ export type Outcome =
       response: null;
       /** Headers to set on the server's response (CORS). */
       responseHeaders: HeaderPair[];
+      /** Headers to append to the server's response, beside its own of that name (CORS). */
+      responseAppend: HeaderPair[];
       /** Why it would have been refused, in shadow mode. */
       reason: string | null;
       decision: Decision;
@@ -93,8 +95,9 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
     }
     const { identity } = answer;
     const responseHeaders = toHost(answer.responseHeaders);
+    const responseAppend = toHost(answer.responseAppend);
     const changed = forwarded(request, answer, reader);
-    const outcome = { identity, request: changed, response: null, responseHeaders };
+    const outcome = { identity, request: changed, response: null, responseHeaders, responseAppend };
     return { allowed: true, ...outcome, reason, decision };
   };
 
@@ -105,7 +108,7 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
     }
     // The host gives what the handler says that it needs: it is passed on as it came.
     const response = await handler(outcome.request, env!, ctx!, outcome.identity);
-    return decorated(response, outcome.responseHeaders);
+    return decorated(response, outcome.responseHeaders, outcome.responseAppend);
   };
 
   return { check, protect };

@@ -45,13 +45,20 @@ export function answered({ status, headers, body }: Respond): Response {
 }
 
 /** The server's response with the engine's headers, as the host has them. */
-export function decorated(response: Response, headers: HeaderPair[]): Response {
-  if (headers.length === 0) {
+export function decorated(
+  response: Response,
+  headers: HeaderPair[],
+  append: HeaderPair[],
+): Response {
+  if (headers.length === 0 && append.length === 0) {
     return response;
   }
   // A copy, since the headers of responses that `fetch` gave cannot be changed.
   const copy = new Response(response.body, response);
   setAll(copy.headers, headers);
+  for (const [name, value] of append) {
+    copy.headers.append(name, value);
+  }
   return copy;
 }
 

@@ -48,6 +48,7 @@ export interface Forward {
   remove: string[];
   set: HeaderPair[];
   responseHeaders: HeaderPair[];
+  responseAppend: HeaderPair[];
   identity: Identity | null;
   decision: Decision;
 }

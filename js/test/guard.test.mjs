@@ -131,13 +131,16 @@ test("a browser's response gets the CORS headers, also when it cannot be changed
   const guard = guardOf({ resource: { origins: ["https://app.example.com"] } });
   const request = async () =>
     post(await es256.token(), "{}", { headers: { origin: "https://app.example.com" } });
+  const vary = { vary: "Accept-Encoding" };
+  const own = await guard.protect(() => new Response("x", { headers: vary }))(await request());
+  assert.equal(own.headers.get("vary"), "Accept-Encoding, Origin", "the server's own stays");
   for (const response of [new Response("x"), Response.redirect("https://mcp.example.com/", 303)]) {
     const answer = await guard.protect(() => response)(await request());
     assert.equal(answer.status, response.status);
     assert.equal(answer.headers.get("access-control-allow-origin"), "https://app.example.com");
   }
   const outcome = await guard.check(await request());
-  assert.ok(outcome.responseHeaders.some(([name]) => name === "access-control-expose-headers"));
+  assert.ok(outcome.responseAppend.some(([name]) => name === "access-control-expose-headers"));
 });
 
 test("claims beyond ASCII go into headers as the UTF-8 bytes that they are", async () => {

@@ -85,11 +85,7 @@ impl HttpContext for Filter {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(shared) = self.shared.as_ref().and_then(|shared| shared.try_borrow().ok()) {
-            for header in shared.response_headers(self.id) {
-                if let Err(error) = host::set_header(Map::Response, header.name(), header.value()) {
-                    warn("setting a response header", error);
-                }
-            }
+            shared.on_response(self.id);
         }
         Action::Continue
     }

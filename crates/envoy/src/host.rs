@@ -40,6 +40,13 @@ pub(crate) enum Buffer {
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *const u8,
+        value_length: usize,
+    ) -> u32;
     fn proxy_continue_stream(stream_type: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     fn proxy_get_buffer_bytes(
@@ -125,6 +132,20 @@ pub(crate) fn set_header(map: Map, name: &str, value: &str) -> Result<(), HostEr
     // SAFETY: pointers and lengths are those of live strings.
     check(unsafe {
         proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Adds a header beside others of its name.
+pub(crate) fn add_header(map: Map, name: &str, value: &str) -> Result<(), HostError> {
+    // SAFETY: pointers and lengths are those of live strings.
+    check(unsafe {
+        proxy_add_header_map_value(
             map as u32,
             name.as_ptr(),
             name.len(),

@@ -41,7 +41,7 @@ enum Request {
     /// Waits for its body since that second.
     Body { pending: Pending, since: u64, body_seen: bool },
     /// Its response gets these headers.
-    Forwarded(Vec<Header>),
+    Forwarded { set: Vec<Header>, append: Vec<Header> },
     /// Answered by the filter.
     Answered,
 }
@@ -100,7 +100,7 @@ impl Shared {
         let limit = self.engine.policy().limits.body_bytes;
         match self.requests.remove(&id) {
             None => Flow::Continue,
-            Some(forwarded @ Request::Forwarded(_)) => {
+            Some(forwarded @ Request::Forwarded { .. }) => {
                 self.requests.insert(id, forwarded);
                 Flow::Continue
             }
@@ -127,11 +127,18 @@ impl Shared {
         }
     }
 
-    /// The headers for a response of the server.
-    pub(crate) fn response_headers(&self, id: u32) -> &[Header] {
-        match self.requests.get(&id) {
-            Some(Request::Forwarded(headers)) => headers,
-            _ => &[],
+    /// Puts on the server's response what the engine said when it let the request through.
+    pub(crate) fn on_response(&self, id: u32) {
+        let Some(Request::Forwarded { set, append }) = self.requests.get(&id) else {
+            return;
+        };
+        let set =
+            set.iter().map(|header| host::set_header(Map::Response, header.name(), header.value()));
+        let append = append
+            .iter()
+            .map(|header| host::add_header(Map::Response, header.name(), header.value()));
+        for error in set.chain(append).filter_map(Result::err) {
+            warn("setting a response header", error);
         }
     }
 
@@ -263,10 +270,12 @@ impl Shared {
             _ => Level::Debug,
         };
         host::log(level, &format!("countersign: {}", forward.decision));
-        if forward.response_headers.is_empty() {
+        let (set, append) = (&forward.response_headers, &forward.response_append);
+        if set.is_empty() && append.is_empty() {
             self.requests.remove(&id);
         } else {
-            self.requests.insert(id, Request::Forwarded(forward.response_headers.clone()));
+            let forwarded = Request::Forwarded { set: set.clone(), append: append.clone() };
+            self.requests.insert(id, forwarded);
         }
         Flow::Continue
     }

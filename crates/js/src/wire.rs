@@ -19,6 +19,7 @@ pub(crate) fn forward(forward: &Forward) -> String {
         ("remove", remove.into()),
         ("set", headers(&forward.set)),
         ("responseHeaders", headers(&forward.response_headers)),
+        ("responseAppend", headers(&forward.response_append)),
         ("identity", identity),
         ("decision", decision(&forward.decision)),
     ])

@@ -27,9 +27,16 @@ struct Front {
 
 impl Front {
     fn start(hold: bool, keys: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
+        Self::before(Stub::upstream().unwrap(), hold, keys)
+    }
+
+    fn before(
+        upstream: Stub,
+        hold: bool,
+        keys: impl Fn() -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let places = Places::of_checkout();
         let scratch = Scratch::new().unwrap();
-        let upstream = Stub::upstream().unwrap();
         let issuer = Stub::start(move |_| keys()).unwrap();
         let [port] = free_ports().unwrap();
         let policy = json!({
@@ -243,4 +250,31 @@ fn a_flood_of_bad_tokens_reaches_nobody_and_stops_nobody() {
     }
     assert_eq!(front.seen(), 0);
     assert_eq!(front.send(&good).status(), 200);
+}
+
+/// A page's response gets the guard's CORS headers, and keeps what the server said itself.
+#[test]
+fn the_servers_own_headers_stay() {
+    let upstream = Stub::start(|_| {
+        let mut answer = Answer::json("{}");
+        let mut add = |name: &str, value: &str| answer.headers.push((name.into(), value.into()));
+        add("vary", "Accept-Encoding");
+        add("access-control-expose-headers", "X-Own");
+        add("access-control-allow-origin", "*");
+        answer
+    })
+    .unwrap();
+    let front = Front::before(upstream, true, good_keys);
+    let request = call(&token().sign(), "read_file").header("origin", "https://mcp.example.com");
+    assert!(front.until(200, &request));
+    let answer = front.send(&request);
+    // One field or several, with spaces or without: all the same list (RFC 9110 §5.3).
+    let all = |name: &str| {
+        let fields: Vec<String> = answer.headers.all(name).collect();
+        fields.join(",").split(',').map(str::trim).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(all("vary"), "Accept-Encoding, Origin");
+    assert_eq!(all("access-control-allow-origin"), "https://mcp.example.com");
+    let exposed = "X-Own, WWW-Authenticate, Mcp-Session-Id";
+    assert_eq!(all("access-control-expose-headers"), exposed);
 }

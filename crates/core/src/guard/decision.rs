@@ -74,6 +74,12 @@ impl Header {
         self.name.as_str()
     }
 
+    /// Whether its value is a list that others may add to, among the headers that the guard sets on
+    /// responses.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.name(), "access-control-expose-headers" | "vary")
+    }
+
     /// The value.
     #[must_use]
     pub fn value(&self) -> &str {

@@ -56,6 +56,8 @@ pub struct Forward {
     pub set: Vec<Header>,
     /// Headers to set on the server's response (CORS).
     pub response_headers: Vec<Header>,
+    /// Headers to add to the server's response beside its own of that name: lists like `Vary`.
+    pub response_append: Vec<Header>,
     /// Who is calling; `None` for public paths and in shadow mode.
     pub identity: Option<Arc<Identity>>,
     /// The record for the log.

@@ -126,10 +126,12 @@ pub(super) fn refuse(
     decision.rule.clone_from(&asked.rule);
     decision.detail = refused.detail;
     if let Some(resource) = shadow {
+        let (response_append, response_headers) = for_response(context);
         return Step::Forward(Forward {
             remove: removals(resource, &context.lookalikes),
             set: Vec::new(),
-            response_headers: context.cors.clone(),
+            response_headers,
+            response_append,
             identity: None,
             decision,
         });
@@ -153,13 +155,20 @@ pub(super) fn forward(
     context: &Context,
     identity: &Arc<Identity>,
 ) -> Result<Forward, Reason> {
+    let (response_append, response_headers) = for_response(context);
     Ok(Forward {
         remove: removals(resource, &context.lookalikes),
         set: identity.headers(&resource.forward)?,
-        response_headers: context.cors.clone(),
+        response_headers,
+        response_append,
         identity: Some(Arc::clone(identity)),
         decision: record(Verdict::Allow, None, Some(resource), Some(identity)),
     })
+}
+
+/// The CORS headers for the server's response: those to add, and those to set.
+fn for_response(context: &Context) -> (Vec<Header>, Vec<Header>) {
+    context.cors.iter().cloned().partition(Header::is_list)
 }
 
 /// What a client may never tell the server by itself, and the token.
@@ -228,6 +237,7 @@ pub(super) fn public(policy: &Policy, index: usize, head: &RequestHead<'_>) -> S
         remove: remove.unwrap_or_default(),
         set: Vec::<Header>::new(),
         response_headers: Vec::new(),
+        response_append: Vec::new(),
         identity: None,
         decision: record(Verdict::Public, None, resource, None),
     })
