@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use countersign_core::{
     Reason,
-    guard::{Answer, Engine, Policy, RequestHead, Step, Verdict},
+    guard::{Answer, Engine, Policy, Step, Verdict},
 };
 use countersign_testkit::{
-    drive::{self, Fetches, Outcome, Request},
+    drive::{self, Fetches, Outcome, Request, begin},
     keys::TestKey,
     token::Token,
 };
@@ -66,21 +66,6 @@ fn call(token: &str, tool: &str) -> Request {
 
 fn reason(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) -> Option<Reason> {
     drive::run(engine, request, fetches, now).decision().reason
-}
-
-fn begin(engine: &mut Engine, request: &Request, now: u64) -> Step {
-    let headers: Vec<(&[u8], &[u8])> =
-        request.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-    engine.begin(
-        RequestHead {
-            method: request.method.as_bytes(),
-            authority: request.authority.as_bytes(),
-            path: request.path.as_bytes(),
-            headers: &headers,
-            has_body: request.body.is_some(),
-        },
-        now,
-    )
 }
 
 /// RFC 7519 §4.1.4–4.1.6: not on or after `exp`, not before `nbf`, with the leeway on both sides.

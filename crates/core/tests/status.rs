@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_core::{
     Reason,
-    guard::{Answer, Engine, Policy, RequestHead, Step},
+    guard::{Answer, Engine, Policy, Step},
 };
 use countersign_testkit::{
     drive::{self, Fetches, Request},
@@ -87,18 +87,8 @@ fn used_while_fetches_fail_and_not_one_second_longer() {
 #[test]
 fn a_request_waits_for_its_list() {
     let mut engine = engine();
-    let request = request(5);
-    let headers: Vec<(&[u8], &[u8])> =
-        request.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
     let to_status = |engine: &mut Engine| {
-        let head = RequestHead {
-            method: b"GET",
-            authority: b"mcp.example.com",
-            path: b"/mcp",
-            headers: &headers,
-            has_body: false,
-        };
-        let mut step = engine.begin(head, NOW);
+        let mut step = drive::begin(engine, &request(5), NOW);
         if let Step::NeedSignature(pending) = step {
             step = engine.resume(pending, Answer::Signature(true), NOW);
         }

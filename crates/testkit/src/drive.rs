@@ -42,14 +42,11 @@ impl Outcome {
     }
 }
 
-/// Takes a request to its end.
-///
-/// # Panics
-/// When the engine asks for keys again and again without an end.
-pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) -> Outcome {
+/// The first step of a request.
+pub fn begin(engine: &mut Engine, request: &Request, now: u64) -> Step {
     let headers: Vec<(&[u8], &[u8])> =
         request.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-    let mut step = engine.begin(
+    engine.begin(
         RequestHead {
             method: request.method.as_bytes(),
             authority: request.authority.as_bytes(),
@@ -58,7 +55,15 @@ pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) 
             has_body: request.body.is_some(),
         },
         now,
-    );
+    )
+}
+
+/// Takes a request to its end.
+///
+/// # Panics
+/// When the engine asks for keys again and again without an end.
+pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) -> Outcome {
+    let mut step = begin(engine, request, now);
     for _ in 0..20 {
         step = match step {
             Step::Forward(forward) => return Outcome::Forward(forward),
