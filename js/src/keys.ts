@@ -80,7 +80,7 @@ export class KeyFetcher {
 
 /** The only thing that this package logs by itself: without it a 503 could not be explained. */
 function warn(url: string, error: unknown): void {
-  console.warn(`countersign: cannot use keys from ${url}: ${error}`);
+  console.warn(`countersign: cannot use what ${url} answers: ${error}`);
 }
 
 /** Gets an answer within the engine's limits of time and size. Never rejects. */

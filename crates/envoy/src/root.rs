@@ -60,7 +60,11 @@ impl Root {
             (":path", path),
             ("accept", Fetch::ACCEPT),
         ];
-        let cluster = fetch.cluster.as_deref()?;
+        let Some(cluster) = fetch.cluster.as_deref() else {
+            let message = "countersign: the policy names no \"cluster\" for the issuer";
+            host::log(Level::Warn, message);
+            return None;
+        };
         let timeout = Duration::from_secs(Fetch::TIMEOUT);
         let call = self.dispatch_http_call(cluster, headers, None, Vec::new(), timeout);
         if call.is_err() {

@@ -158,7 +158,7 @@ impl Shared {
     /// Hands the answer to the engine, and says why it could not be used.
     pub(crate) fn fetched(&mut self, fetch: &Fetch, answer: Option<(u16, &[u8])>, now: u64) {
         if let Some(error) = self.engine.fetched(fetch.id, answer, now) {
-            let message = format!("countersign: cannot use keys from {}: {error}", fetch.url);
+            let message = format!("countersign: cannot use what {} answers: {error}", fetch.url);
             host::log(Level::Warn, &message);
         }
     }

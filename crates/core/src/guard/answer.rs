@@ -40,6 +40,10 @@ pub(super) struct Refusal<'a> {
     pub(super) id: Option<&'a Value>,
     /// Seconds after which to try again.
     pub(super) retry_after: Option<u64>,
+    /// RFC 9110 §9.3.2: the answer to HEAD has no body.
+    pub(super) is_head: bool,
+    /// The methods that are allowed instead, where they are not those of MCP.
+    pub(super) allow: Option<&'static str>,
 }
 
 impl Refusal<'_> {
@@ -59,10 +63,12 @@ impl Refusal<'_> {
             headers.push(Header::fixed("retry-after", seconds.to_string()));
         }
         if reason == Reason::MethodNotAllowed {
-            headers.push(Header::fixed("allow", "POST, GET, HEAD, DELETE"));
+            let allow = self.allow.unwrap_or("POST, GET, HEAD, DELETE");
+            headers.push(Header::fixed("allow", allow));
         }
         headers.extend_from_slice(cors);
-        let body = self.body(reason).to_string().into_bytes();
+        let body =
+            if self.is_head { Vec::new() } else { self.body(reason).to_string().into_bytes() };
         Response { status: reason.status(), headers, body, decision }
     }
 
@@ -139,11 +145,8 @@ pub(super) fn metadata(
         _ => {
             decision.verdict = Verdict::Deny;
             decision.reason = Some(Reason::MethodNotAllowed);
-            let mut response =
-                Refusal::default().response(decision, Reason::MethodNotAllowed, &cors);
-            response.headers.retain(|header| header.name() != "allow");
-            response.headers.push(Header::fixed("allow", "GET, HEAD, OPTIONS"));
-            return response;
+            let refusal = Refusal { allow: Some("GET, HEAD, OPTIONS"), ..Refusal::default() };
+            return refusal.response(decision, Reason::MethodNotAllowed, &cors);
         }
     };
     let mut headers = Vec::from(cors);

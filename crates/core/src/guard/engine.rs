@@ -98,11 +98,9 @@ impl Engine {
             Route::Public(index) => return public(&policy, index, &head),
             Route::Refuse(reason) => {
                 let decision = Decision::new(Verdict::Deny, Some(reason));
-                let mut response = Refusal::default().response(decision, reason, &[]);
-                if head.method == b"HEAD" {
-                    response.body.clear();
-                }
-                return Step::Respond(response);
+                let is_head = head.method == b"HEAD";
+                let refusal = Refusal { is_head, ..Refusal::default() };
+                return Step::Respond(refusal.response(decision, reason, &[]));
             }
         };
         let Some(resource) = policy.resources.get(index) else {

@@ -141,12 +141,10 @@ pub(super) fn refuse(
         needed: asked.needed.as_ref(),
         id: asked.id.as_ref(),
         retry_after: refused.retry_after,
+        is_head: context.is_head,
+        allow: None,
     };
-    let mut response = refusal.response(decision, refused.reason, &context.cors);
-    if context.is_head {
-        response.body.clear();
-    }
-    Step::Respond(response)
+    Step::Respond(refusal.response(decision, refused.reason, &context.cors))
 }
 
 /// The changes for an authorized request.
