@@ -300,8 +300,9 @@ mod tests {
             let text = [base64url::encode(header), base64url::encode(claims)].join(".");
             Proof::parse(&(text + ".AA")).map(|_| ())
         };
-        let header =
-            |rest: &str| alloc::format!(r#"{{"typ":"dpop+jwt","alg":"EdDSA","jwk":{{{KEY}{rest}}}}}"#);
+        let header = |rest: &str| {
+            alloc::format!(r#"{{"typ":"dpop+jwt","alg":"EdDSA","jwk":{{{KEY}{rest}}}}}"#)
+        };
         assert_eq!(proof(header(""), CLAIMS), Ok(()));
         for typ in ["application/dpop+jwt", "DPOP+JWT"] {
             assert_eq!(proof(header("").replace("dpop+jwt", typ), CLAIMS), Ok(()));
