@@ -40,6 +40,7 @@ test("unknown options are refused", () => {
   assert.throws(() => createGuard(policy(), { now: 1 }), failsAt("options.now", /a function/));
   assert.throws(() => createGuard(policy(), { fetch: {} }), failsAt("options.fetch", /a function/));
   assert.throws(() => createGuard(policy(), { onDecision: 1 }), failsAt("options.onDecision", /a func/));
+  assert.throws(() => createGuard(policy(), { clientAddress: "1" }), failsAt("options.clientAddress", /a func/));
   assert.throws(() => createGuard(policy(), null), failsAt("options", /an object/));
 });
 

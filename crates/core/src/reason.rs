@@ -87,6 +87,8 @@ reasons! {
     ContentTypeUnsupported = "content_type_unsupported", 415, None, "The message must be application/json, without content coding";
     /// The Authorization header is repeated, not text, or not `Bearer` and one token.
     CredentialsMalformed = "credentials_malformed", 400, Some(InvalidRequest), "The Authorization header is malformed";
+    /// Too many tokens from this client address failed in the last minute; this one was not looked at.
+    FailuresExcessive = "failures_excessive", 429, None, "Too many failed requests; try again later";
     /// `Mcp-Method`, `Mcp-Name` and the message do not say the same.
     HeaderMismatch = "header_mismatch", 400, None, "The Mcp-Method or Mcp-Name header does not match the message";
     /// The token's issuer is not one that this resource accepts.

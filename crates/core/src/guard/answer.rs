@@ -58,7 +58,7 @@ impl Refusal<'_> {
             let challenge = self.challenge(resource, reason);
             headers.push(Header::fixed("www-authenticate", challenge.as_str()));
         }
-        if reason.status() == 503 {
+        if matches!(reason.status(), 429 | 503) {
             let seconds = self.retry_after.unwrap_or(1).max(1);
             headers.push(Header::fixed("retry-after", seconds.to_string()));
         }

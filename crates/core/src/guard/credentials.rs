@@ -82,6 +82,7 @@ mod tests {
             path: path.as_bytes(),
             headers,
             has_body: false,
+            client: None,
         };
         bearer_token(&head, 100)
     }

@@ -14,6 +14,7 @@ use super::{
     answer::{self, Origin, Refusal},
     credentials::bearer_token,
     decision::{Decision, Verdict},
+    failure_limit::{Attempter, FailureLimit},
     fetch::{Fetch, FetchError, FetchId, usable_body},
     identity::Identity,
     inspect,
@@ -23,13 +24,13 @@ use super::{
     route::{Route, route},
     status_store::{StatusLookup, StatusStore},
     step::{Answer, Context, Forward, Pending, Presented, Stage, Step, unusable_at},
-    token_cache::{TokenCache, Verified},
+    token_cache::{Cached, TokenCache, Verified},
     verdict::{
         Asked, Refused, decide, decide_body, forward, lookalikes, metadata, public, refuse, require,
     },
 };
 use crate::{
-    Reason, UnixSeconds, jose::jws::CompactJws, jwt::claims::Claims,
+    BearerError, Reason, UnixSeconds, jose::jws::CompactJws, jwt::claims::Claims,
     oauth::status_list::StatusReference,
 };
 
@@ -43,6 +44,7 @@ pub struct Engine {
     keys: KeyStore,
     statuses: StatusStore,
     cache: TokenCache,
+    failures: FailureLimit,
     fetches: u64,
 }
 
@@ -52,7 +54,9 @@ impl Engine {
     pub fn new(policy: Policy) -> Self {
         let keys = KeyStore::new(&policy.issuers);
         let cache = TokenCache::new(policy.limits.cached_tokens);
-        Self { policy: Arc::new(policy), keys, statuses: StatusStore::default(), cache, fetches: 0 }
+        let failures = FailureLimit::new(policy.limits.failures_per_minute);
+        let statuses = StatusStore::default();
+        Self { policy: Arc::new(policy), keys, statuses, cache, failures, fetches: 0 }
     }
 
     /// The policy.
@@ -117,6 +121,7 @@ impl Engine {
             is_head: head.method == b"HEAD",
             has_body: head.has_body,
             cors: Vec::new(),
+            attempter: head.client.map(Attempter::of),
             lookalikes: lookalikes(resource, &head),
             mirror: inspect::mirror(&head),
             body_is_json: inspect::body_is_json(&head),
@@ -138,7 +143,7 @@ impl Engine {
                 self.check_status(context, identity, issuer, now)
             }
             Ok(Identified::Presented(presented)) => self.find_key(context, presented, now),
-            Err(refused) => refuse(&policy, &context, refused, None, &Asked::default()),
+            Err(refused) => self.refuse_token(&context, refused, now),
         }
     }
 
@@ -154,7 +159,7 @@ impl Engine {
                 let issuer = presented.issuer;
                 match self.accept(&context, presented, revision, now) {
                     Ok(identity) => self.check_status(context, identity, issuer, now),
-                    Err(refused) => refuse(&policy, &context, refused, None, &Asked::default()),
+                    Err(refused) => self.refuse_token(&context, refused, now),
                 }
             }
             (Stage::Status { identity, issuer }, Answer::Fetched) => {
@@ -165,7 +170,7 @@ impl Engine {
                 refuse(&policy, &context, refused, Some(identity), &Asked::default())
             }
             (Stage::Signature { .. }, Answer::Signature(false)) => {
-                refuse(&policy, &context, Reason::SignatureInvalid.into(), None, &Asked::default())
+                self.refuse_token(&context, Reason::SignatureInvalid.into(), now)
             }
             (Stage::Body(forward), Answer::Body(_)) if is_over(&forward, policy.leeway, now) => {
                 // The body took longer than the token lives.
@@ -200,10 +205,18 @@ impl Engine {
     ) -> Result<Identified, Refused> {
         let token = bearer_token(head, self.policy.limits.token_bytes)?;
         let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(verified) = self.cache.get(&(digest, context.resource), now)
-            && self.keys.usable_revision(verified.issuer, now) == Some(verified.revision)
-        {
-            return Ok(Identified::Cached(verified.identity, verified.issuer));
+        match self.cache.get(&(digest, context.resource), now) {
+            Some(Cached::Expired) => return Err(Reason::TokenExpired.into()),
+            Some(Cached::Good(verified))
+                if self.keys.usable_revision(verified.issuer, now) == Some(verified.revision) =>
+            {
+                return Ok(Identified::Cached(verified.identity, verified.issuer));
+            }
+            _ => {}
+        }
+        if let Some(wait) = context.attempter.and_then(|who| self.failures.blocked(who, now)) {
+            let refused = Refused { retry_after: Some(wait), ..Reason::FailuresExcessive.into() };
+            return Err(refused);
         }
         let jws = CompactJws::parse(token).map_err(|error| Refused {
             detail: Some(error.to_string()),
@@ -252,7 +265,7 @@ impl Engine {
                 let algorithm = presented.algorithm.name();
                 let detail = Some(format!("kid={} alg={algorithm}", kid.unwrap_or("(none)")));
                 let refused = Refused { detail, ..reason.into() };
-                refuse(&self.policy, &context, refused, None, &Asked::default())
+                self.refuse_token(&context, refused, now)
             }
             Lookup::Unavailable { retry_after } => {
                 let refused =
@@ -274,17 +287,34 @@ impl Engine {
         let policy = &self.policy;
         let resource = policy.resources.get(context.resource).ok_or(Reason::ResourceUnknown)?;
         let profile = &policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
-        profile.check_claims(&claims, &resource.audience, now, policy.leeway).map_err(
-            |reason| Refused {
-                detail: inspect::claims_detail(reason, &claims, now),
-                ..reason.into()
-            },
-        )?;
+        let checked = profile.check_claims(&claims, &resource.audience, now, policy.leeway);
+        let refused = checked.map_err(|reason| Refused {
+            detail: inspect::claims_detail(reason, &claims, now),
+            ..reason.into()
+        });
         let identity = Arc::new(Identity::new(claims));
-        let unusable_at = unusable_at(identity.expires_at, policy.leeway);
+        // A genuine token whose time is over is remembered as that, so that no flood of it costs a
+        // signature check each time. Nothing else was found out about it: it is never good again,
+        // even if the clock is set back.
+        let unusable_at = match &refused {
+            Ok(()) => unusable_at(identity.expires_at, policy.leeway),
+            Err(refused) if refused.reason == Reason::TokenExpired => 0,
+            Err(_) => return refused.map(|()| identity),
+        };
         let verified = Verified { identity: Arc::clone(&identity), issuer, revision, unusable_at };
         self.cache.insert((digest, context.resource), verified);
-        Ok(identity)
+        refused.map(|()| identity)
+    }
+
+    /// Refuses a token that never was good, at the expense of whoever sent it.
+    fn refuse_token(&mut self, context: &Context, refused: Refused, now: UnixSeconds) -> Step {
+        if let Some(who) = context.attempter
+            && refused.reason.bearer_error() == Some(BearerError::InvalidToken)
+            && refused.reason != Reason::TokenExpired
+        {
+            self.failures.failed(who, now);
+        }
+        refuse(&self.policy, context, refused, None, &Asked::default())
     }
 
     /// Whether the token was revoked since it was issued.

@@ -4,6 +4,7 @@ mod answer;
 mod credentials;
 mod decision;
 mod engine;
+mod failure_limit;
 mod fetch;
 mod identity;
 mod inspect;

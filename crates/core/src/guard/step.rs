@@ -4,6 +4,7 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use super::{
     decision::{Decision, Header, HeaderName, Response},
+    failure_limit::Attempter,
     identity::Identity,
 };
 use crate::{
@@ -106,6 +107,8 @@ pub(super) struct Context {
     pub(super) is_head: bool,
     pub(super) has_body: bool,
     pub(super) cors: Vec<Header>,
+    /// Whom a failed attempt is charged to.
+    pub(super) attempter: Option<Attempter>,
     /// Headers of the client that the server could take for ours.
     pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,

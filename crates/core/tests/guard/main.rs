@@ -3,6 +3,7 @@
 
 mod arbitrary;
 mod cache;
+mod failures;
 mod hosts;
 mod keys;
 mod policy;

@@ -108,6 +108,7 @@ fn the_smallest_is_accepted() {
     let owned: Vec<_> = resource.forward.owned().map(ToString::to_string).collect();
     assert_eq!(owned, ["x-mcp-subject", "x-mcp-client", "x-mcp-scope"]);
     assert_eq!((policy.limits.token_bytes, policy.limits.body_bytes), (8192, 1_048_576));
+    assert_eq!(policy.limits.failures_per_minute, 60);
     assert_eq!((policy.limits.cached_tokens, policy.leeway, policy.hold_headers), (4096, 30, true));
 }
 
@@ -167,12 +168,10 @@ fn what_is_not_supported_yet_is_refused() {
         ("/resources/0/scopes/filter_lists", json!(true), "$.resources[0].scopes.filter_lists"),
         ("/resources/0/dpop", json!("accept"), "$.resources[0].dpop"),
         ("/resources/0/dpop", json!("require"), "$.resources[0].dpop"),
-        ("/limits/failures_per_minute", json!(60), "$.limits.failures_per_minute"),
     ]);
     // Asking for none of it is in order.
     let mut document = document();
     set(&mut document, "/issuers/0/status", Some(json!("ignore")));
-    set(&mut document, "/limits/failures_per_minute", Some(json!(0)));
     parse(&document).expect("nothing is asked for");
 }
 
@@ -364,6 +363,8 @@ fn limits() {
         ("/limits/body_bytes", json!(1e6), "$.limits.body_bytes"),
         ("/limits/cached_tokens", json!(-1), "$.limits.cached_tokens"),
         ("/limits/cached_tokens", json!(1_000_001), "$.limits.cached_tokens"),
+        ("/limits/failures_per_minute", json!(60_001), "$.limits.failures_per_minute"),
+        ("/limits/failures_per_minute", json!("60"), "$.limits.failures_per_minute"),
         ("/leeway", json!(301), "$.leeway"),
         ("/leeway", json!("30"), "$.leeway"),
         ("/hold_headers", json!("yes"), "$.hold_headers"),
