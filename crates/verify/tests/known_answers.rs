@@ -1,5 +1,5 @@
 //! Known answers from the RFCs, and keys that must be refused.
-use countersign_verify::{Key, KeyError};
+use countersign_verify::{Key, KeyError, RsaPublicKey};
 
 fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
@@ -62,19 +62,19 @@ fn weak_keys_are_refused() {
     assert_eq!(Key::es256(&[0; 32], &[0; 32]).unwrap_err(), KeyError::InvalidPoint);
 
     let modulus = [0xff_u8; 256];
-    assert!(Key::rs256(&modulus, &[1, 0, 1]).is_ok());
-    assert_eq!(Key::rs256(&modulus[..128], &[1, 0, 1]).unwrap_err(), KeyError::WeakRsaKey);
-    assert_eq!(Key::rs256(&[0xff; 1025], &[1, 0, 1]).unwrap_err(), KeyError::WeakRsaKey);
+    assert!(RsaPublicKey::new(&modulus, &[1, 0, 1]).is_ok());
+    assert_eq!(RsaPublicKey::new(&modulus[..128], &[1, 0, 1]).unwrap_err(), KeyError::WeakRsaKey);
+    assert_eq!(RsaPublicKey::new(&[0xff; 1025], &[1, 0, 1]).unwrap_err(), KeyError::WeakRsaKey);
     let mut even = modulus;
     even[255] = 0xfe;
-    assert_eq!(Key::rs256(&even, &[1, 0, 1]).unwrap_err(), KeyError::WeakRsaKey);
+    assert_eq!(RsaPublicKey::new(&even, &[1, 0, 1]).unwrap_err(), KeyError::WeakRsaKey);
     for exponent in [&[1_u8][..], &[3], &[4], &[1, 0, 0], &[2, 0, 0, 0, 1]] {
         assert_eq!(
-            Key::rs256(&modulus, exponent).unwrap_err(),
+            RsaPublicKey::new(&modulus, exponent).unwrap_err(),
             KeyError::WeakRsaKey,
             "{exponent:?}"
         );
     }
-    assert_eq!(Key::rs256(&modulus, &[]).unwrap_err(), KeyError::InvalidLength);
-    assert_eq!(Key::rs256(&modulus, &[0, 1, 0, 1]).unwrap_err(), KeyError::InvalidLength);
+    assert_eq!(RsaPublicKey::new(&modulus, &[]).unwrap_err(), KeyError::InvalidLength);
+    assert_eq!(RsaPublicKey::new(&modulus, &[0, 1, 0, 1]).unwrap_err(), KeyError::InvalidLength);
 }
