@@ -166,8 +166,6 @@ fn what_is_not_supported_yet_is_refused() {
         ("/issuers/0/preset", json!("auth0"), "$.issuers[0].preset"),
         ("/issuers/0/introspection", endpoint, "$.issuers[0].introspection"),
         ("/resources/0/scopes/filter_lists", json!(true), "$.resources[0].scopes.filter_lists"),
-        ("/resources/0/dpop", json!("accept"), "$.resources[0].dpop"),
-        ("/resources/0/dpop", json!("require"), "$.resources[0].dpop"),
     ]);
     // Asking for none of it is in order.
     let mut document = document();
@@ -258,6 +256,10 @@ fn resources() {
         ("/resources/0/origins", json!(["null"]), "$.resources[0].origins[0]"),
         ("/resources/0/public_paths", json!(["healthz"]), "$.resources[0].public_paths[0]"),
         ("/resources/0/public_paths", json!(["/a", "/b%2fc"]), "$.resources[0].public_paths[1]"),
+        ("/resources/0/dpop", json!(true), "$.resources[0].dpop"),
+        ("/resources/0/dpop", json!("on"), "$.resources[0].dpop"),
+        ("/resources/0/dpop_nonce", json!("c2hvcnQ"), "$.resources[0].dpop_nonce"),
+        ("/resources/0/dpop_nonce", json!("A".repeat(43)), "$.resources[0]"),
         ("/resources/0/mode", json!("off"), "$.resources[0].mode"),
         ("/resources/0/mode", json!(null), "$.resources[0].mode"),
     ]);

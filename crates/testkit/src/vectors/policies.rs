@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, status};
+use super::{FILES, ISSUER, dpop, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
@@ -22,6 +22,9 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
     };
     [
         ("main", main()),
+        ("dpop", dpop::policy("require")),
+        ("dpop-accept", dpop::policy("accept")),
+        ("dpop-nonce", dpop::policy_with_nonces()),
         ("status", status::policy(None)),
         ("status-required", status::policy(Some("required"))),
         ("status-ignored", status::policy(Some("ignore"))),
