@@ -14,6 +14,8 @@ export interface Head {
   path: string;
   headers: HeaderPair[];
   hasBody: boolean;
+  /** The client's IP address, if it is known. */
+  client?: string | undefined;
 }
 
 /** What the engine needs of its host for one request. */
@@ -38,9 +40,9 @@ export class Engine {
 
   /** Decides a request. Rejects only when its body cannot be read, or the clock is wrong. */
   async decide(head: Head, host: Host): Promise<Forward | Respond> {
-    const { method, authority, path, hasBody } = head;
+    const { method, authority, path, hasBody, client } = head;
     const headers = head.headers.flat();
-    let step = this.#wasm.begin(method, authority, path, headers, hasBody, host.now());
+    let step = this.#wasm.begin(method, authority, path, headers, hasBody, client, host.now());
     const patience = new Patience();
     try {
       while (typeof step !== "string") {

@@ -11,6 +11,13 @@ import type { Decision, HeaderPair, Identity } from "./wire.js";
 export interface GuardOptions extends HostOptions {
   /** Is told of every decision, for logs and counters. What it throws fails the request. */
   onDecision?: (decision: Decision) => void;
+  /**
+   * Gives the IP address of a request's client, from something that clients cannot choose: on
+   * Cloudflare `(request) => request.headers.get("cf-connecting-ip")`. With it
+   * `limits.failures_per_minute` holds; without it failures are not counted. What it throws fails the
+   * request; what is no address counts nothing.
+   */
+  clientAddress?: (request: Request) => string | null | undefined;
 }
 
 /** Whatever lets work go on after the response: the `ctx` of Workers and of Vercel. */
@@ -70,8 +77,8 @@ export interface Guard {
  * issuers' keys and remembers verified tokens. Throws a `PolicyError` for a mistake.
  */
 export function createGuard(policy: object | string, options: GuardOptions = {}): Guard {
-  checkNames(options, ["fetch", "now", "onDecision"]);
-  const { fetch = hostFetch, onDecision } = options;
+  checkNames(options, ["fetch", "now", "onDecision", "clientAddress"]);
+  const { fetch = hostFetch, onDecision, clientAddress } = options;
   checkFunctions({ ...options });
   const now = clock(options.now);
   const document = typeof policy === "string" ? policy : (JSON.stringify(policy) ?? "");
@@ -84,7 +91,8 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
       return reader.upTo(limit);
     };
     const keep = (work: Promise<unknown>) => background(ctx, work);
-    const answer = await engine.decide(headOf(request), { now, readBody, keep });
+    const head = { ...headOf(request), client: clientAddress?.(request) ?? undefined };
+    const answer = await engine.decide(head, { now, readBody, keep });
     const { decision } = answer;
     const { reason } = decision;
     onDecision?.(decision);

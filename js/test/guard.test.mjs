@@ -207,6 +207,33 @@ test("every decision is told, in a form that is safe to log", async () => {
   assert.equal(decisions[1].clientId, "client-1");
 });
 
+test("failures are counted by the address that clientAddress gives", async () => {
+  const clientAddress = (request) => request.headers.get("cf-connecting-ip");
+  const limits = { failures_per_minute: 5 };
+  const parts = { issuer: { jwks_uri: undefined, jwks: es256.jwks } };
+  const guard = createGuard({ ...policy(parts), limits }, { now, clientAddress });
+  const from = (address, token) => {
+    const request = post(token);
+    if (address) request.headers.set("cf-connecting-ip", address);
+    return guard.check(request);
+  };
+  const good = await es256.token();
+  assert.equal((await from("192.0.2.1", good)).allowed, true);
+  const reasons = [];
+  for (let number = 0; number < 8; number++) {
+    reasons.push((await from("192.0.2.1", `bad${number}`)).reason);
+  }
+  assert.deepEqual(reasons.slice(0, 5), Array(5).fill("token_malformed"));
+  assert.deepEqual(reasons.slice(5), Array(3).fill("failures_excessive"));
+  const refused = await from("192.0.2.1", await es256.token({ jti: "new" }));
+  assert.equal(refused.response.status, 429);
+  assert.equal(refused.response.headers.get("retry-after"), "12");
+  assert.equal((await from("192.0.2.1", good)).allowed, true);
+  for (const address of ["192.0.2.2", "2001:db8::1", "", "unknown"]) {
+    assert.equal((await from(address, await es256.token({ jti: `a${address}` }))).allowed, true, address);
+  }
+});
+
 test("a guard with inline keys never fetches", async () => {
   const fetch = serving({});
   const guard = guardOf({}, { fetch });

@@ -20,7 +20,7 @@ test("policy mistakes have a JSON path", () => {
     [policy({ resource: { scopes: { tools: { "a*b*": [] } } } }),
       '$.resources[0].scopes.tools["a*b*"]', /pattern/],
     [policy({ leeway: "30" }), "$.leeway", /expected a number/],
-    [policy({ resource: { dpop: "require" } }), "$.resources[0].dpop", /not supported/],
+    [policy({ resource: { dpop: "always" } }), "$.resources[0].dpop", /expected one of/],
     [{ issuers: [], resources: [] }, "$.issuers", /at least one/],
     ["{", "$", /not strict JSON/],
     ['{"issuers":[],"issuers":[]}', "$", /duplicate/],
@@ -40,6 +40,7 @@ test("unknown options are refused", () => {
   assert.throws(() => createGuard(policy(), { now: 1 }), failsAt("options.now", /a function/));
   assert.throws(() => createGuard(policy(), { fetch: {} }), failsAt("options.fetch", /a function/));
   assert.throws(() => createGuard(policy(), { onDecision: 1 }), failsAt("options.onDecision", /a func/));
+  assert.throws(() => createGuard(policy(), { clientAddress: "1" }), failsAt("options.clientAddress", /a func/));
   assert.throws(() => createGuard(policy(), null), failsAt("options", /an object/));
 });
 

@@ -62,6 +62,7 @@ impl HttpContext for Filter {
             path: pseudo(b":path"),
             headers: &headers,
             has_body: !end_of_stream,
+            client: host::client_address(),
         };
         let step = shared.engine.begin(head, now);
         let flow = shared.proceed(self.id, step, now, Body::NotYet);

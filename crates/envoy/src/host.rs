@@ -4,6 +4,7 @@
 //! a panic costs every request of the worker. These never do.
 #![allow(unsafe_code)]
 
+use core::net::{IpAddr, SocketAddr};
 use core::ptr;
 
 /// A header's name and value.
@@ -58,6 +59,12 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_length: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_log(level: u32, message: *const u8, length: usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, length: usize) -> u32;
@@ -119,6 +126,22 @@ pub(crate) fn buffer(buffer: Buffer, max: usize) -> Result<Vec<u8>, HostError> {
         NOT_FOUND => Ok(Vec::new()),
         status => check(status).map(|()| take(data, length)),
     }
+}
+
+/// The address of the client, as Envoy has it: that of the connection, or what its settings
+/// (`use_remote_address`, `xff_num_trusted_hops`) take from `X-Forwarded-For`. `None` for other
+/// kinds of connection.
+pub(crate) fn client_address() -> Option<IpAddr> {
+    const PATH: &[u8] = b"source\0address";
+    let (mut data, mut length) = (ptr::null_mut(), 0);
+    // SAFETY: pointer and length are those of a live array; the host writes a pointer and a length.
+    let status =
+        unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), &raw mut data, &raw mut length) };
+    check(status).ok()?;
+    let text = String::from_utf8(take(data, length)).ok()?;
+    // With the port, which changes from connection to connection.
+    let address = text.parse::<SocketAddr>().map(|address| address.ip());
+    address.or_else(|_| text.parse()).ok()
 }
 
 /// Removes every value of a header.

@@ -49,7 +49,7 @@ impl WasmEngine {
     }
 
     /// Begins to decide a request. Everything is a byte string; `headers` has name and value in
-    /// turn.
+    /// turn. `client` is the client's IP address, if it is known.
     ///
     /// # Errors
     /// A `TypeError` when something is no byte string.
@@ -61,6 +61,7 @@ impl WasmEngine {
         path: &str,
         #[wasm_bindgen(unchecked_param_type = "string[]")] headers: &Array,
         has_body: bool,
+        client: Option<String>,
         now: f64,
     ) -> Result<JsValue, JsValue> {
         let method = byte_string(method)?;
@@ -79,6 +80,7 @@ impl WasmEngine {
             path: &path,
             headers: &pairs,
             has_body,
+            client: client.and_then(|address| address.parse().ok()),
         };
         let step = self.engine.begin(head, seconds(now));
         Ok(self.proceed(step, now))

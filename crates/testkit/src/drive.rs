@@ -53,6 +53,7 @@ pub fn begin(engine: &mut Engine, request: &Request, now: u64) -> Step {
             path: request.path.as_bytes(),
             headers: &headers,
             has_body: request.body.is_some(),
+            client: None,
         },
         now,
     )

@@ -1,37 +1,29 @@
 //! The engine: a request goes in, the next step comes out.
 
-use alloc::{
-    boxed::Box,
-    format,
-    string::{String, ToString as _},
-    sync::Arc,
-    vec::Vec,
-};
-
-use sha2::{Digest as _, Sha256};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use super::{
     answer::{self, Origin, Refusal},
-    credentials::bearer_token,
+    authentication::Identified,
+    credentials::Scheme,
     decision::{Decision, Verdict},
+    failure_limit::{Attempter, FailureLimit},
     fetch::{Fetch, FetchError, FetchId, usable_body},
     identity::Identity,
     inspect,
-    key_store::{KeyStore, Lookup},
-    policy::{Policy, StatusCheck},
+    key_store::KeyStore,
+    policy::Policy,
+    proof::UsedProofs,
     request::RequestHead,
     route::{Route, route},
-    status_store::{StatusLookup, StatusStore},
-    step::{Answer, Context, Forward, Pending, Presented, Stage, Step, unusable_at},
-    token_cache::{TokenCache, Verified},
+    status_store::StatusStore,
+    step::{Answer, Context, Forward, Pending, Stage, Step, unusable_at},
+    token_cache::TokenCache,
     verdict::{
         Asked, Refused, decide, decide_body, forward, lookalikes, metadata, public, refuse, require,
     },
 };
-use crate::{
-    Reason, UnixSeconds, jose::jws::CompactJws, jwt::claims::Claims,
-    oauth::status_list::StatusReference,
-};
+use crate::{Reason, UnixSeconds};
 
 /// Decides requests by a policy. Made once; fed with requests, the time, and what it asks for.
 ///
@@ -39,10 +31,12 @@ use crate::{
 /// verified tokens, and grows with nothing else that a client sends.
 #[derive(Debug)]
 pub struct Engine {
-    policy: Arc<Policy>,
-    keys: KeyStore,
-    statuses: StatusStore,
-    cache: TokenCache,
+    pub(super) policy: Arc<Policy>,
+    pub(super) keys: KeyStore,
+    pub(super) statuses: StatusStore,
+    pub(super) cache: TokenCache,
+    pub(super) failures: FailureLimit,
+    pub(super) proofs: UsedProofs,
     fetches: u64,
 }
 
@@ -52,7 +46,10 @@ impl Engine {
     pub fn new(policy: Policy) -> Self {
         let keys = KeyStore::new(&policy.issuers);
         let cache = TokenCache::new(policy.limits.cached_tokens);
-        Self { policy: Arc::new(policy), keys, statuses: StatusStore::default(), cache, fetches: 0 }
+        let failures = FailureLimit::new(policy.limits.failures_per_minute);
+        let statuses = StatusStore::default();
+        let proofs = UsedProofs::new(policy.leeway);
+        Self { policy: Arc::new(policy), keys, statuses, cache, failures, proofs, fetches: 0 }
     }
 
     /// The policy.
@@ -116,13 +113,16 @@ impl Engine {
             method: inspect::method(&head),
             is_head: head.method == b"HEAD",
             has_body: head.has_body,
-            cors: Vec::new(),
+            extra: Vec::new(),
+            scheme: Scheme::of(&head),
+            proof: None,
+            attempter: head.client.map(Attempter::of),
             lookalikes: lookalikes(resource, &head),
             mirror: inspect::mirror(&head),
             body_is_json: inspect::body_is_json(&head),
         };
         match answer::origin(resource, &head) {
-            Origin::Allowed(cors) => context.cors = cors,
+            Origin::Allowed(cors) => context.extra = cors,
             Origin::Forbidden => {
                 let origin = head.values("origin").next().unwrap_or_default();
                 let detail = Some(String::from_utf8_lossy(origin).into_owned());
@@ -131,14 +131,14 @@ impl Engine {
             }
         }
         if inspect::is_preflight(&head) {
-            return Step::Respond(answer::preflight(resource, &head, &context.cors));
+            return Step::Respond(answer::preflight(resource, &head, &context.extra));
         }
-        match self.identify(&head, &context, now) {
+        match self.identify(&head, &mut context, now) {
             Ok(Identified::Cached(identity, issuer)) => {
-                self.check_status(context, identity, issuer, now)
+                self.check_possession(context, identity, issuer, now)
             }
             Ok(Identified::Presented(presented)) => self.find_key(context, presented, now),
-            Err(refused) => refuse(&policy, &context, refused, None, &Asked::default()),
+            Err(refused) => self.refuse_token(&context, refused, now),
         }
     }
 
@@ -153,8 +153,16 @@ impl Engine {
             (Stage::Signature { presented, revision, .. }, Answer::Signature(true)) => {
                 let issuer = presented.issuer;
                 match self.accept(&context, presented, revision, now) {
-                    Ok(identity) => self.check_status(context, identity, issuer, now),
-                    Err(refused) => refuse(&policy, &context, refused, None, &Asked::default()),
+                    Ok(identity) => self.check_possession(context, identity, issuer, now),
+                    Err(refused) => self.refuse_token(&context, refused, now),
+                }
+            }
+            (Stage::Proof { identity, issuer }, Answer::Signature(verified)) => {
+                match self.accept_proof(&context, verified, now) {
+                    Ok(()) => self.check_status(context, identity, issuer, now),
+                    Err(refused) => {
+                        refuse(&policy, &context, refused, Some(identity), &Asked::default())
+                    }
                 }
             }
             (Stage::Status { identity, issuer }, Answer::Fetched) => {
@@ -165,7 +173,7 @@ impl Engine {
                 refuse(&policy, &context, refused, Some(identity), &Asked::default())
             }
             (Stage::Signature { .. }, Answer::Signature(false)) => {
-                refuse(&policy, &context, Reason::SignatureInvalid.into(), None, &Asked::default())
+                self.refuse_token(&context, Reason::SignatureInvalid.into(), now)
             }
             (Stage::Body(forward), Answer::Body(_)) if is_over(&forward, policy.leeway, now) => {
                 // The body took longer than the token lives.
@@ -185,155 +193,14 @@ impl Engine {
                 let refused = Reason::KeysUnavailable.into();
                 refuse(&policy, &context, refused, forward.identity, &Asked::default())
             }
-            (Stage::Keys(_) | Stage::Signature { .. }, _) => {
+            (Stage::Keys(_) | Stage::Proof { .. } | Stage::Signature { .. }, _) => {
                 refuse(&policy, &context, Reason::KeysUnavailable.into(), None, &Asked::default())
             }
         }
     }
 
-    /// Finds the token, and in the cache what it was found to be.
-    fn identify(
-        &mut self,
-        head: &RequestHead<'_>,
-        context: &Context,
-        now: UnixSeconds,
-    ) -> Result<Identified, Refused> {
-        let token = bearer_token(head, self.policy.limits.token_bytes)?;
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(verified) = self.cache.get(&(digest, context.resource), now)
-            && self.keys.usable_revision(verified.issuer, now) == Some(verified.revision)
-        {
-            return Ok(Identified::Cached(verified.identity, verified.issuer));
-        }
-        let jws = CompactJws::parse(token).map_err(|error| Refused {
-            detail: Some(error.to_string()),
-            ..Reason::TokenMalformed.into()
-        })?;
-        let claims = Claims::parse(jws.payload())?;
-        let issuer = self.issuer_of(&claims, context)?;
-        let profile = &self.policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
-        let algorithm = profile.check_header(jws.header())?;
-        Ok(Identified::Presented(Box::new(Presented {
-            digest,
-            signing_input: jws.signing_input().to_string(),
-            signature: jws.signature().to_vec(),
-            kid: jws.header().kid.clone(),
-            algorithm,
-            issuer,
-            claims,
-        })))
-    }
-
-    /// The issuer that the token claims, if the resource accepts it.
-    fn issuer_of(&self, claims: &Claims, context: &Context) -> Result<usize, Refused> {
-        let accepted = self.policy.resources.get(context.resource);
-        accepted
-            .into_iter()
-            .flat_map(|resource| resource.issuers.iter().copied())
-            .find(|index| {
-                let issuer = self.policy.issuers.get(*index);
-                issuer.is_some_and(|issuer| claims.issuer.as_ref() == Some(&issuer.profile.issuer))
-            })
-            .ok_or_else(|| Refused {
-                detail: claims.issuer.clone(),
-                ..Reason::IssuerUnknown.into()
-            })
-    }
-
-    fn find_key(&mut self, context: Context, presented: Box<Presented>, now: UnixSeconds) -> Step {
-        let kid = presented.kid.as_deref();
-        match self.keys.lookup(presented.issuer, kid, presented.algorithm, now) {
-            Lookup::Found { key, revision } => {
-                let stage = Stage::Signature { presented, key, revision };
-                Step::NeedSignature(Pending { context, stage })
-            }
-            Lookup::Wait => Step::NeedKeys(Pending { context, stage: Stage::Keys(presented) }),
-            Lookup::Refuse(reason) => {
-                let algorithm = presented.algorithm.name();
-                let detail = Some(format!("kid={} alg={algorithm}", kid.unwrap_or("(none)")));
-                let refused = Refused { detail, ..reason.into() };
-                refuse(&self.policy, &context, refused, None, &Asked::default())
-            }
-            Lookup::Unavailable { retry_after } => {
-                let refused =
-                    Refused { retry_after: Some(retry_after), ..Reason::KeysUnavailable.into() };
-                refuse(&self.policy, &context, refused, None, &Asked::default())
-            }
-        }
-    }
-
-    /// Checks the claims of a token whose signature verified, and remembers it.
-    fn accept(
-        &mut self,
-        context: &Context,
-        presented: Box<Presented>,
-        revision: u64,
-        now: UnixSeconds,
-    ) -> Result<Arc<Identity>, Refused> {
-        let Presented { claims, issuer, digest, .. } = *presented;
-        let policy = &self.policy;
-        let resource = policy.resources.get(context.resource).ok_or(Reason::ResourceUnknown)?;
-        let profile = &policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
-        profile.check_claims(&claims, &resource.audience, now, policy.leeway).map_err(
-            |reason| Refused {
-                detail: inspect::claims_detail(reason, &claims, now),
-                ..reason.into()
-            },
-        )?;
-        let identity = Arc::new(Identity::new(claims));
-        let unusable_at = unusable_at(identity.expires_at, policy.leeway);
-        let verified = Verified { identity: Arc::clone(&identity), issuer, revision, unusable_at };
-        self.cache.insert((digest, context.resource), verified);
-        Ok(identity)
-    }
-
-    /// Whether the token was revoked since it was issued.
-    fn check_status(
-        &mut self,
-        context: Context,
-        identity: Arc<Identity>,
-        position: usize,
-        now: UnixSeconds,
-    ) -> Step {
-        let policy = Arc::clone(&self.policy);
-        let refused = match self.status(&identity, position, now) {
-            Ok(StatusLookup::Valid) => return self.authorize(context, identity),
-            Ok(StatusLookup::Wait) => {
-                let stage = Stage::Status { identity, issuer: position };
-                return Step::NeedStatus(Pending { context, stage });
-            }
-            Ok(StatusLookup::Revoked) => Reason::TokenRevoked.into(),
-            Ok(StatusLookup::Unavailable { retry_after }) => {
-                Refused { retry_after: Some(retry_after), ..Reason::StatusUnavailable.into() }
-            }
-            // Some issuers mean something else by a claim of this name: then "status" is "ignore".
-            Err(reason) => {
-                let detail = Some("the status claim".to_string());
-                Refused { detail, ..reason.into() }
-            }
-        };
-        refuse(&policy, &context, refused, Some(identity), &Asked::default())
-    }
-
-    fn status(
-        &mut self,
-        identity: &Identity,
-        position: usize,
-        now: UnixSeconds,
-    ) -> Result<StatusLookup, Reason> {
-        let issuer = self.policy.issuers.get(position).ok_or(Reason::IssuerUnknown)?;
-        if issuer.status == StatusCheck::Ignore {
-            return Ok(StatusLookup::Valid);
-        }
-        match StatusReference::of(&identity.claims)? {
-            Some(reference) => Ok(self.statuses.lookup((position, issuer), &reference, now)),
-            None if issuer.status == StatusCheck::Required => Err(Reason::ClaimMissing),
-            None => Ok(StatusLookup::Valid),
-        }
-    }
-
     /// The caller is known: may it do what it asks for?
-    fn authorize(&self, context: Context, identity: Arc<Identity>) -> Step {
+    pub(super) fn authorize(&self, context: Context, identity: Arc<Identity>) -> Step {
         let policy = &self.policy;
         let Some(resource) = policy.resources.get(context.resource) else {
             let refused = Reason::ResourceUnknown.into();
@@ -369,11 +236,6 @@ impl Engine {
             }
         }
     }
-}
-
-enum Identified {
-    Cached(Arc<Identity>, usize),
-    Presented(Box<Presented>),
 }
 
 /// Whether the caller's token is no longer valid.

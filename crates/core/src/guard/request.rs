@@ -1,7 +1,7 @@
 //! The head of a request, as bytes from the wire.
 
 use alloc::{borrow::ToOwned as _, string::String};
-use core::fmt;
+use core::{fmt, net::IpAddr};
 
 use crate::oauth::resource::host_and_port;
 
@@ -18,6 +18,10 @@ pub struct RequestHead<'a> {
     pub headers: &'a [(&'a [u8], &'a [u8])],
     /// Whether a body follows.
     pub has_body: bool,
+    /// The client's address, where the host knows it from something that a client cannot choose: the
+    /// connection, or a proxy of its own. Only failed attempts are counted by it
+    /// (`limits.failures_per_minute`); `None` counts nothing.
+    pub client: Option<IpAddr>,
 }
 
 impl<'a> RequestHead<'a> {

@@ -3,13 +3,16 @@
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use super::{
+    credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response},
+    failure_limit::Attempter,
     identity::Identity,
 };
 use crate::{
     UnixSeconds,
     jose::{alg::Algorithm, jwk::Jwk},
-    jwt::claims::Claims,
+    jwt::{claims::Claims, confirmation::Presentation},
+    oauth::dpop::Proof,
 };
 
 /// The next thing to do for a request.
@@ -26,7 +29,8 @@ pub enum Step {
     NeedKeys(Pending),
     /// As [`Step::NeedKeys`], for the status list that the token refers to.
     NeedStatus(Pending),
-    /// Verify [`Pending::signature`] and resume with [`Answer::Signature`].
+    /// Verify [`Pending::signature`] and resume with [`Answer::Signature`]. Comes once more for a DPoP
+    /// proof.
     NeedSignature(Pending),
     /// Answer the request thus. Final.
     Respond(Response),
@@ -102,11 +106,28 @@ pub(super) struct Context {
     /// RFC 9110 §9.3.2: the answer to HEAD has no body.
     pub(super) is_head: bool,
     pub(super) has_body: bool,
-    pub(super) cors: Vec<Header>,
+    /// What every answer gets: CORS, and a nonce where one is due.
+    pub(super) extra: Vec<Header>,
+    /// How the token was sent.
+    pub(super) scheme: Scheme,
+    /// The DPoP proof, which fits the request; its signature may not be verified yet.
+    pub(super) proof: Option<Box<Proof>>,
+    /// Whom a failed attempt is charged to.
+    pub(super) attempter: Option<Attempter>,
     /// Headers of the client that the server could take for ours.
     pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,
     pub(super) body_is_json: bool,
+}
+
+impl Context {
+    /// How the token was presented, as far as the proof itself says.
+    pub(super) fn presentation(&self) -> Presentation<'_> {
+        match &self.proof {
+            None => Presentation::Bearer,
+            Some(proof) => Presentation::Dpop(proof.key().thumbprint()),
+        }
+    }
 }
 
 /// The HTTP methods that MCP tells apart.
@@ -152,6 +173,7 @@ pub(super) enum Stage {
     Keys(Box<Presented>),
     Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
     Body(Box<Forward>),
+    Proof { identity: Arc<Identity>, issuer: usize },
     Status { identity: Arc<Identity>, issuer: usize },
 }
 
@@ -165,6 +187,12 @@ impl Pending {
                 key,
                 signing_input: presented.signing_input.as_bytes(),
                 signature: &presented.signature,
+            }),
+            Stage::Proof { .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
+                algorithm: proof.algorithm(),
+                key: proof.key(),
+                signing_input: proof.signing_input(),
+                signature: proof.signature(),
             }),
             _ => None,
         }

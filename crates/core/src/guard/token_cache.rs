@@ -21,6 +21,15 @@ pub(super) struct Verified {
     pub(super) unusable_at: UnixSeconds,
 }
 
+/// What the cache knows of a token.
+#[derive(Debug)]
+pub(super) enum Cached {
+    /// It was good, and its time is over: it will never be good again, and need not be verified to
+    /// be refused.
+    Expired,
+    Good(Verified),
+}
+
 /// Two generations: entries go into the young one; when that is full it becomes the old one, and
 /// what was not used since is forgotten. Bounded, and no bookkeeping per use.
 #[derive(Debug)]
@@ -36,13 +45,16 @@ impl TokenCache {
         Self { young: BTreeMap::new(), old: BTreeMap::new(), capacity: cached_tokens.div_ceil(2) }
     }
 
-    pub(super) fn get(&mut self, key: &CacheKey, now: UnixSeconds) -> Option<Verified> {
-        if let Some(found) = self.young.get(key) {
-            return (now < found.unusable_at).then(|| found.clone());
-        }
-        let found = self.old.remove(key).filter(|found| now < found.unusable_at)?;
-        self.insert(*key, found.clone());
-        Some(found)
+    pub(super) fn get(&mut self, key: &CacheKey, now: UnixSeconds) -> Option<Cached> {
+        let found = match self.young.get(key) {
+            Some(found) => found.clone(),
+            None => {
+                let found = self.old.remove(key)?;
+                self.insert(*key, found.clone());
+                found
+            }
+        };
+        Some(if now < found.unusable_at { Cached::Good(found) } else { Cached::Expired })
     }
 
     pub(super) fn insert(&mut self, key: CacheKey, verified: Verified) {
@@ -64,7 +76,7 @@ impl TokenCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{jose::json::Object, oauth::scope::ScopeSet};
+    use crate::{jose::json::Object, jwt::confirmation::Confirmation, oauth::scope::ScopeSet};
 
     fn verified(unusable_at: UnixSeconds) -> Verified {
         let identity = Identity {
@@ -74,6 +86,7 @@ mod tests {
             scope: ScopeSet::default(),
             token_id: None,
             expires_at: unusable_at,
+            confirmation: Confirmation::None,
             claims: Object::new(),
         };
         Verified { identity: Arc::new(identity), issuer: 0, revision: 0, unusable_at }
@@ -89,8 +102,8 @@ mod tests {
     fn never_past_its_time() {
         let mut cache = TokenCache::new(10);
         cache.insert(key(1), verified(100));
-        assert!(cache.get(&key(1), 99).is_some());
-        assert!(cache.get(&key(1), 100).is_none());
+        assert!(matches!(cache.get(&key(1), 99), Some(Cached::Good(_))));
+        assert!(matches!(cache.get(&key(1), 100), Some(Cached::Expired)));
     }
 
     #[test]

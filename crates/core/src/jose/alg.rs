@@ -41,6 +41,20 @@ impl Algorithm {
         Self::Hs256,
     ];
 
+    /// Those of [`Self::ALL`] by which only the holder of the private key can sign: what is allowed
+    /// where nothing else is said.
+    pub const ASYMMETRIC: [Self; 9] = [
+        Self::Es256,
+        Self::EdDsa,
+        Self::Es384,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+    ];
+
     /// The algorithm of this `alg` value.
     ///
     /// `Ed25519` is RFC 9864's name for `EdDSA` on that curve. With Ed25519 as the only curve, both
@@ -82,5 +96,16 @@ impl Algorithm {
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asymmetric_is_all_that_is_not_symmetric() {
+        let asymmetric = Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric());
+        assert!(asymmetric.eq(Algorithm::ASYMMETRIC));
     }
 }

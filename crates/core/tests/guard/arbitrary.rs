@@ -167,7 +167,7 @@ proptest! {
             authority: &authority,
             path: &path,
             headers: &headers,
-            has_body: body.is_some(),
+            has_body: body.is_some(), client: None,
         };
         let step = run(&mut engine, head, body.as_deref().unwrap_or_default(), now);
         prop_assert!(matches!(step, Step::Respond(_)), "{}", code(&step));
@@ -195,7 +195,7 @@ proptest! {
             authority: b"mcp.example.com",
             path: b"/mcp",
             headers: &headers,
-            has_body: false,
+            has_body: false, client: None,
         };
         let step = run(&mut engine, head, b"", 10);
         prop_assert!(matches!(step, Step::Respond(_)));
@@ -213,7 +213,7 @@ proptest! {
             authority: b"mcp.example.com",
             path: b"/mcp",
             headers: &headers,
-            has_body: true,
+            has_body: true, client: None,
         };
         let step = run(&mut engine, head, &body, 10);
         let calls = serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|message| {

@@ -3,6 +3,8 @@
 
 mod arbitrary;
 mod cache;
+mod dpop;
+mod failures;
 mod hosts;
 mod keys;
 mod policy;

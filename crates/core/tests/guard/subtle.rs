@@ -85,6 +85,7 @@ fn identity_headers_cannot_be_spoofed_with_underscores() {
         path: b"/mcp",
         headers: &headers,
         has_body: true,
+        client: None,
     };
     let step = engine.begin(head, 10);
     let Step::Forward(forward) = verify(&mut engine, step, 10) else { panic!("it is forwarded") };
@@ -150,6 +151,7 @@ fn get(engine: &mut Engine, path: &str) -> Step {
         path: path.as_bytes(),
         headers: &headers,
         has_body: false,
+        client: None,
     };
     let step = engine.begin(head, 10);
     verify(engine, step, 10)
@@ -181,6 +183,7 @@ fn answers_to_head_have_no_body() {
         path: b"/mcp",
         headers: &[],
         has_body: false,
+        client: None,
     };
     let response = response(engine(&inline()).begin(head, 10));
     assert_eq!((response.status, response.body.len()), (401, 0));
@@ -199,6 +202,7 @@ fn the_own_origin_is_allowed() {
         path: b"/mcp",
         headers: &headers,
         has_body: false,
+        client: None,
     };
     assert_eq!(code(&engine(&policy).begin(head, 10)), "token_missing");
 }

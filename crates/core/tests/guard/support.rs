@@ -67,6 +67,7 @@ pub(crate) fn begin(engine: &mut Engine, path: &str, token: &str, now: u64) -> S
         path: path.as_bytes(),
         headers: &headers,
         has_body: true,
+        client: None,
     };
     engine.begin(head, now)
 }

@@ -5,6 +5,7 @@
 
 mod algorithms;
 mod credentials;
+mod dpop;
 mod keys;
 mod message_forms;
 mod operations;
@@ -64,6 +65,9 @@ pub struct Case {
     /// Whether Envoy itself may refuse the request before any filter sees it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub envoy_may_refuse: bool,
+    /// Whether the request is good once only, at `now`: for runners whose clock can be set.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub once: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -124,6 +128,7 @@ pub fn make() -> Vectors {
     cases.extend(keys::cases());
     cases.extend(algorithms::cases());
     cases.extend(status::cases());
+    cases.extend(dpop::cases());
     Vectors {
         comment: "Made by `cargo run -p countersign-testkit --bin make-vectors`; see \
                   crates/testkit/src/vectors"
@@ -175,6 +180,7 @@ impl Case {
             },
             expect: Expect::default(),
             envoy_may_refuse: false,
+            once: false,
         }
     }
 
@@ -224,6 +230,11 @@ impl Case {
 
     const fn envoy_may_refuse(mut self) -> Self {
         self.envoy_may_refuse = true;
+        self
+    }
+
+    const fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 

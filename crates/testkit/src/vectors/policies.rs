@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, algorithms, status};
+use super::{FILES, ISSUER, algorithms, dpop, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
@@ -24,6 +24,9 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
         ("main", main()),
         ("algorithms", algorithms::policy()),
         ("algorithms-narrow", algorithms::narrow_policy()),
+        ("dpop", dpop::policy("require")),
+        ("dpop-accept", dpop::policy("accept")),
+        ("dpop-nonce", dpop::policy_with_nonces()),
         ("status", status::policy(None)),
         ("status-required", status::policy(Some("required"))),
         ("status-ignored", status::policy(Some("ignore"))),
@@ -61,7 +64,11 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
             })),
         ),
     ]
-    .map(|(name, policy)| (name.to_owned(), policy))
+    .map(|(name, mut policy)| {
+        // In Envoy all cases come from one address, and most of them are refused.
+        policy["limits"]["failures_per_minute"] = json!(0);
+        (name.to_owned(), policy)
+    })
     .into()
 }
 

@@ -102,7 +102,7 @@ impl IssuerPolicy {
         let algorithms = match named {
             Some(named) => named.into_iter().map(|(algorithm, _)| algorithm).collect(),
             // A symmetric algorithm must be asked for.
-            None => Algorithm::ALL.into_iter().filter(|known| !is_symmetric(known)).collect(),
+            None => Algorithm::ASYMMETRIC.to_vec(),
         };
         let cluster = members.read("cluster", |node| node.text().map(str::to_owned))?;
         let token_types = members

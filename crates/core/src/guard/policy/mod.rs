@@ -16,7 +16,7 @@ use crate::jose::json;
 
 pub use self::{
     issuer::{IssuerPolicy, JwksCache, KeySource, StatusCheck},
-    resource::{ForwardPolicy, Mode, ResourcePolicy},
+    resource::{Dpop, ForwardPolicy, Mode, ResourcePolicy},
     rules::{RuleMatch, ScopeRules, Unlisted},
 };
 
@@ -44,6 +44,9 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Most verified tokens that are remembered; 0 remembers none.
     pub cached_tokens: usize,
+    /// Tokens that one client address may fail with in a minute before further ones, unless known to
+    /// be good, are answered with 429 unread; 0 counts none.
+    pub failures_per_minute: u64,
 }
 
 /// A mistake in a policy document.
@@ -93,7 +96,12 @@ impl Policy {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { token_bytes: 8192, body_bytes: 1_048_576, cached_tokens: 4096 }
+        Self {
+            token_bytes: 8192,
+            body_bytes: 1_048_576,
+            cached_tokens: 4096,
+            failures_per_minute: 60,
+        }
     }
 }
 
@@ -140,6 +148,7 @@ fn read_resources(
 fn read_limits(node: &Node<'_>) -> Result<Limits, PolicyError> {
     let defaults = Limits::default();
     let mut members = node.members()?;
+    let failures_per_minute = members.read("failures_per_minute", |node| node.number(0, 60_000))?;
     let mut limit = |name, min, max, default| -> Result<usize, PolicyError> {
         let number = members.read(name, |node| node.number(min, max))?;
         Ok(number.and_then(|number| usize::try_from(number).ok()).unwrap_or(default))
@@ -148,8 +157,8 @@ fn read_limits(node: &Node<'_>) -> Result<Limits, PolicyError> {
         token_bytes: limit("token_bytes", 512, 16_384, defaults.token_bytes)?,
         body_bytes: limit("body_bytes", 1024, 67_108_864, defaults.body_bytes)?,
         cached_tokens: limit("cached_tokens", 0, 1_000_000, defaults.cached_tokens)?,
+        failures_per_minute: failures_per_minute.unwrap_or(defaults.failures_per_minute),
     };
-    members.unsupported("failures_per_minute", &[0_u64.into()])?;
     members.finish()?;
     Ok(limits)
 }
