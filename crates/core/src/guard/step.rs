@@ -99,6 +99,8 @@ pub struct Pending {
 /// A signature to verify. Algorithm, key type, curve and key size were bound to each other before.
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureCheck<'a> {
+    /// The algorithm, which is one that the key serves.
+    pub algorithm: Algorithm,
     /// The key.
     pub key: &'a Jwk,
     /// The bytes that were signed.
@@ -108,16 +110,11 @@ pub struct SignatureCheck<'a> {
 }
 
 impl SignatureCheck<'_> {
-    /// The algorithm.
-    #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.key.algorithm()
-    }
-
     /// Verifies by the engine's own verifier, for hosts that have no faster one.
     #[must_use]
     pub fn verify(&self) -> bool {
-        self.key.key().verify(self.signing_input, self.signature)
+        let verifier = self.key.verifier(self.algorithm);
+        verifier.is_some_and(|key| key.verify(self.signing_input, self.signature))
     }
 }
 
@@ -207,11 +204,13 @@ impl Pending {
     pub fn signature(&self) -> Option<SignatureCheck<'_>> {
         match &self.stage {
             Stage::Signature { presented, key, .. } => Some(SignatureCheck {
+                algorithm: presented.algorithm,
                 key,
                 signing_input: presented.signing_input.as_bytes(),
                 signature: &presented.signature,
             }),
             Stage::Proof { .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
+                algorithm: proof.algorithm(),
                 key: proof.key(),
                 signing_input: proof.signing_input(),
                 signature: proof.signature(),
