@@ -145,3 +145,24 @@ fn mistakes_in_usage_are_exit_code_2() {
     assert_eq!(missing.code, 1);
     assert!(missing.stderr.contains("none.json"), "{missing:?}");
 }
+
+/// The example in the documentation is what the program prints.
+#[test]
+fn the_documented_example() {
+    let folder = folder(true);
+    let policy = folder.path().join("policy.json");
+    let mut document: Value = serde_json::from_slice(&fs::read(&policy).unwrap()).unwrap();
+    document["issuers"][0].as_object_mut().unwrap().remove("max_lifetime");
+    fs::write(policy, document.to_string()).unwrap();
+    let times = |token: Token| token.claim("iat", 1_769_903_700).claim("exp", 1_769_907_300);
+    fs::write(folder.path().join("token"), times(Token::new(ISSUER, RESOURCE)).sign()).unwrap();
+    let command = "explain --policy policy.json https://mcp.example.com/mcp --token-file token \
+                   --tool write_file";
+    let text = include_str!("../../../../docs/reasons.md");
+    assert!(text.contains(&format!("\ncountersign {command}\n")), "the command");
+    let now = ["--now", "1769904000"];
+    let args: Vec<&str> = command.split_whitespace().chain(now).collect();
+    let shown = folder.run(&args, "");
+    let block = format!("```\n{}\n```\n", shown.stdout.trim_end());
+    assert!(text.contains(&block), "docs/reasons.md should have:\n{block}");
+}

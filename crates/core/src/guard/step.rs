@@ -10,6 +10,7 @@ use alloc::{
 use super::{
     credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response},
+    explain,
     failure_limit::Attempter,
     identity::Identity,
     trace::Trace,
@@ -50,7 +51,10 @@ impl Step {
             Self::Respond(response) => &mut response.decision,
             _ => return self,
         };
-        trace.passed("decision", || decision.verdict.code().to_string());
+        match decision.reason {
+            Some(reason) => trace.failed("decision", || explain::refused(&reason.into())),
+            None => trace.passed("decision", || decision.verdict.code().to_string()),
+        }
         decision.trace = trace;
         self
     }
