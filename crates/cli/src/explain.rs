@@ -9,13 +9,13 @@ use std::{
 };
 
 use countersign_core::guard::{
-    Answer, Decision, Engine, Forward, Header, Policy, RequestHead, Step,
+    Engine, Fetch, Forward, Header, Outcome, Policy, RequestHead, decide_offline,
 };
 use serde_json::{Value, json};
 
 use crate::{
     Global,
-    output::{Outcome, Problem, print},
+    output::{self, Problem, print},
 };
 
 /// Explain how a policy decides a request, check by check
@@ -95,21 +95,16 @@ struct Case {
     now: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> output::Outcome {
     let policy = Policy::parse(&read(&arguments.policy)?).map_err(|error| {
         Problem::new("policy_invalid", format!("{}: {error}", arguments.policy.display()))
     })?;
     let case = Case::of(arguments)?;
     let mut notes = Vec::new();
-    let step = decide(&mut Engine::explaining(policy), arguments, &case, &mut notes);
-    let decision = match &step {
-        Step::Forward(forward) => &forward.decision,
-        Step::Respond(response) => &response.decision,
-        _ => return Err(Problem::new("undecided", "the engine did not come to a decision")),
-    };
-    print(global.json, &as_json(&step, decision, &notes), || as_text(&step, decision, &notes));
-    match step {
-        Step::Respond(response) if response.decision.reason.is_some() => {
+    let outcome = decide(&mut Engine::explaining(policy), arguments, &case, &mut notes);
+    print(global.json, &as_json(&outcome, &notes), || as_text(&outcome, &notes));
+    match outcome {
+        Outcome::Respond(response) if response.decision.reason.is_some() => {
             Err(Problem::printed("refused"))
         }
         _ => Ok(()),
@@ -142,25 +137,21 @@ impl Case {
         Ok(Self { headers, body, answers, now: arguments.now.unwrap_or_else(clock) })
     }
 
-    /// Answers what is due from the files; gives how many could be answered.
-    fn fetch(&self, engine: &mut Engine, notes: &mut Vec<String>) -> usize {
-        let mut answered = 0;
-        for fetch in engine.due(self.now) {
-            let body = self.answers.get(&fetch.url);
-            answered += usize::from(body.is_some());
-            let error = engine.fetched(fetch.id, body.map(|body| (200, &body[..])), self.now);
-            match (body, error) {
-                (None, _) => notes.push(format!(
-                    "the guard fetches {}: give its answer with --answer {}=FILE",
-                    fetch.url, fetch.url
-                )),
-                (Some(_), Some(error)) => {
-                    notes.push(format!("cannot use the answer of {}: {error}", fetch.url));
-                }
-                (Some(_), None) => {}
+    /// Answers a fetch from the files; says whether there is one for it.
+    fn carry_out(&self, engine: &mut Engine, fetch: &Fetch, notes: &mut Vec<String>) -> bool {
+        let body = self.answers.get(&fetch.url);
+        let error = engine.fetched(fetch.id, body.map(|body| (200, &body[..])), self.now);
+        match (body, error) {
+            (None, _) => notes.push(format!(
+                "the guard fetches {}: give its answer with --answer {}=FILE",
+                fetch.url, fetch.url
+            )),
+            (Some(_), Some(error)) => {
+                notes.push(format!("cannot use the answer of {}: {error}", fetch.url));
             }
+            (Some(_), None) => {}
         }
-        answered
+        body.is_some()
     }
 }
 
@@ -180,13 +171,12 @@ fn body(arguments: &Arguments) -> Result<Option<Vec<u8>>, Problem> {
     Ok(Some(message.to_string().into_bytes()))
 }
 
-/// Takes the request to its end. Each round answers at least one fetch, or gives up.
 fn decide(
     engine: &mut Engine,
     arguments: &Arguments,
     case: &Case,
     notes: &mut Vec<String>,
-) -> Step {
+) -> Outcome {
     let headers: Vec<(&[u8], &[u8])> =
         case.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     let head = RequestHead {
@@ -197,28 +187,14 @@ fn decide(
         has_body: case.body.is_some(),
         client: None,
     };
-    let mut step = engine.begin(head, case.now);
-    loop {
-        step = match step {
-            Step::NeedSignature(pending) => {
-                let verified = pending.signature().is_some_and(|check| check.verify());
-                engine.resume(pending, Answer::Signature(verified), case.now)
-            }
-            Step::NeedBody(pending) => {
-                let body = case.body.as_deref().unwrap_or_default();
-                engine.resume(pending, Answer::Body(body), case.now)
-            }
-            Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
-                let answered = case.fetch(engine, notes);
-                let answer = if answered > 0 { Answer::Fetched } else { Answer::GiveUp };
-                engine.resume(pending, answer, case.now)
-            }
-            last => return last,
-        };
-    }
+    let body = case.body.as_deref().unwrap_or_default();
+    decide_offline(engine, head, body, case.now, |engine, fetch| {
+        case.carry_out(engine, fetch, notes)
+    })
 }
 
-fn as_json(step: &Step, decision: &Decision, notes: &[String]) -> Value {
+fn as_json(outcome: &Outcome, notes: &[String]) -> Value {
+    let decision = outcome.decision();
     let trace: Vec<Value> = decision
         .trace
         .entries()
@@ -227,15 +203,14 @@ fn as_json(step: &Step, decision: &Decision, notes: &[String]) -> Value {
             json!({ "check": entry.check, "outcome": entry.outcome.code(), "text": entry.text })
         })
         .collect();
-    let answer = match step {
-        Step::Respond(response) => {
+    let answer = match outcome {
+        Outcome::Respond(response) => {
             json!({ "status": response.status, "headers": pairs(&response.headers) })
         }
-        Step::Forward(forward) => json!({
+        Outcome::Forward(forward) => json!({
             "remove": forward.remove.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
             "set": pairs(&forward.set),
         }),
-        _ => Value::Null,
     };
     json!({
         "verdict": decision.verdict.code(),
@@ -253,21 +228,21 @@ fn pairs(headers: &[Header]) -> Vec<[&str; 2]> {
     headers.iter().map(|header| [header.name(), header.value()]).collect()
 }
 
-fn as_text(step: &Step, decision: &Decision, notes: &[String]) -> String {
+fn as_text(outcome: &Outcome, notes: &[String]) -> String {
+    let decision = outcome.decision();
     let mut text = decision.trace.to_string();
     for note in notes {
         text += &format!("--  fetch           {note}\n");
     }
     text.push('\n');
-    match step {
-        Step::Respond(response) => {
+    match outcome {
+        Outcome::Respond(response) => {
             text += &format!("The client gets {}", response.status);
             for header in response.headers.iter().filter(|header| is_telling(header.name())) {
                 text += &format!("\n    {}: {}", header.name(), header.value());
             }
         }
-        Step::Forward(forward) => text += &forwarded(forward),
-        _ => {}
+        Outcome::Forward(forward) => text += &forwarded(forward),
     }
     if let Some(reason) = decision.reason {
         text += &format!("\nWhat to do: docs/reasons.md#{reason}");
