@@ -1,20 +1,13 @@
 //! `countersign explain`: why a policy decides a request as it does.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::Read as _,
-    path::PathBuf,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::path::PathBuf;
 
-use countersign_core::guard::{
-    Engine, Fetch, Forward, Header, Outcome, Policy, RequestHead, decide_offline,
-};
+use countersign_core::guard::{Engine, Forward, Header, Outcome, RequestHead, decide_offline};
 use serde_json::{Value, json};
 
 use crate::{
     Global,
+    input::{self, Answers, read, read_text},
     output::{self, Problem, print},
 };
 
@@ -51,7 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     body_file: Option<PathBuf>,
     /// What a URL that the guard fetches from answers
-    #[arg(long, value_name = "URL=FILE", value_parser = answer)]
+    #[arg(long, value_name = "URL=FILE", value_parser = input::answer)]
     answer: Vec<(String, PathBuf)>,
     /// The time in seconds since 1970 [default: now]
     #[arg(long, value_name = "SECONDS")]
@@ -81,28 +74,20 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
-/// The URL may have a query: the file's name comes after the last equals sign.
-fn answer(text: &str) -> Result<(String, PathBuf), String> {
-    let (url, file) = text.rsplit_once('=').ok_or("expected URL=FILE")?;
-    Ok((url.to_owned(), file.into()))
-}
-
-/// A request in memory, and what fetches are answered with.
+/// A request in memory.
 struct Case {
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
-    answers: BTreeMap<String, Vec<u8>>,
     now: u64,
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> output::Outcome {
-    let policy = Policy::parse(&read(&arguments.policy)?).map_err(|error| {
-        Problem::new("policy_invalid", format!("{}: {error}", arguments.policy.display()))
-    })?;
+    let policy = input::read_policy(&arguments.policy)?;
     let case = Case::of(arguments)?;
-    let mut notes = Vec::new();
-    let outcome = decide(&mut Engine::explaining(policy), arguments, &case, &mut notes);
-    print(global.json, &as_json(&outcome, &notes), || as_text(&outcome, &notes));
+    let mut answers = Answers::read(&arguments.answer)?;
+    let outcome = decide(&mut Engine::explaining(policy), arguments, &case, &mut answers);
+    let notes = &answers.notes;
+    print(global.json, &as_json(&outcome, notes), || as_text(&outcome, notes));
     match outcome {
         Outcome::Respond(response) if response.decision.reason.is_some() => {
             Err(Problem::printed("refused"))
@@ -128,30 +113,7 @@ impl Case {
         if body.is_some() && !is_given("content-type") {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
-        let mut answers = BTreeMap::new();
-        for (url, file) in &arguments.answer {
-            answers.insert(url.clone(), read(file)?);
-        }
-        let clock =
-            || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        Ok(Self { headers, body, answers, now: arguments.now.unwrap_or_else(clock) })
-    }
-
-    /// Answers a fetch from the files; says whether there is one for it.
-    fn carry_out(&self, engine: &mut Engine, fetch: &Fetch, notes: &mut Vec<String>) -> bool {
-        let body = self.answers.get(&fetch.url);
-        let error = engine.fetched(fetch.id, body.map(|body| (200, &body[..])), self.now);
-        match (body, error) {
-            (None, _) => notes.push(format!(
-                "the guard fetches {}: give its answer with --answer {}=FILE",
-                fetch.url, fetch.url
-            )),
-            (Some(_), Some(error)) => {
-                notes.push(format!("cannot use the answer of {}: {error}", fetch.url));
-            }
-            (Some(_), None) => {}
-        }
-        body.is_some()
+        Ok(Self { headers, body, now: arguments.now.unwrap_or_else(input::clock) })
     }
 }
 
@@ -175,7 +137,7 @@ fn decide(
     engine: &mut Engine,
     arguments: &Arguments,
     case: &Case,
-    notes: &mut Vec<String>,
+    answers: &mut Answers,
 ) -> Outcome {
     let headers: Vec<(&[u8], &[u8])> =
         case.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
@@ -189,7 +151,7 @@ fn decide(
     };
     let body = case.body.as_deref().unwrap_or_default();
     decide_offline(engine, head, body, case.now, |engine, fetch| {
-        case.carry_out(engine, fetch, notes)
+        answers.carry_out(engine, fetch, case.now)
     })
 }
 
@@ -267,21 +229,4 @@ fn forwarded(forward: &Forward) -> String {
         text += &format!("\n    {}: {}", header.name(), header.value());
     }
     text
-}
-
-fn read(file: &PathBuf) -> Result<Vec<u8>, Problem> {
-    let read = if file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(file)
-    };
-    read.map_err(|error| Problem::new("io_failed", format!("{}: {error}", file.display())))
-}
-
-/// A text file's content without the line's end.
-fn read_text(file: &PathBuf) -> Result<String, Problem> {
-    let text = String::from_utf8(read(file)?)
-        .map_err(|_| Problem::new("io_failed", format!("{}: not text", file.display())))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -161,7 +161,7 @@ fn decide(engine: &mut Engine, token: &[u8], jwks: &[u8], now: UnixSeconds) -> O
         answer.is_some()
     });
     match outcome {
-        Outcome::Forward(_) => None,
+        Outcome::Forward(forward) => forward.decision.reason,
         Outcome::Respond(response) => {
             // Every answer to this request is a refusal; nothing is accepted by default.
             Some(response.decision.reason.unwrap_or(Reason::TokenMissing))
