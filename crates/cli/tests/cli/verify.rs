@@ -97,6 +97,20 @@ fn what_is_missing_is_told() {
     }
 }
 
+/// The example in the documentation is what the program prints.
+#[test]
+fn the_documented_example() {
+    let folder = folder(&[RESOURCE]);
+    let times = |token: Token| token.claim("iat", 1_769_903_700).claim("exp", 1_769_907_300);
+    let good = times(Token::new(ISSUER, RESOURCE));
+    let tokens = [good.sign(), good.claim("scope", "files:read").sign()].join("\n");
+    let args = ["verify", "--policy", "policy.json", ANSWER[0], ANSWER[1], "--now", "1769904000"];
+    let block = format!("```\n{}```\n", folder.run(&args, &tokens).stdout);
+    let text = include_str!("../../../../docs/verify.md");
+    assert!(text.contains(&block), "docs/verify.md should have:\n{block}");
+    assert!(text.contains(&format!("countersign {} < tokens\n", args[..5].join(" "))));
+}
+
 /// The corpus of attacks: each answered in order, as it says itself.
 #[test]
 fn the_corpus_of_attacks() {
