@@ -87,8 +87,8 @@ fn corpus(now: Option<u64>) -> output::Outcome {
                 writeln!(io::stderr(), "countersign: line {number}: {mistake}")
             }
             Reply::Verdict(verdict) => {
-                let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
-                writeln!(output, "{}", verdict.to_line(milliseconds))?;
+                let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                writeln!(output, "{}", verdict.to_line(microseconds))?;
                 // Whoever asks line by line waits for it.
                 output.flush()
             }

@@ -50,13 +50,16 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The line to print, without its end. `milliseconds`: how long it took.
+    /// The line to print, without its end. `microseconds`: how long it took.
     #[must_use]
-    pub fn to_line(&self, milliseconds: f64) -> String {
+    pub fn to_line(&self, microseconds: u64) -> String {
+        let (whole, thousandths) = (microseconds / 1000, microseconds % 1000);
         let result = if self.reason.is_none() { "accept" } else { "reject" };
         let reason = self.reason.map_or(Value::Null, Value::from);
         let id = &self.id;
-        format!(r#"{{"id":{id},"result":"{result}","reason":{reason},"ms":{milliseconds:.3}}}"#)
+        format!(
+            r#"{{"id":{id},"result":"{result}","reason":{reason},"ms":{whole}.{thousandths:03}}}"#
+        )
     }
 }
 

@@ -51,7 +51,7 @@ fn every_attack_is_refused_for_its_reason() {
 #[test]
 fn lines_that_are_none() {
     let verdict = |line: &[u8]| match Corpus::default().line(line, 0) {
-        Reply::Verdict(verdict) => serde_json::from_str::<Value>(&verdict.to_line(0.25)).unwrap(),
+        Reply::Verdict(verdict) => serde_json::from_str::<Value>(&verdict.to_line(250)).unwrap(),
         other => panic!("{other:?}"),
     };
     for (line, id) in [

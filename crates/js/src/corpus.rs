@@ -33,7 +33,7 @@ impl WasmCorpus {
     #[must_use]
     pub fn verdict(&self, milliseconds: f64) -> Option<String> {
         match &self.reply {
-            Reply::Verdict(verdict) => Some(verdict.to_line(milliseconds)),
+            Reply::Verdict(verdict) => Some(verdict.to_line((milliseconds * 1000.0) as u64)),
             _ => None,
         }
     }

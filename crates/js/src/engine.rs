@@ -53,6 +53,7 @@ impl WasmEngine {
     ///
     /// # Errors
     /// A `TypeError` when something is no byte string.
+    #[allow(clippy::too_many_arguments, reason = "an object would cost a call for each member")]
     #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
     pub fn begin(
         &mut self,
