@@ -1,6 +1,7 @@
 //! The guard: a policy, and the engine that decides requests by it.
 
 mod answer;
+mod body;
 mod credentials;
 mod decision;
 mod engine;
