@@ -20,7 +20,7 @@ test("policy mistakes have a JSON path", () => {
     [policy({ resource: { scopes: { tools: { "a*b*": [] } } } }),
       '$.resources[0].scopes.tools["a*b*"]', /pattern/],
     [policy({ leeway: "30" }), "$.leeway", /expected a number/],
-    [policy({ resource: { dpop: "require" } }), "$.resources[0].dpop", /not supported/],
+    [policy({ resource: { dpop: "always" } }), "$.resources[0].dpop", /expected one of/],
     [{ issuers: [], resources: [] }, "$.issuers", /at least one/],
     ["{", "$", /not strict JSON/],
     ['{"issuers":[],"issuers":[]}', "$", /duplicate/],

@@ -22,7 +22,7 @@ pub mod mcp;
 pub mod oauth;
 mod reason;
 
-pub use reason::{BearerError, Reason};
+pub use reason::{ChallengeError, Reason};
 
 /// Seconds since 1970-01-01T00:00:00Z, as the host's clock has them.
 pub type UnixSeconds = u64;

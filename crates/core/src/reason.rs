@@ -29,9 +29,9 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $status,)* }
             }
 
-            /// The `error` of the challenge (RFC 6750 §3.1), if the challenge has one.
+            /// The `error` of the challenge (RFC 6750 §3.1, RFC 9449 §7.1), if the challenge has one.
             #[must_use]
-            pub const fn bearer_error(self) -> Option<BearerError> {
+            pub const fn challenge_error(self) -> Option<ChallengeError> {
                 match self { $(Self::$variant => $error,)* }
             }
 
@@ -45,30 +45,38 @@ macro_rules! reasons {
     };
 }
 
-/// The error codes of bearer challenges (RFC 6750 §3.1).
+/// The error codes of challenges (RFC 6750 §3.1, RFC 9449 §7.1 and §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BearerError {
+pub enum ChallengeError {
     /// The token lacks a scope that this operation needs; answered with 403.
     InsufficientScope,
+    /// The DPoP proof is missing, malformed, or not one for this request; answered with 401.
+    InvalidDpopProof,
     /// The request is malformed; answered with 400.
     InvalidRequest,
     /// The token is expired, revoked, malformed or not meant for this server; answered with 401.
     InvalidToken,
+    /// The DPoP proof must carry the nonce that comes with this answer; answered with 401.
+    UseDpopNonce,
 }
 
-impl BearerError {
+impl ChallengeError {
     /// The code as it stands in the challenge.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
+            Self::UseDpopNonce => "use_dpop_nonce",
         }
     }
 }
 
-use BearerError::{InsufficientScope, InvalidRequest, InvalidToken};
+use ChallengeError::{
+    InsufficientScope, InvalidDpopProof, InvalidRequest, InvalidToken, UseDpopNonce,
+};
 
 reasons! {
     /// The token's `alg` is not one that this issuer's policy allows.
@@ -113,9 +121,25 @@ reasons! {
     OriginForbidden = "origin_forbidden", 403, None, "The origin is not allowed";
     /// The request target has dot segments, backslashes or encoded slashes, which servers read differently.
     PathAmbiguous = "path_ambiguous", 400, None, "The request target is ambiguous";
+    /// The DPoP proof is not one strict proof with all its claims, or was sent twice.
+    ProofMalformed = "proof_malformed", 401, Some(InvalidDpopProof), "The DPoP proof is invalid";
+    /// The DPoP proof is for another method, URL or access token.
+    ProofMismatch = "proof_mismatch", 401, Some(InvalidDpopProof), "The DPoP proof is invalid";
+    /// The scheme is `DPoP`, and there is no proof.
+    ProofMissing = "proof_missing", 401, Some(InvalidDpopProof), "A DPoP proof is required";
+    /// The DPoP proof lacks a nonce that is still good.
+    ProofNonceRequired = "proof_nonce_required", 401, Some(UseDpopNonce), "The DPoP proof must carry the nonce of this answer";
+    /// The DPoP proof was not made just now.
+    ProofNotFresh = "proof_not_fresh", 401, Some(InvalidDpopProof), "The DPoP proof is invalid";
+    /// The DPoP proof was used before.
+    ProofReplayed = "proof_replayed", 401, Some(InvalidDpopProof), "The DPoP proof is invalid";
+    /// The signature of the DPoP proof does not verify.
+    ProofSignatureInvalid = "proof_signature_invalid", 401, Some(InvalidDpopProof), "The DPoP proof is invalid";
+    /// More DPoP proofs came in a short time than can be remembered.
+    ProofsExcessive = "proofs_excessive", 429, None, "Too many requests; try again later";
     /// The policy protects nothing under this host and path.
     ResourceUnknown = "resource_unknown", 404, None, "There is nothing here";
-    /// Credentials of another scheme than `Bearer`.
+    /// Credentials of another scheme than the resource takes.
     SchemeUnsupported = "scheme_unsupported", 401, None, "An access token is required";
     /// The token lacks a scope that this operation needs.
     ScopeInsufficient = "scope_insufficient", 403, Some(InsufficientScope), "The operation needs more scopes";
@@ -123,7 +147,8 @@ reasons! {
     SignatureInvalid = "signature_invalid", 401, Some(InvalidToken), "The access token is invalid";
     /// The list that says whether the token was revoked cannot be had now. Our fault, never the client's.
     StatusUnavailable = "status_unavailable", 503, None, "The server cannot verify access tokens at the moment";
-    /// The token is bound to a key (`cnf`) and must not be used as a mere bearer token (RFC 9449 §7.2).
+    /// The token is bound to a key (`cnf`), and the request does not prove to have it: it came as a mere
+    /// bearer token (RFC 9449 §7.2), or with the proof of another key.
     TokenBound = "token_bound", 401, Some(InvalidToken), "The access token is invalid";
     /// The token's time is over.
     TokenExpired = "token_expired", 401, Some(InvalidToken), "The access token expired";
@@ -143,6 +168,8 @@ reasons! {
     TokenTooLarge = "token_too_large", 401, Some(InvalidToken), "The access token is invalid";
     /// The token's `typ` is not one that this issuer's policy allows.
     TokenTypeUnsupported = "token_type_unsupported", 401, Some(InvalidToken), "The access token is invalid";
+    /// The scheme is `DPoP`, and the token is not bound to a key.
+    TokenUnbound = "token_unbound", 401, Some(InvalidToken), "The access token is invalid";
     /// The URI of an MCP resource has dot segments, which would slip past the rules.
     UriAmbiguous = "uri_ambiguous", 400, None, "The resource URI is ambiguous";
 }
@@ -157,14 +184,16 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    /// RFC 6750 §3.1 binds each error to its status.
+    /// RFC 6750 §3.1 and RFC 9449 §7.1 bind each error to its status.
     #[test]
     fn errors_and_statuses_agree() {
         for reason in Reason::ALL {
-            match reason.bearer_error() {
+            match reason.challenge_error() {
                 Some(InsufficientScope) => assert_eq!(reason.status(), 403, "{reason}"),
                 Some(InvalidRequest) => assert_eq!(reason.status(), 400, "{reason}"),
-                Some(InvalidToken) => assert_eq!(reason.status(), 401, "{reason}"),
+                Some(InvalidDpopProof | InvalidToken | UseDpopNonce) => {
+                    assert_eq!(reason.status(), 401, "{reason}");
+                }
                 None => {}
             }
         }

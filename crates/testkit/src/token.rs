@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::keys::TestKey;
 
@@ -31,10 +32,6 @@ impl Token {
             "scope": "mcp:use files:read", "jti": "token-1", "iat": ISSUED_AT, "exp": EXPIRES_AT,
         });
         let header = json!({ "alg": key.alg(), "typ": "at+jwt", "kid": "es1" });
-        let object = |value| match value {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        };
         Self {
             key,
             header: object(header),
@@ -42,6 +39,50 @@ impl Token {
             raw_header: None,
             raw_payload: None,
         }
+    }
+
+    /// A good DPoP proof (RFC 9449 §4.2) by `key` for a request with this access token.
+    #[must_use]
+    pub fn proof(
+        key: TestKey,
+        method: &str,
+        url: &str,
+        access_token: &str,
+        issued_at: u64,
+    ) -> Self {
+        let jwk = Self::public(key);
+        let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(access_token));
+        let header = json!({ "typ": "dpop+jwt", "alg": key.alg(), "jwk": jwk });
+        let claims = json!({
+            "jti": "proof-1", "htm": method, "htu": url, "iat": issued_at, "ath": hash,
+        });
+        Self {
+            key,
+            header: object(header),
+            claims: object(claims),
+            raw_header: None,
+            raw_payload: None,
+        }
+    }
+
+    /// Binds the token to a key (RFC 9449 §6.1).
+    #[must_use]
+    pub fn bound_to(self, key: TestKey) -> Self {
+        let jwk = object(Self::public(key));
+        let mut names: Vec<_> = jwk.keys().collect();
+        names.sort();
+        // RFC 7638 §3: the required members in order, without space.
+        let canonical: Vec<String> =
+            names.into_iter().map(|name| format!("{name:?}:{}", jwk[name])).collect();
+        let thumbprint = Sha256::digest(format!("{{{}}}", canonical.join(",")));
+        self.claim("cnf", json!({ "jkt": URL_SAFE_NO_PAD.encode(thumbprint) }))
+    }
+
+    /// The required members of the public key.
+    fn public(key: TestKey) -> Value {
+        let mut jwk = object(key.jwk(""));
+        jwk.retain(|name, _| matches!(name.as_str(), "crv" | "e" | "kty" | "n" | "x" | "y"));
+        Value::Object(jwk)
     }
 
     /// Signs with another key, whose name is `kid`.
@@ -120,6 +161,13 @@ impl Token {
     #[must_use]
     pub fn signature(&self) -> Vec<u8> {
         self.key.sign(self.signing_input().as_bytes())
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
     }
 }
 

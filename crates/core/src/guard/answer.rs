@@ -7,13 +7,17 @@ use alloc::{
 };
 
 use super::{
+    credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response, Verdict},
-    policy::ResourcePolicy,
+    policy::{Dpop, ResourcePolicy},
     request::{RequestHead, Single},
 };
 use crate::{
     Reason,
-    jose::json::{Number, Object, Value},
+    jose::{
+        alg::Algorithm,
+        json::{Number, Object, Value},
+    },
     oauth::{
         challenge::Challenge,
         metadata::{ProtectedResource, protected_resource_url},
@@ -36,6 +40,8 @@ pub(super) struct Refusal<'a> {
     pub(super) resource: Option<&'a ResourcePolicy>,
     /// All scopes that the operation needs; the baseline when it is not known yet.
     pub(super) needed: Option<&'a ScopeSet>,
+    /// How the token was sent.
+    pub(super) scheme: Scheme,
     /// The message's `id`.
     pub(super) id: Option<&'a Value>,
     /// Seconds after which to try again.
@@ -72,16 +78,41 @@ impl Refusal<'_> {
         Response { status: reason.status(), headers, body, decision }
     }
 
+    /// The challenges of the schemes that the resource takes; the error stands in that of the scheme
+    /// that was tried (RFC 9449 §7.2). `Bearer` comes first, since there are clients that read no
+    /// further.
     fn challenge(&self, resource: &ResourcePolicy, reason: Reason) -> Challenge {
-        let challenge = Challenge::bearer(&protected_resource_url(&resource.audience.resource));
-        let challenge = match reason.bearer_error() {
-            Some(error) => challenge.with_error(error, reason.wire_text()),
-            None => challenge,
-        };
-        if reason == Reason::OperationDenied {
-            return challenge;
+        let bearer = || self.challenge_of(Scheme::Bearer, resource, reason);
+        let dpop = || self.challenge_of(Scheme::Dpop, resource, reason);
+        match resource.dpop {
+            Dpop::Off => bearer(),
+            Dpop::Require => dpop(),
+            // Whoever is known needs no other scheme.
+            Dpop::Accept if reason.status() != 401 && self.scheme == Scheme::Bearer => bearer(),
+            Dpop::Accept if reason.status() != 401 => dpop(),
+            Dpop::Accept => bearer().and(&dpop()),
         }
-        challenge.with_scope(self.needed.unwrap_or_else(|| resource.scopes.baseline()))
+    }
+
+    fn challenge_of(&self, scheme: Scheme, resource: &ResourcePolicy, reason: Reason) -> Challenge {
+        let metadata = protected_resource_url(&resource.audience.resource);
+        let mut challenge = match scheme {
+            Scheme::Bearer => Challenge::bearer(&metadata),
+            Scheme::Dpop => Challenge::dpop(&metadata),
+        };
+        if let Some(error) = reason.challenge_error()
+            && (scheme == self.scheme || resource.dpop != Dpop::Accept)
+        {
+            challenge = challenge.with_error(error, reason.wire_text());
+        }
+        if reason != Reason::OperationDenied {
+            let needed = self.needed.unwrap_or_else(|| resource.scopes.baseline());
+            challenge = challenge.with_scope(needed);
+        }
+        match scheme {
+            Scheme::Bearer => challenge,
+            Scheme::Dpop => challenge.with_algorithms(&Algorithm::ASYMMETRIC),
+        }
     }
 
     fn body(&self, reason: Reason) -> Value {
@@ -94,7 +125,7 @@ impl Refusal<'_> {
             body.insert("id".into(), self.id.cloned().unwrap_or(Value::Null));
             body.insert("error".into(), Value::Object(error));
         } else {
-            if let Some(error) = reason.bearer_error() {
+            if let Some(error) = reason.challenge_error() {
                 body.insert("error".into(), error.code().into());
             }
             body.insert("error_description".into(), reason.wire_text().into());
@@ -105,7 +136,9 @@ impl Refusal<'_> {
 
 /// 401 always has one (RFC 9110 §15.5.2); so have all refusals that better credentials could mend.
 fn wants_challenge(reason: Reason) -> bool {
-    reason.status() == 401 || reason.bearer_error().is_some() || reason == Reason::OperationDenied
+    reason.status() == 401
+        || reason.challenge_error().is_some()
+        || reason == Reason::OperationDenied
 }
 
 const fn json_rpc_code(reason: Reason) -> Option<i64> {
@@ -141,6 +174,12 @@ pub(super) fn metadata(
                 scopes_supported: resource.scopes.baseline(),
                 name: resource.name.as_deref(),
                 documentation: resource.documentation.as_deref(),
+                dpop_algorithms: if resource.dpop == Dpop::Off {
+                    &[]
+                } else {
+                    &Algorithm::ASYMMETRIC
+                },
+                dpop_required: resource.dpop == Dpop::Require,
             };
             (200, document.document().into_bytes())
         }
@@ -186,10 +225,14 @@ pub(super) fn origin(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Origi
     if !is_same(&own) && !resource.origins.iter().any(is_known) {
         return Origin::Forbidden;
     }
+    let exposed = match resource.dpop_nonce {
+        None => "WWW-Authenticate, Mcp-Session-Id",
+        Some(_) => "WWW-Authenticate, Mcp-Session-Id, DPoP-Nonce",
+    };
     Origin::Allowed(vec![
         Header::fixed("access-control-allow-origin", text),
         Header::fixed("vary", "Origin"),
-        Header::fixed("access-control-expose-headers", "WWW-Authenticate, Mcp-Session-Id"),
+        Header::fixed("access-control-expose-headers", exposed),
     ])
 }
 
@@ -207,6 +250,9 @@ pub(super) fn preflight(
         "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, \
          Mcp-Session-Id, Last-Event-ID",
     );
+    if resource.dpop != Dpop::Off {
+        allowed.push_str(", DPoP");
+    }
     // MCP 2026-07-28 mirrors parameters under names that the server chooses.
     for name in asked_headers(head).filter(|name| name.starts_with("mcp-param-")) {
         allowed.push_str(", ");

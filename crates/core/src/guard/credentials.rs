@@ -1,13 +1,46 @@
-//! The access token of a request (RFC 6750 §2.1): present, single and in the right place.
+//! The credentials of a request (RFC 6750 §2.1, RFC 9449 §7.1): present, single and in the right
+//! place.
 
-use super::request::{RequestHead, Single};
-use crate::Reason;
+use super::{
+    policy::Dpop,
+    request::{RequestHead, Single},
+};
+use crate::{
+    Reason,
+    oauth::dpop::{Proof, ProofError},
+};
 
-/// The bearer token as text.
-pub(super) fn bearer_token<'a>(
+/// The authentication scheme by which a token was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Scheme {
+    #[default]
+    Bearer,
+    Dpop,
+}
+
+/// Longest proof, in bytes: room for an RSA key of 8192 bits and its signature.
+const MAX_PROOF: usize = 8192;
+
+impl Scheme {
+    /// The scheme that a request tries, so that its answer speaks of that one.
+    pub(super) fn of(head: &RequestHead<'_>) -> Self {
+        match head.single("authorization") {
+            Single::Value(value)
+                if value.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"dpop ")) =>
+            {
+                Self::Dpop
+            }
+            _ => Self::Bearer,
+        }
+    }
+}
+
+/// The access token as text, and the scheme by which it came.
+pub(super) fn access_token<'a>(
     head: &RequestHead<'a>,
+    dpop: Dpop,
     max_bytes: usize,
-) -> Result<&'a str, Reason> {
+) -> Result<(Scheme, &'a str), Reason> {
     if let Some((_, Some(query))) = head.target()
         && query.split('&').any(names_access_token)
     {
@@ -23,15 +56,16 @@ pub(super) fn bearer_token<'a>(
     if text.is_empty() {
         return Err(Reason::TokenMissing);
     }
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        let is_token = scheme.bytes().all(|b| b.is_ascii_graphic() && b != b',');
-        return Err(if is_token {
-            Reason::SchemeUnsupported
-        } else {
-            Reason::CredentialsMalformed
-        });
-    }
+    let (name, token) = text.split_once(' ').unwrap_or((text, ""));
+    let scheme = if name.eq_ignore_ascii_case("bearer") && dpop != Dpop::Require {
+        Scheme::Bearer
+    } else if name.eq_ignore_ascii_case("dpop") && dpop != Dpop::Off {
+        Scheme::Dpop
+    } else if name.bytes().all(|b| b.is_ascii_graphic() && b != b',') {
+        return Err(Reason::SchemeUnsupported);
+    } else {
+        return Err(Reason::CredentialsMalformed);
+    };
     let token = token.trim_start_matches(' ');
     if token.is_empty() {
         // An empty token is no token: the client has to get one.
@@ -43,7 +77,22 @@ pub(super) fn bearer_token<'a>(
     if !is_b64token(token) {
         return Err(Reason::CredentialsMalformed);
     }
-    Ok(token)
+    Ok((scheme, token))
+}
+
+/// The DPoP proof (RFC 9449 §4.3 steps 1 and 2), taken apart.
+pub(super) fn proof(head: &RequestHead<'_>) -> Result<Proof, (Reason, Option<ProofError>)> {
+    let malformed = (Reason::ProofMalformed, None);
+    let value = match head.single("dpop") {
+        Single::Absent => return Err((Reason::ProofMissing, None)),
+        Single::Repeated => return Err(malformed),
+        Single::Value(value) => value,
+    };
+    if value.len() > MAX_PROOF {
+        return Err(malformed);
+    }
+    let text = core::str::from_utf8(value).map_err(|_| malformed)?.trim_matches([' ', '\t']);
+    Proof::parse(text).map_err(|error| (Reason::ProofMalformed, Some(error)))
 }
 
 /// `b64token` of RFC 6750 §2.1. Two headers that a proxy joined by a comma are none.
@@ -84,7 +133,7 @@ mod tests {
             has_body: false,
             client: None,
         };
-        bearer_token(&head, 100)
+        access_token(&head, Dpop::Off, 100).map(|(_, token)| token)
     }
 
     /// RFC 6750 §2.1, RFC 9110 §11.1: the scheme has no case.

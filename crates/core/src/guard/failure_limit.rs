@@ -25,6 +25,14 @@ impl Attempter {
         };
         Self(bits)
     }
+
+    /// By address and the key that a token is bound to: whoever stole such a token does not lock
+    /// out others at the address, nor the token's owner elsewhere.
+    pub(super) fn with_key(self, thumbprint: &[u8; 32]) -> Self {
+        let mut low = [0; 16];
+        low.copy_from_slice(thumbprint.split_at(16).0);
+        Self(self.0 ^ u128::from_be_bytes(low))
+    }
 }
 
 /// Counts failures, not requests, so that good clients cost nothing and are never counted.
@@ -135,6 +143,7 @@ mod tests {
         assert_eq!(limit.blocked(client("2001:db8:1:3::1"), NOW), None);
         limit.failed(client("192.0.2.1"), NOW);
         assert_eq!(limit.blocked(client("::ffff:192.0.2.1"), NOW), Some(60));
+        assert_eq!(limit.blocked(client("192.0.2.1").with_key(&[7; 32]), NOW), None);
     }
 
     #[test]

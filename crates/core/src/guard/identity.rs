@@ -15,7 +15,7 @@ use crate::{
         base64url,
         json::{Object, Value},
     },
-    jwt::claims::Claims,
+    jwt::{claims::Claims, confirmation::Confirmation},
     oauth::scope::ScopeSet,
 };
 
@@ -34,6 +34,8 @@ pub struct Identity {
     pub token_id: Option<String>,
     /// First second at which the token is no longer valid.
     pub expires_at: UnixSeconds,
+    /// The key that the token is bound to.
+    pub confirmation: Confirmation,
     /// All claims.
     pub claims: Object,
 }
@@ -47,6 +49,7 @@ impl Identity {
             scope: claims.scope,
             token_id: claims.token_id,
             expires_at: claims.expires_at.unwrap_or_default(),
+            confirmation: claims.confirmation,
             claims: claims.all,
         }
     }

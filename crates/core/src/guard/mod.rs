@@ -1,6 +1,7 @@
 //! The guard: a policy, and the engine that decides requests by it.
 
 mod answer;
+mod authentication;
 mod body;
 mod credentials;
 mod decision;
@@ -11,6 +12,8 @@ mod identity;
 mod inspect;
 mod key_store;
 pub mod policy;
+mod possession;
+mod proof;
 mod request;
 mod route;
 mod status_store;
@@ -23,5 +26,6 @@ pub use engine::Engine;
 pub use fetch::{Fetch, FetchError, FetchId};
 pub use identity::Identity;
 pub use policy::{Policy, PolicyError};
+pub use proof::NonceSecret;
 pub use request::{Host, RequestHead};
 pub use step::{Answer, Forward, Pending, SignatureCheck, Step};

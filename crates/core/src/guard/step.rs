@@ -4,6 +4,7 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use super::{
     body::Reading,
+    credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response},
     failure_limit::Attempter,
     identity::Identity,
@@ -11,7 +12,8 @@ use super::{
 use crate::{
     UnixSeconds,
     jose::{alg::Algorithm, jwk::Jwk},
-    jwt::claims::Claims,
+    jwt::{claims::Claims, confirmation::Presentation},
+    oauth::dpop::Proof,
 };
 
 /// The next thing to do for a request.
@@ -29,7 +31,8 @@ pub enum Step {
     NeedKeys(Pending),
     /// As [`Step::NeedKeys`], for the status list that the token refers to.
     NeedStatus(Pending),
-    /// Verify [`Pending::signature`] and resume with [`Answer::Signature`].
+    /// Verify [`Pending::signature`] and resume with [`Answer::Signature`]. Comes once more for a DPoP
+    /// proof.
     NeedSignature(Pending),
     /// Answer the request thus. Final.
     Respond(Response),
@@ -81,6 +84,8 @@ pub struct Pending {
 /// A signature to verify. Algorithm, key type, curve and key size were bound to each other before.
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureCheck<'a> {
+    /// The algorithm, which is one that the key serves.
+    pub algorithm: Algorithm,
     /// The key.
     pub key: &'a Jwk,
     /// The bytes that were signed.
@@ -90,16 +95,11 @@ pub struct SignatureCheck<'a> {
 }
 
 impl SignatureCheck<'_> {
-    /// The algorithm.
-    #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.key.algorithm()
-    }
-
     /// Verifies by the engine's own verifier, for hosts that have no faster one.
     #[must_use]
     pub fn verify(&self) -> bool {
-        self.key.key().verify(self.signing_input, self.signature)
+        let verifier = self.key.verifier(self.algorithm);
+        verifier.is_some_and(|key| key.verify(self.signing_input, self.signature))
     }
 }
 
@@ -111,13 +111,28 @@ pub(super) struct Context {
     /// RFC 9110 §9.3.2: the answer to HEAD has no body.
     pub(super) is_head: bool,
     pub(super) has_body: bool,
-    pub(super) cors: Vec<Header>,
+    /// What every answer gets: CORS, and a nonce where one is due.
+    pub(super) extra: Vec<Header>,
+    /// How the token was sent.
+    pub(super) scheme: Scheme,
+    /// The DPoP proof, which fits the request; its signature may not be verified yet.
+    pub(super) proof: Option<Box<Proof>>,
     /// Whom a failed attempt is charged to.
     pub(super) attempter: Option<Attempter>,
     /// Headers of the client that the server could take for ours.
     pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,
     pub(super) body_is_json: bool,
+}
+
+impl Context {
+    /// How the token was presented, as far as the proof itself says.
+    pub(super) fn presentation(&self) -> Presentation<'_> {
+        match &self.proof {
+            None => Presentation::Bearer,
+            Some(proof) => Presentation::Dpop(proof.key().thumbprint()),
+        }
+    }
 }
 
 /// The HTTP methods that MCP tells apart.
@@ -165,6 +180,7 @@ pub(super) enum Stage {
     Keys(Box<Presented>),
     Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
     Body(Box<Reading>),
+    Proof { identity: Arc<Identity>, issuer: usize },
     Status { identity: Arc<Identity>, issuer: usize },
 }
 
@@ -174,9 +190,16 @@ impl Pending {
     pub fn signature(&self) -> Option<SignatureCheck<'_>> {
         match &self.stage {
             Stage::Signature { presented, key, .. } => Some(SignatureCheck {
+                algorithm: presented.algorithm,
                 key,
                 signing_input: presented.signing_input.as_bytes(),
                 signature: &presented.signature,
+            }),
+            Stage::Proof { .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
+                algorithm: proof.algorithm(),
+                key: proof.key(),
+                signing_input: proof.signing_input(),
+                signature: proof.signature(),
             }),
             _ => None,
         }

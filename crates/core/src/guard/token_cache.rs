@@ -76,7 +76,7 @@ impl TokenCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{jose::json::Object, oauth::scope::ScopeSet};
+    use crate::{jose::json::Object, jwt::confirmation::Confirmation, oauth::scope::ScopeSet};
 
     fn verified(unusable_at: UnixSeconds) -> Verified {
         let identity = Identity {
@@ -86,6 +86,7 @@ mod tests {
             scope: ScopeSet::default(),
             token_id: None,
             expires_at: unusable_at,
+            confirmation: Confirmation::None,
             claims: Object::new(),
         };
         Verified { identity: Arc::new(identity), issuer: 0, revision: 0, unusable_at }

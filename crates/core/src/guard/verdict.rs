@@ -11,7 +11,7 @@ use super::{
     answer::{self, Refusal},
     decision::{Decision, Header, HeaderName, Verdict},
     identity::Identity,
-    policy::{Mode, Policy, ResourcePolicy},
+    policy::{Dpop, Mode, Policy, ResourcePolicy},
     request::RequestHead,
     step::{Context, Forward, Step},
 };
@@ -120,12 +120,13 @@ pub(super) fn refuse(
     let refusal = Refusal {
         resource,
         needed: asked.needed.as_ref(),
+        scheme: context.scheme,
         id: asked.id.as_ref(),
         retry_after: refused.retry_after,
         is_head: context.is_head,
         allow: None,
     };
-    Step::Respond(refusal.response(decision, refused.reason, &context.cors))
+    Step::Respond(refusal.response(decision, refused.reason, &context.extra))
 }
 
 /// The changes for an authorized request.
@@ -145,9 +146,9 @@ pub(super) fn forward(
     })
 }
 
-/// The CORS headers for the server's response: those to add, and those to set.
+/// The headers for the server's response: those to add, and those to set.
 fn for_response(context: &Context) -> (Vec<Header>, Vec<Header>) {
-    context.cors.iter().cloned().partition(Header::is_list)
+    context.extra.iter().cloned().partition(Header::is_list)
 }
 
 /// What a client may never tell the server by itself, and the token.
@@ -156,6 +157,9 @@ fn removals(resource: &ResourcePolicy, lookalikes: &[HeaderName]) -> Vec<HeaderN
     names.extend_from_slice(lookalikes);
     if resource.forward.strip_token {
         names.push(HeaderName::fixed("authorization"));
+        if resource.dpop != Dpop::Off {
+            names.push(HeaderName::fixed("dpop"));
+        }
     }
     names
 }

@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::claims::Claims;
+use super::{claims::Claims, confirmation::Presentation};
 use crate::{
     Reason, UnixSeconds,
     jose::{
@@ -67,6 +67,7 @@ impl Profile {
         &self,
         claims: &Claims,
         audience: &Audience,
+        presentation: Presentation<'_>,
         now: UnixSeconds,
         leeway: u64,
     ) -> Result<(), Reason> {
@@ -78,11 +79,7 @@ impl Profile {
         if self.required_claims.iter().any(|name| !claims.has(name)) {
             return Err(Reason::ClaimMissing);
         }
-        // RFC 9449 §7.2: a bound token is no bearer token.
-        if claims.bound {
-            return Err(Reason::TokenBound);
-        }
-        Ok(())
+        claims.confirmation.check(presentation)
     }
 
     fn check_times(&self, claims: &Claims, now: UnixSeconds, leeway: u64) -> Result<(), Reason> {

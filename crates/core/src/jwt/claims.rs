@@ -5,7 +5,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::numeric_date;
+use super::{confirmation::Confirmation, numeric_date};
 use crate::{
     Reason, UnixSeconds,
     jose::json::{self, Object, Value},
@@ -36,8 +36,8 @@ pub struct Claims {
     pub issued_at: Option<UnixSeconds>,
     /// The granted scopes, whether sent as a string or as an array.
     pub scope: ScopeSet,
-    /// Whether the token is bound to a key (`cnf`, RFC 7800).
-    pub bound: bool,
+    /// The key that the token is bound to (`cnf`).
+    pub confirmation: Confirmation,
     /// Everything, for forwarding.
     pub all: Object,
 }
@@ -63,7 +63,7 @@ impl Claims {
             not_before: date(&all, "nbf")?,
             issued_at: date(&all, "iat")?,
             scope: scope(&all)?,
-            bound: all.contains_key("cnf"),
+            confirmation: Confirmation::of(&all),
             all,
         })
     }

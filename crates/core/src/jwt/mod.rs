@@ -2,4 +2,5 @@
 
 pub mod access_token;
 pub mod claims;
+pub mod confirmation;
 pub mod numeric_date;

@@ -1,11 +1,11 @@
-//! The `WWW-Authenticate` challenge (RFC 6750 §3, RFC 9728 §5.1).
+//! The `WWW-Authenticate` challenge (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1).
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 
 use super::scope::ScopeSet;
-use crate::BearerError;
+use crate::{ChallengeError, jose::alg::Algorithm};
 
-/// A bearer challenge under construction. Every value is escaped, and control characters cannot be
+/// A challenge under construction. Every value is escaped, and control characters cannot be
 /// expressed, so that nothing can be injected into the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
@@ -21,9 +21,33 @@ impl Challenge {
         challenge
     }
 
+    /// A challenge for tokens that are bound to a key (RFC 9449 §7.1), likewise.
+    #[must_use]
+    pub fn dpop(resource_metadata: &str) -> Self {
+        let mut challenge = Self { text: String::from("DPoP ") };
+        challenge.push("resource_metadata", resource_metadata);
+        challenge
+    }
+
+    /// Adds the algorithms that proofs may be signed with (RFC 9449 §7.1).
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: &[Algorithm]) -> Self {
+        let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        self.push("algs", &names.join(" "));
+        self
+    }
+
+    /// Adds the challenge of another scheme behind this one (RFC 9110 §11.6.1).
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.text.push_str(", ");
+        self.text.push_str(&other.text);
+        self
+    }
+
     /// Adds the error with its text. A request without credentials gets none (RFC 6750 §3.1).
     #[must_use]
-    pub fn with_error(mut self, error: BearerError, description: &str) -> Self {
+    pub fn with_error(mut self, error: ChallengeError, description: &str) -> Self {
         self.push("error", error.code());
         self.push("error_description", description);
         self
@@ -77,7 +101,7 @@ mod tests {
             r#"Bearer resource_metadata="https://h/.well-known/oauth-protected-resource""#
         );
         let full = bare
-            .with_error(BearerError::InsufficientScope, "more")
+            .with_error(ChallengeError::InsufficientScope, "more")
             .with_scope(&ScopeSet::parse("a b").unwrap());
         assert!(
             full.as_str().ends_with(

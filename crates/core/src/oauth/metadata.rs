@@ -13,7 +13,10 @@ use super::{
     resource::{ResourceId, split},
     scope::{Scope, ScopeSet},
 };
-use crate::jose::json::{self, Object, Value};
+use crate::jose::{
+    alg::Algorithm,
+    json::{self, Object, Value},
+};
 
 /// The path under which a protected resource's metadata stands at the root of its host.
 pub const PROTECTED_RESOURCE_PATH: &str = "/.well-known/oauth-protected-resource";
@@ -31,6 +34,10 @@ pub struct ProtectedResource<'a> {
     pub name: Option<&'a str>,
     /// A page for developers.
     pub documentation: Option<&'a str>,
+    /// The algorithms of DPoP proofs; empty where DPoP is not used.
+    pub dpop_algorithms: &'a [Algorithm],
+    /// Whether every token has to be bound to a key (RFC 9449).
+    pub dpop_required: bool,
 }
 
 impl ProtectedResource<'_> {
@@ -53,6 +60,13 @@ impl ProtectedResource<'_> {
         }
         if let Some(page) = self.documentation {
             set("resource_documentation", page.into());
+        }
+        if !self.dpop_algorithms.is_empty() {
+            let names: Vec<&str> = self.dpop_algorithms.iter().map(|known| known.name()).collect();
+            set("dpop_signing_alg_values_supported", names.into());
+        }
+        if self.dpop_required {
+            set("dpop_bound_access_tokens_required", Value::Bool(true));
         }
         Value::Object(document).to_string()
     }

@@ -1,6 +1,7 @@
 //! The parts of OAuth that guard and issuer share.
 
 pub mod challenge;
+pub mod dpop;
 pub mod metadata;
 pub mod pkce;
 pub mod resource;

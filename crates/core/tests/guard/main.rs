@@ -3,6 +3,7 @@
 
 mod arbitrary;
 mod cache;
+mod dpop;
 mod failures;
 mod hosts;
 mod keys;

@@ -3,7 +3,9 @@
 //!
 //! Envoy runs on the machine's clock, so every token gives the same verdict from 2026 to 2099.
 
+mod algorithms;
 mod credentials;
+mod dpop;
 mod keys;
 mod message_forms;
 mod operations;
@@ -63,6 +65,9 @@ pub struct Case {
     /// Whether Envoy itself may refuse the request before any filter sees it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub envoy_may_refuse: bool,
+    /// Whether the request is good once only, at `now`: for runners whose clock can be set.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub once: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -121,7 +126,9 @@ pub fn make() -> Vectors {
     cases.extend(message_forms::cases());
     cases.extend(routing::cases());
     cases.extend(keys::cases());
+    cases.extend(algorithms::cases());
     cases.extend(status::cases());
+    cases.extend(dpop::cases());
     Vectors {
         comment: "Made by `cargo run -p countersign-testkit --bin make-vectors`; see \
                   crates/testkit/src/vectors"
@@ -173,6 +180,7 @@ impl Case {
             },
             expect: Expect::default(),
             envoy_may_refuse: false,
+            once: false,
         }
     }
 
@@ -222,6 +230,11 @@ impl Case {
 
     const fn envoy_may_refuse(mut self) -> Self {
         self.envoy_may_refuse = true;
+        self
+    }
+
+    const fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, status};
+use super::{FILES, ISSUER, algorithms, dpop, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
-const LONG: u64 = 3_155_760_000;
+pub(super) const LONG: u64 = 3_155_760_000;
 
 pub(super) fn policies() -> BTreeMap<String, Value> {
     let fetched = |issuer: Value| {
@@ -22,6 +22,11 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
     };
     [
         ("main", main()),
+        ("algorithms", algorithms::policy()),
+        ("algorithms-narrow", algorithms::narrow_policy()),
+        ("dpop", dpop::policy("require")),
+        ("dpop-accept", dpop::policy("accept")),
+        ("dpop-nonce", dpop::policy_with_nonces()),
         ("status", status::policy(None)),
         ("status-required", status::policy(Some("required"))),
         ("status-ignored", status::policy(Some("ignore"))),
@@ -147,6 +152,7 @@ fn jwks() -> Value {
     mislabelled["alg"] = json!("RS256");
     json!({ "keys": [
         { "kty": "oct", "k": "c2VjcmV0", "kid": "oct1" },
+        TestKey::Hs256.jwk("secret1"),
         { "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "broken" },
         "not a key",
         encryption,

@@ -16,7 +16,7 @@ use crate::jose::json;
 
 pub use self::{
     issuer::{IssuerPolicy, JwksCache, KeySource, StatusCheck},
-    resource::{ForwardPolicy, Mode, ResourcePolicy},
+    resource::{Dpop, ForwardPolicy, Mode, ResourcePolicy},
     rules::{RuleMatch, ScopeRules, Unlisted},
 };
 

@@ -10,7 +10,8 @@ use alloc::{
 
 use super::{PolicyError, issuer::IssuerPolicy, reader::Node, rules::ScopeRules};
 use crate::{
-    guard::{decision::HeaderName, request::Host},
+    guard::{decision::HeaderName, proof::NonceSecret, request::Host},
+    jose::base64url,
     jwt::access_token::Audience,
     oauth::resource::ResourceId,
 };
@@ -34,6 +35,10 @@ pub struct ResourcePolicy {
     pub scopes: ScopeRules,
     /// What the server is told.
     pub forward: ForwardPolicy,
+    /// Whether tokens have to be, or may be, bound to a key of the client (RFC 9449).
+    pub dpop: Dpop,
+    /// Where nonces are asked for: the secret that they are made from.
+    pub dpop_nonce: Option<NonceSecret>,
     /// Browser origins that may call it, beside its own.
     pub origins: Vec<String>,
     /// Paths on its hosts that need no token, matched whole.
@@ -51,6 +56,17 @@ pub struct ForwardPolicy {
     pub headers: Vec<(HeaderName, String)>,
     /// Header that carries all claims, as base64url JSON.
     pub claims: Option<HeaderName>,
+}
+
+/// Whether DPoP (RFC 9449) is used at a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dpop {
+    /// Bound tokens with a proof, and unbound ones as bearer tokens.
+    Accept,
+    /// Bearer tokens only; bound ones are refused.
+    Off,
+    /// Bound tokens with a proof only.
+    Require,
 }
 
 /// Whether decisions are enforced.
@@ -110,6 +126,14 @@ impl ResourcePolicy {
                 headers: ForwardPolicy::default_headers(),
                 claims: None,
             }),
+            dpop: members
+                .read("dpop", |node| {
+                    let words =
+                        [("off", Dpop::Off), ("accept", Dpop::Accept), ("require", Dpop::Require)];
+                    node.choice(&words)
+                })?
+                .unwrap_or(Dpop::Off),
+            dpop_nonce: members.read("dpop_nonce", read_secret)?,
             origins: members.read("origins", read_origins)?.unwrap_or_default(),
             public_paths: members
                 .read("public_paths", |node| node.elements()?.iter().map(read_path).collect())?
@@ -120,7 +144,9 @@ impl ResourcePolicy {
                 })?
                 .unwrap_or(Mode::Enforce),
         };
-        members.unsupported("dpop", &["off".into()])?;
+        if let (Some(_), Dpop::Off) = (&resource.dpop_nonce, resource.dpop) {
+            return Err(node.error("\"dpop_nonce\" needs \"dpop\" to be \"accept\" or \"require\""));
+        }
         members.finish()?;
         Ok(resource)
     }
@@ -177,6 +203,15 @@ fn read_issuer_list(node: &Node<'_>, issuers: &[IssuerPolicy]) -> Result<Vec<usi
     }
 }
 
+fn read_secret(node: &Node<'_>) -> Result<NonceSecret, PolicyError> {
+    base64url::decode(node.text()?).ok().and_then(NonceSecret::new).ok_or_else(|| {
+        node.error(
+            "expected at least 32 random bytes as base64url without padding, as made by: \
+             openssl rand 32 | basenc --base64url | tr -d =",
+        )
+    })
+}
+
 fn read_origins(node: &Node<'_>) -> Result<Vec<String>, PolicyError> {
     let mut origins = Vec::new();
     for element in node.elements()? {
@@ -228,12 +263,13 @@ fn read_forward(node: &Node<'_>) -> Result<ForwardPolicy, PolicyError> {
 
 /// A header that the guard may own: never one that the transport or the protocol needs.
 fn forwarded_name(name: &str) -> Result<HeaderName, String> {
-    const RESERVED: [&str; 12] = [
+    const RESERVED: [&str; 13] = [
         "authorization",
         "connection",
         "content-length",
         "content-type",
         "cookie",
+        "dpop",
         "host",
         "mcp-method",
         "mcp-name",

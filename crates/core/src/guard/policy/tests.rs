@@ -143,7 +143,6 @@ fn nothing_is_silently_ignored() {
     for (outcome, path) in [
         (issuer(r#""preset":"cognito""#), "$.issuers[0].preset"),
         (issuer(r#""introspection":{}"#), "$.issuers[0].introspection"),
-        (resource(r#""dpop":"require""#), "$.resources[0].dpop"),
         (scopes(r#""filter_lists":true"#), "$.resources[0].scopes.filter_lists"),
     ] {
         let error = outcome.expect_err(path);
@@ -151,7 +150,7 @@ fn nothing_is_silently_ignored() {
         assert!(error.message.contains("not supported"), "{error}");
     }
     assert!(issuer(r#""status":"ignore""#).is_ok());
-    assert!(resource(r#""dpop":"off""#).is_ok());
+    assert!(resource(r#""dpop":"require""#).is_ok());
 }
 
 #[test]

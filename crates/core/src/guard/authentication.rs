@@ -1,0 +1,218 @@
+//! Who is calling: from the credentials to a verified token that was not revoked.
+
+use alloc::{boxed::Box, format, string::ToString as _, sync::Arc};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    credentials::{self, Scheme},
+    engine::Engine,
+    identity::Identity,
+    inspect,
+    key_store::Lookup,
+    policy::{Dpop, StatusCheck},
+    request::RequestHead,
+    status_store::StatusLookup,
+    step::{Context, Pending, Presented, Stage, Step, unusable_at},
+    token_cache::{Cached, Verified},
+    verdict::{Asked, Refused, refuse},
+};
+use crate::{
+    ChallengeError, Reason, UnixSeconds, jose::jws::CompactJws, jwt::claims::Claims,
+    oauth::status_list::StatusReference,
+};
+
+/// What the credentials are worth so far.
+pub(super) enum Identified {
+    Cached(Arc<Identity>, usize),
+    Presented(Box<Presented>),
+}
+
+impl Engine {
+    /// Finds the token, and in the cache what it was found to be.
+    pub(super) fn identify(
+        &mut self,
+        head: &RequestHead<'_>,
+        context: &mut Context,
+        now: UnixSeconds,
+    ) -> Result<Identified, Refused> {
+        let dpop = self.policy.resources.get(context.resource).map_or(Dpop::Off, |r| r.dpop);
+        let longest = self.policy.limits.token_bytes;
+        let (scheme, token) = credentials::access_token(head, dpop, longest)?;
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        if scheme == Scheme::Dpop {
+            self.read_proof(head, context, &digest, now)?;
+        }
+        match self.cache.get(&(digest, context.resource), now) {
+            Some(Cached::Expired) => return Err(Reason::TokenExpired.into()),
+            Some(Cached::Good(verified))
+                if self.keys.usable_revision(verified.issuer, now) == Some(verified.revision) =>
+            {
+                return Ok(Identified::Cached(verified.identity, verified.issuer));
+            }
+            _ => {}
+        }
+        if let Some(wait) = context.attempter.and_then(|who| self.failures.blocked(who, now)) {
+            let refused = Refused { retry_after: Some(wait), ..Reason::FailuresExcessive.into() };
+            return Err(refused);
+        }
+        let jws = CompactJws::parse(token).map_err(|error| Refused {
+            detail: Some(error.to_string()),
+            ..Reason::TokenMalformed.into()
+        })?;
+        let claims = Claims::parse(jws.payload())?;
+        let issuer = self.issuer_of(&claims, context)?;
+        let profile = &self.policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
+        let algorithm = profile.check_header(jws.header())?;
+        Ok(Identified::Presented(Box::new(Presented {
+            digest,
+            signing_input: jws.signing_input().to_string(),
+            signature: jws.signature().to_vec(),
+            kid: jws.header().kid.clone(),
+            algorithm,
+            issuer,
+            claims,
+        })))
+    }
+
+    /// The issuer that the token claims, if the resource accepts it.
+    fn issuer_of(&self, claims: &Claims, context: &Context) -> Result<usize, Refused> {
+        let accepted = self.policy.resources.get(context.resource);
+        accepted
+            .into_iter()
+            .flat_map(|resource| resource.issuers.iter().copied())
+            .find(|index| {
+                let issuer = self.policy.issuers.get(*index);
+                issuer.is_some_and(|issuer| claims.issuer.as_ref() == Some(&issuer.profile.issuer))
+            })
+            .ok_or_else(|| Refused {
+                detail: claims.issuer.clone(),
+                ..Reason::IssuerUnknown.into()
+            })
+    }
+
+    pub(super) fn find_key(
+        &mut self,
+        context: Context,
+        presented: Box<Presented>,
+        now: UnixSeconds,
+    ) -> Step {
+        let kid = presented.kid.as_deref();
+        match self.keys.lookup(presented.issuer, kid, presented.algorithm, now) {
+            Lookup::Found { key, revision } => {
+                let stage = Stage::Signature { presented, key, revision };
+                Step::NeedSignature(Pending { context, stage })
+            }
+            Lookup::Wait => Step::NeedKeys(Pending { context, stage: Stage::Keys(presented) }),
+            Lookup::Refuse(reason) => {
+                let algorithm = presented.algorithm.name();
+                let detail = Some(format!("kid={} alg={algorithm}", kid.unwrap_or("(none)")));
+                let refused = Refused { detail, ..reason.into() };
+                self.refuse_token(&context, refused, now)
+            }
+            Lookup::Unavailable { retry_after } => {
+                let refused =
+                    Refused { retry_after: Some(retry_after), ..Reason::KeysUnavailable.into() };
+                refuse(&self.policy, &context, refused, None, &Asked::default())
+            }
+        }
+    }
+
+    /// Checks the claims of a token whose signature verified, and remembers it.
+    pub(super) fn accept(
+        &mut self,
+        context: &Context,
+        presented: Box<Presented>,
+        revision: u64,
+        now: UnixSeconds,
+    ) -> Result<Arc<Identity>, Refused> {
+        let Presented { claims, issuer, digest, .. } = *presented;
+        let policy = &self.policy;
+        let resource = policy.resources.get(context.resource).ok_or(Reason::ResourceUnknown)?;
+        let profile = &policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
+        let checked = profile.check_claims(
+            &claims,
+            &resource.audience,
+            context.presentation(),
+            now,
+            policy.leeway,
+        );
+        let refused = checked.map_err(|reason| Refused {
+            detail: inspect::claims_detail(reason, &claims, now),
+            ..reason.into()
+        });
+        let identity = Arc::new(Identity::new(claims));
+        // A genuine token whose time is over is remembered as that, so that no flood of it costs a
+        // signature check each time. Nothing else was found out about it: it is never good again,
+        // even if the clock is set back.
+        let unusable_at = match &refused {
+            Ok(()) => unusable_at(identity.expires_at, policy.leeway),
+            Err(refused) if refused.reason == Reason::TokenExpired => 0,
+            Err(_) => return refused.map(|()| identity),
+        };
+        let verified = Verified { identity: Arc::clone(&identity), issuer, revision, unusable_at };
+        self.cache.insert((digest, context.resource), verified);
+        refused.map(|()| identity)
+    }
+
+    /// Refuses a token that never was good, at the expense of whoever sent it.
+    pub(super) fn refuse_token(
+        &mut self,
+        context: &Context,
+        refused: Refused,
+        now: UnixSeconds,
+    ) -> Step {
+        if let Some(who) = context.attempter
+            && refused.reason.challenge_error() == Some(ChallengeError::InvalidToken)
+            && refused.reason != Reason::TokenExpired
+        {
+            self.failures.failed(who, now);
+        }
+        refuse(&self.policy, context, refused, None, &Asked::default())
+    }
+
+    /// Whether the token was revoked since it was issued.
+    pub(super) fn check_status(
+        &mut self,
+        context: Context,
+        identity: Arc<Identity>,
+        position: usize,
+        now: UnixSeconds,
+    ) -> Step {
+        let policy = Arc::clone(&self.policy);
+        let refused = match self.status(&identity, position, now) {
+            Ok(StatusLookup::Valid) => return self.authorize(context, identity),
+            Ok(StatusLookup::Wait) => {
+                let stage = Stage::Status { identity, issuer: position };
+                return Step::NeedStatus(Pending { context, stage });
+            }
+            Ok(StatusLookup::Revoked) => Reason::TokenRevoked.into(),
+            Ok(StatusLookup::Unavailable { retry_after }) => {
+                Refused { retry_after: Some(retry_after), ..Reason::StatusUnavailable.into() }
+            }
+            // Some issuers mean something else by a claim of this name: then "status" is "ignore".
+            Err(reason) => {
+                let detail = Some("the status claim".to_string());
+                Refused { detail, ..reason.into() }
+            }
+        };
+        refuse(&policy, &context, refused, Some(identity), &Asked::default())
+    }
+
+    fn status(
+        &mut self,
+        identity: &Identity,
+        position: usize,
+        now: UnixSeconds,
+    ) -> Result<StatusLookup, Reason> {
+        let issuer = self.policy.issuers.get(position).ok_or(Reason::IssuerUnknown)?;
+        if issuer.status == StatusCheck::Ignore {
+            return Ok(StatusLookup::Valid);
+        }
+        match StatusReference::of(&identity.claims)? {
+            Some(reference) => Ok(self.statuses.lookup((position, issuer), &reference, now)),
+            None if issuer.status == StatusCheck::Required => Err(Reason::ClaimMissing),
+            None => Ok(StatusLookup::Valid),
+        }
+    }
+}
