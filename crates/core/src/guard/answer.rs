@@ -145,7 +145,7 @@ const fn json_rpc_code(reason: Reason) -> Option<i64> {
     match reason {
         Reason::BatchUnsupported | Reason::MessageExcessive | Reason::UriAmbiguous => {
             Some(INVALID_REQUEST)
-        },
+        }
         Reason::HeaderMismatch => Some(HEADER_MISMATCH),
         Reason::MessageMalformed => Some(PARSE_ERROR),
         _ => None,

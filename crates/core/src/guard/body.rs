@@ -52,9 +52,7 @@ pub(super) fn read(
     let Reading { forward, scan, .. } = *reading;
     match read.and_then(|()| scan.finish()) {
         Ok(message) => decide_message(policy, &context, forward, message),
-        Err(reason) => {
-            refuse(policy, &context, reason.into(), forward.identity, &Asked::default())
-        }
+        Err(reason) => refuse(policy, &context, reason.into(), forward.identity, &Asked::default()),
     }
 }
 

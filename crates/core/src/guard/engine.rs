@@ -20,9 +20,7 @@ use super::{
     status_store::StatusStore,
     step::{Answer, Context, Pending, Stage, Step},
     token_cache::TokenCache,
-    verdict::{
-        Asked, Refused, decide, forward, lookalikes, metadata, public, refuse, require,
-    },
+    verdict::{Asked, Refused, decide, forward, lookalikes, metadata, public, refuse, require},
 };
 use crate::{Reason, UnixSeconds};
 

@@ -1,6 +1,9 @@
 //! One JSON-RPC message (MCP, base protocol), read in parts, so that no other reader can see another
 //! operation in it.
 
+#[cfg(test)]
+mod tests;
+
 use alloc::string::String;
 
 use super::{
@@ -303,68 +306,4 @@ pub(super) fn is_lookalike(member: &str, known: &[&str]) -> bool {
     known.iter().any(|name| member != *name && member.eq_ignore_ascii_case(name))
         // Letters that case folding maps to ASCII: ſ (to s) and the Kelvin sign (to k).
         || member.contains(['\u{17f}', '\u{212a}'])
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::string::ToString as _;
-
-    use super::*;
-
-    fn read(body: &str) -> Result<Message, Reason> {
-        Message::parse(body.as_bytes())
-    }
-
-    #[test]
-    fn operations() {
-        for (body, expected) in [
-            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, "tools/list"),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
-                "tools/call \"a\"",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":"x","method":"resources/read","params":{"uri":"file:///a"}}"#,
-                "resources/read \"file:///a\"",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-                "notifications/initialized",
-            ),
-            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "transport"),
-        ] {
-            assert_eq!(read(body).unwrap().operation.to_string(), expected, "{body}");
-        }
-    }
-
-    /// The ways around Envoy's own MCP filter (spec/proxy.md): each refused.
-    #[test]
-    fn smuggling_is_refused() {
-        for body in [
-            "",
-            "null",
-            r#"{"id":1,"method":"tools/list"}"#,
-            r#"{"jsonrpc":"1.0","id":1,"method":"tools/list"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"a"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","param\u017f":{"name":"b"},"params":{"name":"a"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}{}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["a"]}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["a"]}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":["tools/call"]}"#,
-            r#"{"jsonrpc":"2.0","id":1,"result":{},"method":"tools/call","params":{"name":"a"}}"#,
-            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
-            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
-            r#"{"jsonrpc":"2.0","id":1}"#,
-            "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
-        ] {
-            assert_eq!(read(body), Err(Reason::MessageMalformed), "{body}");
-        }
-        let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#;
-        assert_eq!(read(batch), Err(Reason::BatchUnsupported));
-        assert_eq!(Message::parse(b"{\"a\":\"\xff\"}"), Err(Reason::MessageMalformed));
-    }
 }

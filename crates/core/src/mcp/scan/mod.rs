@@ -6,6 +6,8 @@
 //! open ([`names`]), and by what the reader ([`Sink`]) keeps.
 
 mod names;
+#[cfg(test)]
+mod tests;
 mod text;
 mod token;
 mod utf8;
@@ -275,12 +277,7 @@ impl<S: Sink> Scan<S> {
         self.ended(at)
     }
 
-    fn text<'a>(
-        &mut self,
-        mut text: Text,
-        rest: &'a [u8],
-        at: usize,
-    ) -> Result<&'a [u8], Reason> {
+    fn text<'a>(&mut self, mut text: Text, rest: &'a [u8], at: usize) -> Result<&'a [u8], Reason> {
         let kept = if text.is_name { self.names.buffer() } else { &mut self.kept };
         let (ended, after) = text.read(rest, kept)?;
         if !ended {

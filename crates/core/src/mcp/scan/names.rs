@@ -60,10 +60,8 @@ impl Names {
         let bytes = &self.bytes;
         let own = self.names.get_mut(mark.names..).unwrap_or_default();
         own.sort_unstable_by(|a, b| text(bytes, *a).cmp(text(bytes, *b)));
-        let repeats = own
-            .iter()
-            .zip(own.iter().skip(1))
-            .any(|(a, b)| text(bytes, *a) == text(bytes, *b));
+        let repeats =
+            own.iter().zip(own.iter().skip(1)).any(|(a, b)| text(bytes, *a) == text(bytes, *b));
         self.names.truncate(mark.names);
         self.bytes.truncate(mark.bytes);
         if repeats { Err(Reason::MessageMalformed) } else { Ok(()) }
