@@ -101,7 +101,7 @@ fn a_body_in_parts() {
     for byte in CALL.chunks(1) {
         let step = part(&mut engine, pending, byte);
         assert!(matches!(step, Step::NeedBody(_)), "nothing is decided before the end");
-        pending = self::pending(step);
+        pending = pending(step);
         assert!(pending.early_forward().is_some());
     }
     assert_eq!(code(&engine.resume(pending, Answer::Body(b"\n"), 10)), "allow");
@@ -123,10 +123,7 @@ fn a_body_in_parts() {
 fn a_body_that_ends_too_soon_or_never() {
     let (mut engine, pending) = at_body();
     let step = engine.resume(pending, Answer::BodyPart(&CALL[..20]), 10);
-    assert_eq!(
-        code(&engine.resume(self::pending(step), Answer::Body(b""), 10)),
-        "message_malformed"
-    );
+    assert_eq!(code(&engine.resume(pending(step), Answer::Body(b""), 10)), "message_malformed");
 
     let mut policy = with_rules(inline());
     policy["limits"] = json!({ "body_bytes": 1024 });
@@ -134,7 +131,7 @@ fn a_body_that_ends_too_soon_or_never() {
     let step = begin(&mut engine, "/mcp", &token().sign(), 10);
     let mut step = verify(&mut engine, step, 10);
     for read in (100..).step_by(100) {
-        step = engine.resume(self::pending(step), Answer::BodyPart(&[b' '; 100]), 10);
+        step = engine.resume(pending(step), Answer::BodyPart(&[b' '; 100]), 10);
         if read > 1024 {
             break;
         }
@@ -146,7 +143,7 @@ fn a_body_that_ends_too_soon_or_never() {
     // The token's time is over before the body's end.
     let (mut engine, pending) = at_body();
     let step = engine.resume(pending, Answer::BodyPart(&CALL[..20]), 99_999);
-    let step = engine.resume(self::pending(step), Answer::BodyPart(&CALL[20..30]), 100_000);
+    let step = engine.resume(pending(step), Answer::BodyPart(&CALL[20..30]), 100_000);
     assert_eq!(code(&step), "token_expired");
 }
 
@@ -156,8 +153,8 @@ fn a_body_that_cannot_be_right_is_let_through_in_shadow_mode_at_once() {
     policy["resources"][0]["mode"] = json!("shadow");
     let mut engine = super::support::engine(&policy);
     let step = begin(&mut engine, "/mcp", &token().sign(), 10);
-    let pending = self::pending(verify(&mut engine, step, 10));
-    let step = engine.resume(pending, Answer::BodyPart(b"[1"), 10);
+    let step = verify(&mut engine, step, 10);
+    let step = engine.resume(pending(step), Answer::BodyPart(b"[1"), 10);
     let Step::Forward(forward) = step else { panic!("{}", code(&step)) };
     assert_eq!(forward.decision.code(), "batch_unsupported");
     assert!(forward.identity.is_none() && forward.set.is_empty());
