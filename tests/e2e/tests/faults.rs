@@ -347,7 +347,7 @@ fn a_bound_token_needs_a_new_proof_each_time() {
     let call = |scheme: &str, proof: &str| {
         Request::new("POST", "/mcp", HOST)
             .header("authorization", format!("{scheme} {token}"))
-            .header("dpop", proof.to_owned())
+            .header("dpop", proof)
             .header("content-type", "application/json")
             .body(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string())
     };

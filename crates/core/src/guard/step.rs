@@ -1,13 +1,20 @@
 //! What the engine asks of its host, and what the host answers.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString as _},
+    sync::Arc,
+    vec::Vec,
+};
 
 use super::{
     body::Reading,
     credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response},
+    explain,
     failure_limit::Attempter,
     identity::Identity,
+    trace::Trace,
 };
 use crate::{
     UnixSeconds,
@@ -36,6 +43,23 @@ pub enum Step {
     NeedSignature(Pending),
     /// Answer the request thus. Final.
     Respond(Response),
+}
+
+impl Step {
+    /// Puts the trace into the record of a final step that had none.
+    pub(super) fn traced(mut self, mut trace: Trace) -> Self {
+        let decision = match &mut self {
+            Self::Forward(forward) => &mut forward.decision,
+            Self::Respond(response) => &mut response.decision,
+            _ => return self,
+        };
+        match decision.reason {
+            Some(reason) => trace.failed("decision", || explain::refused(&reason.into())),
+            None => trace.passed("decision", || decision.verdict.code().to_string()),
+        }
+        decision.trace = trace;
+        self
+    }
 }
 
 /// A host's answer to a step.
@@ -123,6 +147,7 @@ pub(super) struct Context {
     pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,
     pub(super) body_is_json: bool,
+    pub(super) trace: Trace,
 }
 
 impl Context {

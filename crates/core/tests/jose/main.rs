@@ -2,6 +2,8 @@
 
 mod examples;
 mod json_suite;
+mod oracle;
+mod properties;
 mod wycheproof;
 
 use countersign_core::{
