@@ -53,6 +53,7 @@ impl WasmEngine {
     ///
     /// # Errors
     /// A `TypeError` when something is no byte string.
+    #[allow(clippy::too_many_arguments, reason = "JavaScript hands over texts, not a struct")]
     #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
     pub fn begin(
         &mut self,

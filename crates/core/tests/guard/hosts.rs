@@ -96,15 +96,15 @@ fn a_body_over_the_limit_is_413() {
 #[test]
 fn a_body_in_parts() {
     let part =
-        |engine: &mut Engine, pending, part| engine.resume(pending, Answer::BodyPart(part), 10);
-    let (mut engine, mut pending) = at_body();
+        |engine: &mut Engine, reading, part| engine.resume(reading, Answer::BodyPart(part), 10);
+    let (mut engine, mut reading) = at_body();
     for byte in CALL.chunks(1) {
-        let step = part(&mut engine, pending, byte);
+        let step = part(&mut engine, reading, byte);
         assert!(matches!(step, Step::NeedBody(_)), "nothing is decided before the end");
-        pending = pending(step);
-        assert!(pending.early_forward().is_some());
+        reading = pending(step);
+        assert!(reading.early_forward().is_some());
     }
-    assert_eq!(code(&engine.resume(pending, Answer::Body(b"\n"), 10)), "allow");
+    assert_eq!(code(&engine.resume(reading, Answer::Body(b"\n"), 10)), "allow");
 
     for (first, expected) in [
         (&b"["[..], "batch_unsupported"),
@@ -114,15 +114,15 @@ fn a_body_in_parts() {
         (b"{}{", "message_malformed"),
         (b"{\"id\":[", "message_malformed"),
     ] {
-        let (mut engine, pending) = at_body();
-        assert_eq!(code(&part(&mut engine, pending, first)), expected);
+        let (mut engine, reading) = at_body();
+        assert_eq!(code(&part(&mut engine, reading, first)), expected);
     }
 }
 
 #[test]
 fn a_body_that_ends_too_soon_or_never() {
-    let (mut engine, pending) = at_body();
-    let step = engine.resume(pending, Answer::BodyPart(&CALL[..20]), 10);
+    let (mut engine, reading) = at_body();
+    let step = engine.resume(reading, Answer::BodyPart(&CALL[..20]), 10);
     assert_eq!(code(&engine.resume(pending(step), Answer::Body(b""), 10)), "message_malformed");
 
     let mut policy = with_rules(inline());
@@ -141,8 +141,8 @@ fn a_body_that_ends_too_soon_or_never() {
     assert_eq!((response.status, response.decision.code()), (413, "body_too_large"));
 
     // The token's time is over before the body's end.
-    let (mut engine, pending) = at_body();
-    let step = engine.resume(pending, Answer::BodyPart(&CALL[..20]), 99_999);
+    let (mut engine, reading) = at_body();
+    let step = engine.resume(reading, Answer::BodyPart(&CALL[..20]), 99_999);
     let step = engine.resume(pending(step), Answer::BodyPart(&CALL[20..30]), 100_000);
     assert_eq!(code(&step), "token_expired");
 }
@@ -151,7 +151,7 @@ fn a_body_that_ends_too_soon_or_never() {
 fn a_body_that_cannot_be_right_is_let_through_in_shadow_mode_at_once() {
     let mut policy = with_rules(inline());
     policy["resources"][0]["mode"] = json!("shadow");
-    let mut engine = super::support::engine(&policy);
+    let mut engine = engine(&policy);
     let step = begin(&mut engine, "/mcp", &token().sign(), 10);
     let step = verify(&mut engine, step, 10);
     let step = engine.resume(pending(step), Answer::BodyPart(b"[1"), 10);
