@@ -149,8 +149,7 @@ fn decide(
         has_body: case.body.is_some(),
         client: None,
     };
-    let body = case.body.as_deref().unwrap_or_default();
-    decide_offline(engine, head, body, case.now, |engine, fetch| {
+    decide_offline(engine, head, case.body.as_deref(), case.now, |engine, fetch| {
         answers.carry_out(engine, fetch, case.now)
     })
 }

@@ -114,7 +114,7 @@ fn by_policy(policy: &Policy, arguments: &Arguments, global: &Global) -> output:
             has_body: false,
             client: None,
         };
-        let outcome = decide_offline(&mut engine, head, b"", now, |engine, fetch| {
+        let outcome = decide_offline(&mut engine, head, [], now, |engine, fetch| {
             answers.carry_out(engine, fetch, now)
         });
         for note in answers.notes.drain(..) {

@@ -157,7 +157,7 @@ fn decide(engine: &mut Engine, token: &[u8], jwks: &[u8], now: UnixSeconds) -> O
         has_body: false,
         client: None,
     };
-    let outcome = decide_offline(engine, head, b"", now, |engine, fetch| {
+    let outcome = decide_offline(engine, head, [], now, |engine, fetch| {
         let answer = (fetch.url == KEYS).then_some((200, jwks));
         // A set that cannot be used is one that is out of reach.
         let _ = engine.fetched(fetch.id, answer, now);

@@ -21,6 +21,8 @@ pub struct Request {
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     /// The body, if there is one.
     pub body: Option<Vec<u8>>,
+    /// How many bytes of it come at a time; 0 for all at once.
+    pub body_parts: usize,
 }
 
 impl Request {
@@ -46,8 +48,9 @@ pub fn begin(engine: &mut Engine, request: &Request, now: u64) -> Step {
 /// Takes a request to its end.
 pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) -> Outcome {
     let body = request.body.as_deref().unwrap_or_default();
+    let length = if request.body_parts == 0 { usize::MAX } else { request.body_parts };
     request.with_head(|head| {
-        decide_offline(engine, head, body, now, |engine, fetch| {
+        decide_offline(engine, head, body.chunks(length), now, |engine, fetch| {
             answer(engine, fetch, fetches, now);
             true
         })

@@ -5,6 +5,7 @@
 
 pub mod attacks;
 pub mod drive;
+pub mod json_suite;
 pub mod keys;
 mod rsa_key;
 pub mod status;

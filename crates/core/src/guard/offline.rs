@@ -32,16 +32,17 @@ impl Outcome {
     }
 }
 
-/// Decides a request at the second `now`, with the engine's own signature verifiers. `carry_out`
-/// answers a fetch by [`Engine::fetched`] and says whether it had an answer; a request that waits
+/// Decides a request at the second `now`, with the engine's own signature verifiers. The body comes
+/// in these parts. `carry_out` answers a fetch by [`Engine::fetched`] and says whether it had an answer; a request that waits
 /// for what nobody answers is given up.
-pub fn decide_offline(
+pub fn decide_offline<'a>(
     engine: &mut Engine,
     head: RequestHead<'_>,
-    body: &[u8],
+    body: impl IntoIterator<Item = &'a [u8]>,
     now: UnixSeconds,
     mut carry_out: impl FnMut(&mut Engine, &Fetch) -> bool,
 ) -> Outcome {
+    let mut parts = body.into_iter().peekable();
     let mut step = engine.begin(head, now);
     let mut rounds = 0;
     loop {
@@ -52,7 +53,12 @@ pub fn decide_offline(
                 let verified = pending.signature().is_some_and(|check| check.verify());
                 engine.resume(pending, Answer::Signature(verified), now)
             }
-            Step::NeedBody(pending) => engine.resume(pending, Answer::Body(body), now),
+            Step::NeedBody(pending) => {
+                let part = parts.next().unwrap_or_default();
+                let is_last = parts.peek().is_none();
+                let answer = if is_last { Answer::Body(part) } else { Answer::BodyPart(part) };
+                engine.resume(pending, answer, now)
+            }
             Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
                 let due = engine.due(now);
                 let answered = due.iter().filter(|fetch| carry_out(engine, fetch)).count();
