@@ -38,16 +38,19 @@
 
 extern crate alloc;
 
+mod curve;
 mod ed25519;
 mod es256;
 mod es384;
 mod hs256;
 mod rsa;
+mod verifier;
 mod weak_secret;
 
 use core::fmt;
 
 pub use rsa::{RsaAlgorithm, RsaPublicKey};
+pub use verifier::{Limits, Verifier};
 
 /// A key that passed every check of its kind, ready to verify by its one algorithm.
 #[derive(Clone)]
