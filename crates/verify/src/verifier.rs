@@ -5,7 +5,7 @@ use alloc::{boxed::Box, collections::BTreeMap};
 use crate::{
     Key, Kind,
     curve::{Generator, KeyTable},
-    es256,
+    es256, rsa,
 };
 
 /// How much memory a [`Verifier`] may take, and when.
@@ -45,6 +45,8 @@ impl Default for Limits {
 pub struct Verifier {
     limits: Limits,
     curve: Curve,
+    /// Whether our own RSA can be relied on, once that is known.
+    rsa: Option<bool>,
     /// By coordinates.
     keys: BTreeMap<[u8; 64], Entry>,
     table_bytes: usize,
@@ -76,7 +78,14 @@ impl Verifier {
     /// One that has computed nothing so far.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, curve: Curve::Unknown, keys: BTreeMap::new(), table_bytes: 0, now: 0 }
+        Self {
+            limits,
+            curve: Curve::Unknown,
+            rsa: None,
+            keys: BTreeMap::new(),
+            table_bytes: 0,
+            now: 0,
+        }
     }
 
     /// As [`Key::verify`], by tables where that pays.
@@ -86,8 +95,16 @@ impl Verifier {
             Kind::Es256(point) => self
                 .by_table(point, message, signature)
                 .unwrap_or_else(|| key.verify(message, signature)),
+            Kind::Rsa(key) if self.can_rsa() => key
+                .verify_fast(message, signature)
+                .unwrap_or_else(|| key.verify(message, signature)),
             _ => key.verify(message, signature),
         }
+    }
+
+    /// Whether the known answer of RSA came out, which is asked once.
+    fn can_rsa(&mut self) -> bool {
+        *self.rsa.get_or_insert_with(rsa::self_test)
     }
 
     /// The memory that all tables take, in bytes.
