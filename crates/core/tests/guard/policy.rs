@@ -165,7 +165,6 @@ fn what_is_not_supported_yet_is_refused() {
     check(vec![
         ("/issuers/0/preset", json!("auth0"), "$.issuers[0].preset"),
         ("/issuers/0/introspection", endpoint, "$.issuers[0].introspection"),
-        ("/resources/0/scopes/filter_lists", json!(true), "$.resources[0].scopes.filter_lists"),
     ]);
     // Asking for none of it is in order.
     let mut document = document();

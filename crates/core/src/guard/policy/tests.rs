@@ -143,7 +143,6 @@ fn nothing_is_silently_ignored() {
     for (outcome, path) in [
         (issuer(r#""preset":"cognito""#), "$.issuers[0].preset"),
         (issuer(r#""introspection":{}"#), "$.issuers[0].introspection"),
-        (scopes(r#""filter_lists":true"#), "$.resources[0].scopes.filter_lists"),
     ] {
         let error = outcome.expect_err(path);
         assert_eq!(error.path, path);
