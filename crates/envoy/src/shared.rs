@@ -151,6 +151,17 @@ impl Shared {
             return Flow::Continue;
         };
         let filter = filter.take();
+        let (set, append) = (core::mem::take(set), core::mem::take(append));
+        if let Some(filter) = filter {
+            match self.begin_filter(id, filter, has_body) {
+                Ok(None) => {}
+                Ok(Some(mut response)) => {
+                    response.headers.extend(set.into_iter().chain(append));
+                    return self.respond(id, &response);
+                }
+                Err(error) => return self.fail(id, "reading a response's headers", error),
+            }
+        }
         let set =
             set.iter().map(|header| host::set_header(Map::Response, header.name(), header.value()));
         let append = append
@@ -159,17 +170,17 @@ impl Shared {
         for error in set.chain(append).filter_map(Result::err) {
             warn("setting a response header", error);
         }
-        match filter {
-            Some(filter) => self.filter_response(id, filter, has_body),
-            None => Flow::Continue,
-        }
+        Flow::Continue
     }
 
-    fn filter_response(&mut self, id: u32, filter: ListFilter, has_body: bool) -> Flow {
-        let pairs = match host::pairs(Map::Response) {
-            Ok(pairs) => pairs,
-            Err(error) => return self.fail(id, "reading the response's headers", error),
-        };
+    /// Begins to filter the server's response, or gives what takes its place.
+    fn begin_filter(
+        &mut self,
+        id: u32,
+        filter: ListFilter,
+        has_body: bool,
+    ) -> Result<Option<Response>, HostError> {
+        let pairs = host::pairs(Map::Response)?;
         let headers: Vec<(&[u8], &[u8])> =
             pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect();
         let status = pairs.iter().find(|(name, _)| name == b":status");
@@ -177,16 +188,14 @@ impl Shared {
         // Without a status: one that is filtered.
         let head = ResponseHead { status: status.unwrap_or(200), headers: &headers, has_body };
         match filter.begin(head) {
-            FilterStep::Pass => Flow::Continue,
-            FilterStep::Respond(response) => self.respond(id, &response),
+            FilterStep::Pass => Ok(None),
+            FilterStep::Respond(response) => Ok(Some(response)),
             FilterStep::Filter(body) => {
                 for name in body.remove() {
-                    if let Err(error) = host::remove_header(Map::Response, name.as_str()) {
-                        return self.fail(id, "removing a response header", error);
-                    }
+                    host::remove_header(Map::Response, name.as_str())?;
                 }
                 self.requests.insert(id, Request::Filtered(Box::new(body)));
-                Flow::Continue
+                Ok(None)
             }
         }
     }

@@ -34,8 +34,6 @@ pub struct ListFilter {
     id: Value,
     /// What a refusal is recorded as.
     record: Decision,
-    /// For an answer in the place of the server's.
-    cors: Vec<Header>,
 }
 
 /// Who calls, and what they may do.
@@ -64,7 +62,8 @@ pub enum FilterStep {
     Pass,
     /// Its head goes on without [`FilteredBody::remove`], and its body as this says.
     Filter(FilteredBody),
-    /// It is replaced by this, and its body is not read.
+    /// It is replaced by this, with [`Forward::response_headers`] and [`Forward::response_append`] as
+    /// always, and its body is not read.
     Respond(Response),
 }
 
@@ -114,18 +113,8 @@ impl ListFilter {
         let caller =
             Caller { policy: Arc::clone(policy), resource, identity: Arc::clone(identity) };
         forward.set.push(plain_coding());
-        forward.response_filter = Some(Self {
-            caller,
-            list,
-            id: id.cloned().unwrap_or(Value::Null),
-            record,
-            cors: forward
-                .response_headers
-                .iter()
-                .chain(&forward.response_append)
-                .cloned()
-                .collect(),
-        });
+        forward.response_filter =
+            Some(Self { caller, list, id: id.cloned().unwrap_or(Value::Null), record });
     }
 
     /// Begins to read the response.
@@ -151,7 +140,7 @@ impl ListFilter {
     fn refuse(self, detail: &'static str) -> FilterStep {
         let decision = self.decision(detail);
         let refusal = Refusal { id: Some(&self.id), ..Refusal::default() };
-        FilterStep::Respond(refusal.response(decision, Reason::ListUnreadable, &self.cors))
+        FilterStep::Respond(refusal.response(decision, Reason::ListUnreadable, &[]))
     }
 
     fn decision(&self, detail: &str) -> Decision {
