@@ -211,6 +211,9 @@ impl Shared {
             if ended {
                 out.extend(body.finish());
             }
+            if size == 0 && out.is_empty() {
+                return Ok(());
+            }
             host::set_buffer(Buffer::ResponseBody, size, &out)
         });
         let refused = body.take_refused();
@@ -220,10 +223,12 @@ impl Shared {
             host::log(Level::Info, &format!("countersign: {decision}"));
         }
         match filtered {
+            // What cannot be replaced must not go on. With its head sent, the response breaks off.
+            Err(error) if size > 0 => self.fail(id, "filtering a response", error),
             Err(error) => {
-                // What cannot be replaced must not go on.
-                warn("filtering a response", error);
-                Flow::Pause
+                // Only an event that had not ended is lost, as it is to browsers.
+                warn("filtering the end of a response", error);
+                Flow::Continue
             }
             Ok(()) if holds_back => Flow::Pause,
             Ok(()) => Flow::Continue,

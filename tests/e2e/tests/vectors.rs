@@ -60,6 +60,7 @@ fn run_policy(
                 status: u16::try_from(answer["status"].as_u64().unwrap()).unwrap(),
                 headers: Vec::new(),
                 body: answer["body"].as_str().unwrap().as_bytes().to_vec(),
+                raw: None,
             },
         }
     })
@@ -172,6 +173,7 @@ fn response(case: &Value) -> Answer {
         status: u16::try_from(response["status"].as_u64().unwrap()).unwrap(),
         headers: headers.iter().map(|header| (text(&header[0]), text(&header[1]))).collect(),
         body: text(&response["body"]).into_bytes(),
+        raw: None,
     }
 }
 
