@@ -60,10 +60,11 @@ impl Engine {
             detail: Some(error.to_string()),
             ..Reason::TokenMalformed.into()
         })?;
-        let claims = Claims::parse(jws.payload())?;
+        let mut claims = Claims::parse(jws.payload())?;
         let issuer = self.issuer_of(&claims, context)?;
         let profile = &self.policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
         let algorithm = profile.check_header(jws.header())?;
+        claims.read_as(profile.preset)?;
         Ok(Identified::Presented(Box::new(Presented {
             digest,
             signing_input: jws.signing_input().to_string(),
@@ -138,7 +139,7 @@ impl Engine {
             policy.leeway,
         );
         let refused = checked.map_err(|reason| Refused {
-            detail: inspect::claims_detail(reason, &claims, now),
+            detail: inspect::claims_detail(reason, profile.preset, &claims, now),
             ..reason.into()
         });
         let identity = Arc::new(Identity::new(claims));

@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{claims::Claims, confirmation::Presentation};
+use super::{claims::Claims, confirmation::Presentation, preset::Preset};
 use crate::{
     Reason, UnixSeconds,
     jose::{
@@ -17,6 +17,8 @@ use crate::{
 pub struct Profile {
     /// The issuer identifier, compared byte for byte.
     pub issuer: String,
+    /// How they are read and told from the issuer's other tokens.
+    pub preset: &'static Preset,
     /// The algorithms that its tokens may be signed with.
     pub algorithms: Vec<Algorithm>,
     /// The `typ` values it may use; the empty text stands for a token without `typ`.
@@ -74,7 +76,10 @@ impl Profile {
         if claims.issuer.as_ref() != Some(&self.issuer) {
             return Err(Reason::IssuerUnknown);
         }
-        audience.check(claims)?;
+        if self.preset.missing_mark(claims).is_some() {
+            return Err(Reason::TokenTypeUnsupported);
+        }
+        audience.check(claims, |name| self.preset.stands_beside(&self.issuer, name))?;
         self.check_times(claims, now, leeway)?;
         if self.required_claims.iter().any(|name| !claims.has(name)) {
             return Err(Reason::ClaimMissing);
@@ -101,13 +106,15 @@ impl Profile {
 
 impl Audience {
     /// RFC 9068 §4 step 3, RFC 8707 §2: the token must have been issued for this resource.
-    fn check(&self, claims: &Claims) -> Result<(), Reason> {
+    /// `beside` tells what may stand beside it.
+    fn check(&self, claims: &Claims, beside: impl Fn(&str) -> bool) -> Result<(), Reason> {
         if claims.audience.is_empty() {
             return Err(Reason::ClaimMissing);
         }
         let ours = |name: &String| self.resource.matches(name) || self.aliases.contains(name);
         let names_us = |names: &[String]| {
-            names.iter().any(ours) && (!self.exclusive || names.iter().all(ours))
+            let fits = |name: &String| ours(name) || beside(name);
+            names.iter().any(ours) && (!self.exclusive || names.iter().all(fits))
         };
         if names_us(&claims.audience) && (claims.resource.is_empty() || names_us(&claims.resource))
         {

@@ -9,6 +9,7 @@ mod keys;
 mod message_forms;
 mod operations;
 mod policies;
+mod presets;
 mod routing;
 mod status;
 mod token_forms;
@@ -126,6 +127,7 @@ pub fn make() -> Vectors {
     cases.extend(routing::cases());
     cases.extend(keys::cases());
     cases.extend(status::cases());
+    cases.extend(presets::cases());
     cases.extend(dpop::cases());
     Vectors {
         comment: "Made by `cargo run -p countersign-testkit --bin make-vectors`; see \

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, dpop, status};
+use super::{FILES, ISSUER, dpop, presets, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
-const LONG: u64 = 3_155_760_000;
+pub(super) const LONG: u64 = 3_155_760_000;
 
 pub(super) fn policies() -> BTreeMap<String, Value> {
     let fetched = |issuer: Value| {
@@ -25,6 +25,7 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
         ("dpop", dpop::policy("require")),
         ("dpop-accept", dpop::policy("accept")),
         ("dpop-nonce", dpop::policy_with_nonces()),
+        ("presets", presets::policy()),
         ("status", status::policy(None)),
         ("status-required", status::policy(Some("required"))),
         ("status-ignored", status::policy(Some("ignore"))),
