@@ -28,7 +28,7 @@ export interface VerifyOptions extends HostOptions {
   audience: string | string[];
   /** The issuer's keys. Fetched ones are cached, for the same function or the same `fetch`. */
   jwks: KeySource;
-  /** Accepted algorithms; by default all that are supported. */
+  /** Accepted algorithms; by default all but HS256, which needs its secret in `jwks` itself. */
   algorithms?: string[];
   /** Seconds by which clocks may differ; 30 by default. */
   leeway?: number;

@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod explain;
 mod output;
 mod policy;
 mod resource;
@@ -68,6 +69,7 @@ enum Command {
     /// Check a guard's policy document
     #[command(subcommand)]
     Policy(policy::Command),
+    Explain(explain::Arguments),
 }
 
 #[tokio::main]
@@ -80,6 +82,7 @@ async fn main() -> ExitCode {
         Command::Client(command) => client::run(command, &global).await,
         Command::Config(command) => config::run(command, &global),
         Command::Policy(command) => policy::run(&command, &global),
+        Command::Explain(arguments) => explain::run(&arguments, &global),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,15 @@ impl Problem {
         Self { reason, text: text.into() }
     }
 
+    /// A refusal that was printed as data already.
+    pub(crate) const fn printed(reason: &'static str) -> Self {
+        Self { reason, text: String::new() }
+    }
+
     pub(crate) fn print(&self, as_json: bool) {
+        if self.text.is_empty() {
+            return;
+        }
         if as_json {
             eprintln!("{}", json!({ "error": self.reason, "message": self.text }));
         } else {

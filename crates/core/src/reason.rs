@@ -4,13 +4,13 @@ use core::fmt;
 
 /// Declares the codes once: variant, code, HTTP status, RFC 6750 error, text for the wire.
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $error:expr, $wire:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $code:literal, $status:literal, $error:expr, $wire:literal;)*) => {
         /// A stable reason code. The same string stands in logs, counters, tests and
         /// `docs/reasons.md`, and never changes its meaning.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Reason {
-            $($(#[$doc])* $variant,)*
+            $($(#[doc = $doc])* $variant,)*
         }
 
         impl Reason {
@@ -33,6 +33,12 @@ macro_rules! reasons {
             #[must_use]
             pub const fn challenge_error(self) -> Option<ChallengeError> {
                 match self { $(Self::$variant => $error,)* }
+            }
+
+            /// What it means, in a sentence for operators.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),*).trim_ascii(),)* }
             }
 
             /// What the client is told: no more than RFC 6750 §3.1 allows, the same for all

@@ -5,6 +5,7 @@
 
 pub mod drive;
 pub mod keys;
+mod rsa_key;
 pub mod status;
 pub mod token;
 pub mod vectors;

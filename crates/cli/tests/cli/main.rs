@@ -3,6 +3,7 @@
 
 mod administration;
 mod configuration;
+mod explain;
 #[path = "../../../issuer/tests/issuer/http.rs"]
 #[allow(dead_code)]
 mod http;

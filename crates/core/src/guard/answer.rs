@@ -111,7 +111,7 @@ impl Refusal<'_> {
         }
         match scheme {
             Scheme::Bearer => challenge,
-            Scheme::Dpop => challenge.with_algorithms(&Algorithm::ALL),
+            Scheme::Dpop => challenge.with_algorithms(&Algorithm::ASYMMETRIC),
         }
     }
 
@@ -172,7 +172,11 @@ pub(super) fn metadata(
                 scopes_supported: resource.scopes.baseline(),
                 name: resource.name.as_deref(),
                 documentation: resource.documentation.as_deref(),
-                dpop_algorithms: if resource.dpop == Dpop::Off { &[] } else { &Algorithm::ALL },
+                dpop_algorithms: if resource.dpop == Dpop::Off {
+                    &[]
+                } else {
+                    &Algorithm::ASYMMETRIC
+                },
                 dpop_required: resource.dpop == Dpop::Require,
             };
             (200, document.document().into_bytes())

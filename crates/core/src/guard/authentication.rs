@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     credentials::{self, Scheme},
     engine::Engine,
+    explain,
     identity::Identity,
     inspect,
     key_store::Lookup,
@@ -18,7 +19,9 @@ use super::{
     verdict::{Asked, Refused, refuse},
 };
 use crate::{
-    ChallengeError, Reason, UnixSeconds, jose::jws::CompactJws, jwt::claims::Claims,
+    ChallengeError, Reason, UnixSeconds,
+    jose::{base64url, jws::CompactJws},
+    jwt::{access_token::ClaimCheck, claims::Claims},
     oauth::status_list::StatusReference,
 };
 
@@ -39,6 +42,9 @@ impl Engine {
         let dpop = self.policy.resources.get(context.resource).map_or(Dpop::Off, |r| r.dpop);
         let longest = self.policy.limits.token_bytes;
         let (scheme, token) = credentials::access_token(head, dpop, longest)?;
+        context.trace.passed("credentials", || {
+            format!("{scheme:?} with a token of {} bytes, at most {longest}", token.len())
+        });
         let digest: [u8; 32] = Sha256::digest(token).into();
         if scheme == Scheme::Dpop {
             self.read_proof(head, context, &digest, now)?;
@@ -60,10 +66,19 @@ impl Engine {
             detail: Some(error.to_string()),
             ..Reason::TokenMalformed.into()
         })?;
+        context.trace.noted("token", || explain::header(jws.header()));
         let mut claims = Claims::parse(jws.payload())?;
-        let issuer = self.issuer_of(&claims, context)?;
+        let found = self.issuer_of(&claims, context);
+        if let Some(resource) = self.policy.resources.get(context.resource) {
+            context.trace.checked("issuer", found.is_ok(), || {
+                explain::issuer(&self.policy, resource, claims.issuer.as_deref())
+            });
+        }
+        let issuer = found?;
         let profile = &self.policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
-        let algorithm = profile.check_header(jws.header())?;
+        let algorithm = profile.check_header(jws.header());
+        context.trace.checked("type", algorithm.is_ok(), || explain::profile(profile));
+        let algorithm = algorithm?;
         claims.read_as(profile.preset)?;
         Ok(Identified::Presented(Box::new(Presented {
             digest,
@@ -94,18 +109,23 @@ impl Engine {
 
     pub(super) fn find_key(
         &mut self,
-        context: Context,
+        mut context: Context,
         presented: Box<Presented>,
         now: UnixSeconds,
     ) -> Step {
         let kid = presented.kid.as_deref();
         match self.keys.lookup(presented.issuer, kid, presented.algorithm, now) {
             Lookup::Found { key, revision } => {
+                context.trace.passed("key", || {
+                    let thumbprint = base64url::encode(key.thumbprint());
+                    format!("the issuer's set has one that fits, with thumbprint {thumbprint}")
+                });
                 let stage = Stage::Signature { presented, key, revision };
                 Step::NeedSignature(Pending { context, stage })
             }
             Lookup::Wait => Step::NeedKeys(Pending { context, stage: Stage::Keys(presented) }),
             Lookup::Refuse(reason) => {
+                context.trace.failed("key", || format!("the issuer's set: {}", reason.meaning()));
                 let algorithm = presented.algorithm.name();
                 let detail = Some(format!("kid={} alg={algorithm}", kid.unwrap_or("(none)")));
                 let refused = Refused { detail, ..reason.into() };
@@ -122,7 +142,7 @@ impl Engine {
     /// Checks the claims of a token whose signature verified, and remembers it.
     pub(super) fn accept(
         &mut self,
-        context: &Context,
+        context: &mut Context,
         presented: Box<Presented>,
         revision: u64,
         now: UnixSeconds,
@@ -131,13 +151,29 @@ impl Engine {
         let policy = &self.policy;
         let resource = policy.resources.get(context.resource).ok_or(Reason::ResourceUnknown)?;
         let profile = &policy.issuers.get(issuer).ok_or(Reason::IssuerUnknown)?.profile;
-        let checked = profile.check_claims(
-            &claims,
-            &resource.audience,
-            context.presentation(),
-            now,
-            policy.leeway,
-        );
+        let text = || "it verifies by that key".to_string();
+        context.trace.passed("signature", text);
+        let (audience, leeway) = (&resource.audience, policy.leeway);
+        let checks = profile.claim_checks(&claims, audience, context.presentation(), now, leeway);
+        let with_proof = context.proof.is_some();
+        // The issuer was looked up before; without a preset there is no kind to tell.
+        let told = |check: ClaimCheck| match check {
+            ClaimCheck::Issuer => false,
+            ClaimCheck::Kind => !profile.preset.marks.is_empty(),
+            _ => true,
+        };
+        for (check, result) in checks.iter().filter(|(check, _)| told(*check)) {
+            context.trace.checked(explain::name(*check), result.is_ok(), || match check {
+                ClaimCheck::Issuer => explain::issuer(policy, resource, claims.issuer.as_deref()),
+                ClaimCheck::Kind => explain::kind(&claims, profile.preset),
+                ClaimCheck::Audience => explain::audience(&claims, audience),
+                ClaimCheck::Times => explain::times(&claims, now, leeway),
+                ClaimCheck::Lifetime => explain::lifetime(&claims, profile.max_lifetime),
+                ClaimCheck::Required => explain::required(&claims, profile),
+                ClaimCheck::Binding => explain::binding(&claims.confirmation, with_proof),
+            });
+        }
+        let checked = checks.into_iter().try_for_each(|(_, result)| result);
         let refused = checked.map_err(|reason| Refused {
             detail: inspect::claims_detail(reason, profile.preset, &claims, now),
             ..reason.into()
@@ -175,13 +211,20 @@ impl Engine {
     /// Whether the token was revoked since it was issued.
     pub(super) fn check_status(
         &mut self,
-        context: Context,
+        mut context: Context,
         identity: Arc<Identity>,
         position: usize,
         now: UnixSeconds,
     ) -> Step {
         let policy = Arc::clone(&self.policy);
-        let refused = match self.status(&identity, position, now) {
+        let found = self.status(&identity, position, now);
+        if !matches!(found, Ok(StatusLookup::Wait)) {
+            let good = matches!(found, Ok(StatusLookup::Valid));
+            context
+                .trace
+                .checked("revocation", good, || explain::status(&identity, &policy, position));
+        }
+        let refused = match found {
             Ok(StatusLookup::Valid) => return self.authorize(context, identity),
             Ok(StatusLookup::Wait) => {
                 let stage = Stage::Status { identity, issuer: position };

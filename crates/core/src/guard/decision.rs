@@ -8,6 +8,7 @@ use alloc::{
 };
 use core::fmt;
 
+use super::trace::Trace;
 use crate::Reason;
 
 /// A header name in lower case.
@@ -153,6 +154,8 @@ pub struct Decision {
     pub rule: Option<String>,
     /// What was found, where that helps to set it right.
     pub detail: Option<String>,
+    /// Every check on the way, where the engine was asked to explain itself.
+    pub trace: Trace,
 }
 
 impl Decision {
@@ -167,6 +170,7 @@ impl Decision {
             operation: None,
             rule: None,
             detail: None,
+            trace: Trace::new(false),
         }
     }
 

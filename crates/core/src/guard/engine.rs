@@ -1,12 +1,18 @@
 //! The engine: a request goes in, the next step comes out.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString as _},
+    sync::Arc,
+    vec::Vec,
+};
 
 use super::{
     answer::{self, Origin, Refusal},
     authentication::Identified,
     credentials::Scheme,
     decision::{Decision, Verdict},
+    explain,
     failure_limit::{Attempter, FailureLimit},
     fetch::{Fetch, FetchError, FetchId, usable_body},
     identity::Identity,
@@ -19,6 +25,7 @@ use super::{
     status_store::StatusStore,
     step::{Answer, Context, Forward, Pending, Stage, Step, unusable_at},
     token_cache::TokenCache,
+    trace::Trace,
     verdict::{
         Asked, Refused, decide, decide_body, forward, lookalikes, metadata, public, refuse, require,
     },
@@ -37,6 +44,8 @@ pub struct Engine {
     pub(super) cache: TokenCache,
     pub(super) failures: FailureLimit,
     pub(super) proofs: UsedProofs,
+    /// Whether decisions come with their trace.
+    tracing: bool,
     fetches: u64,
 }
 
@@ -49,7 +58,24 @@ impl Engine {
         let failures = FailureLimit::new(policy.limits.failures_per_minute);
         let statuses = StatusStore::default();
         let proofs = UsedProofs::new(policy.leeway);
-        Self { policy: Arc::new(policy), keys, statuses, cache, failures, proofs, fetches: 0 }
+        Self {
+            policy: Arc::new(policy),
+            keys,
+            statuses,
+            cache,
+            failures,
+            proofs,
+            tracing: false,
+            fetches: 0,
+        }
+    }
+
+    /// An engine whose decisions come with a [`Trace`] of every check: for people who want to know
+    /// why, one request at a time.
+    #[cfg(feature = "explain")]
+    #[must_use]
+    pub fn explaining(policy: Policy) -> Self {
+        Self { tracing: true, ..Self::new(policy) }
     }
 
     /// The policy.
@@ -89,12 +115,17 @@ impl Engine {
     #[must_use]
     pub fn begin(&mut self, head: RequestHead<'_>, now: UnixSeconds) -> Step {
         let policy = Arc::clone(&self.policy);
+        let mut trace = Trace::new(self.tracing);
+        trace.noted("request", || explain::request(&head));
         let index = match route(&policy, &head) {
             Route::Protected(index) => index,
-            Route::Metadata(index) => return metadata(&policy, index, &head),
-            Route::Public(index) => return public(&policy, index, &head),
+            Route::Metadata(index) => return metadata(&policy, index, &head).traced(trace),
+            Route::Public(index) => return public(&policy, index, &head).traced(trace),
             Route::Refuse(reason) => {
-                let decision = Decision::new(Verdict::Deny, Some(reason));
+                let mut decision = Decision::new(Verdict::Deny, Some(reason));
+                trace.failed("resource", || explain::covered(&policy));
+                trace.failed("decision", || explain::refused(&reason.into()));
+                decision.trace = trace;
                 let is_head = head.method == b"HEAD";
                 let refusal = Refusal { is_head, ..Refusal::default() };
                 return Step::Respond(refusal.response(decision, reason, &[]));
@@ -108,6 +139,7 @@ impl Engine {
                 &[],
             ));
         };
+        trace.passed("resource", || resource.audience.resource.to_string());
         let mut context = Context {
             resource: index,
             method: inspect::method(&head),
@@ -120,9 +152,15 @@ impl Engine {
             lookalikes: lookalikes(resource, &head),
             mirror: inspect::mirror(&head),
             body_is_json: inspect::body_is_json(&head),
+            trace,
         };
         match answer::origin(resource, &head) {
-            Origin::Allowed(cors) => context.extra = cors,
+            Origin::Allowed(cors) => {
+                if !cors.is_empty() {
+                    context.trace.passed("origin", || "it may call this resource".to_string());
+                }
+                context.extra = cors;
+            }
             Origin::Forbidden => {
                 let origin = head.values("origin").next().unwrap_or_default();
                 let detail = Some(String::from_utf8_lossy(origin).into_owned());
@@ -131,7 +169,8 @@ impl Engine {
             }
         }
         if inspect::is_preflight(&head) {
-            return Step::Respond(answer::preflight(resource, &head, &context.extra));
+            let answer = answer::preflight(resource, &head, &context.extra);
+            return Step::Respond(answer).traced(context.trace);
         }
         match self.identify(&head, &mut context, now) {
             Ok(Identified::Cached(identity, issuer)) => {
@@ -146,19 +185,19 @@ impl Engine {
     /// go with the step refuses the request.
     #[must_use]
     pub fn resume(&mut self, pending: Pending, answer: Answer<'_>, now: UnixSeconds) -> Step {
-        let Pending { context, stage } = pending;
+        let Pending { mut context, stage } = pending;
         let policy = Arc::clone(&self.policy);
         match (stage, answer) {
             (Stage::Keys(presented), Answer::Fetched) => self.find_key(context, presented, now),
             (Stage::Signature { presented, revision, .. }, Answer::Signature(true)) => {
                 let issuer = presented.issuer;
-                match self.accept(&context, presented, revision, now) {
+                match self.accept(&mut context, presented, revision, now) {
                     Ok(identity) => self.check_possession(context, identity, issuer, now),
                     Err(refused) => self.refuse_token(&context, refused, now),
                 }
             }
             (Stage::Proof { identity, issuer }, Answer::Signature(verified)) => {
-                match self.accept_proof(&context, verified, now) {
+                match self.accept_proof(&mut context, verified, now) {
                     Ok(()) => self.check_status(context, identity, issuer, now),
                     Err(refused) => {
                         refuse(&policy, &context, refused, Some(identity), &Asked::default())
@@ -173,6 +212,8 @@ impl Engine {
                 refuse(&policy, &context, refused, Some(identity), &Asked::default())
             }
             (Stage::Signature { .. }, Answer::Signature(false)) => {
+                let text = || "the signature does not verify by that key".to_string();
+                context.trace.failed("signature", text);
                 self.refuse_token(&context, Reason::SignatureInvalid.into(), now)
             }
             (Stage::Body(forward), Answer::Body(_)) if is_over(&forward, policy.leeway, now) => {

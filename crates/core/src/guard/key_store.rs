@@ -50,6 +50,8 @@ struct IssuerKeys {
     issuer: String,
     source: Source,
     cluster: Option<String>,
+    /// What the policy lets this issuer sign with.
+    algorithms: Vec<Algorithm>,
     limits: JwksCache,
     set: JwkSet,
     /// When the set was fetched; `None` before the first one.
@@ -92,7 +94,8 @@ impl KeyStore {
         self.issuers.get(issuer).filter(|keys| keys.is_usable(now)).map(|keys| keys.revision)
     }
 
-    /// A key for something else than a token; never causes a fetch.
+    /// A key for something else than a token, by an algorithm that the policy allows; never causes a
+    /// fetch.
     pub(super) fn find(
         &self,
         issuer: usize,
@@ -101,6 +104,9 @@ impl KeyStore {
         now: UnixSeconds,
     ) -> Option<Arc<Jwk>> {
         let keys = self.issuers.get(issuer).filter(|keys| keys.is_usable(now))?;
+        if !keys.algorithms.contains(&algorithm) {
+            return None;
+        }
         match keys.set.select(kid, algorithm) {
             Selection::Found(key) => Some(key.clone()),
             Selection::Ambiguous | Selection::Missing => None,
@@ -157,6 +163,7 @@ impl IssuerKeys {
             issuer,
             source,
             cluster: policy.cluster.clone(),
+            algorithms: policy.profile.algorithms.clone(),
             limits: policy.jwks_cache,
             set,
             loaded_at: None,
@@ -268,11 +275,12 @@ impl IssuerKeys {
     }
 
     fn load(&mut self, set: JwkSet, now: UnixSeconds) {
-        let kept = |old: &Arc<Jwk>| {
+        let serves = |old: &Arc<Jwk>, algorithm| {
             set.keys().iter().any(|new| {
-                new.thumbprint() == old.thumbprint() && new.algorithm() == old.algorithm()
+                new.thumbprint() == old.thumbprint() && new.verifier(algorithm).is_some()
             })
         };
+        let kept = |old: &Arc<Jwk>| old.algorithms().all(|algorithm| serves(old, algorithm));
         if !self.set.keys().iter().all(kept) {
             self.revision += 1;
         }

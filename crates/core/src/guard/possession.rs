@@ -1,6 +1,6 @@
 //! Whether the caller has the key that its token is bound to (DPoP, RFC 9449 §7).
 
-use alloc::{boxed::Box, string::ToString as _, sync::Arc};
+use alloc::{boxed::Box, format, string::ToString as _, sync::Arc};
 
 use super::{
     credentials,
@@ -54,6 +54,9 @@ impl Engine {
             let detail = Some(error.to_string());
             Refused { detail, ..reason(error).into() }
         })?;
+        context.trace.passed("proof", || {
+            format!("htm, htu, ath and iat are those of this request; URLs {:?}", expected.urls)
+        });
         context.proof = Some(Box::new(proof));
         Ok(())
     }
@@ -85,10 +88,11 @@ impl Engine {
     /// The proof's signature was verified, or not.
     pub(super) fn accept_proof(
         &mut self,
-        context: &Context,
+        context: &mut Context,
         verified: bool,
         now: UnixSeconds,
     ) -> Result<(), Refused> {
+        context.trace.checked("proof", verified, || "its signature, by the key in it".to_string());
         if !verified {
             if let Some(who) = prover(context) {
                 self.failures.failed(who, now);

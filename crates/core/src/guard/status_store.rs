@@ -219,12 +219,15 @@ fn read(
     let text = core::str::from_utf8(body).map_err(|_| StatusListError::Signature)?;
     let jws = CompactJws::parse(text.trim_end()).map_err(|_| StatusListError::Signature)?;
     let header = jws.header();
-    let key = header
+    let algorithm = header
         .algorithm
         .filter(|_| has_type(header.typ.as_deref()))
-        .and_then(|algorithm| keys.find(issuer, header.kid.as_deref(), algorithm, now))
         .ok_or(StatusListError::Signature)?;
-    if !key.key().verify(jws.signing_input().as_bytes(), jws.signature()) {
+    let key = keys
+        .find(issuer, header.kid.as_deref(), algorithm, now)
+        .ok_or(StatusListError::Signature)?;
+    let verifier = key.verifier(algorithm).ok_or(StatusListError::Signature)?;
+    if !verifier.verify(jws.signing_input().as_bytes(), jws.signature()) {
         return Err(StatusListError::Signature);
     }
     StatusList::parse(jws.payload(), uri)

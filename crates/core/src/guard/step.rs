@@ -1,12 +1,19 @@
 //! What the engine asks of its host, and what the host answers.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString as _},
+    sync::Arc,
+    vec::Vec,
+};
 
 use super::{
     credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response},
+    explain,
     failure_limit::Attempter,
     identity::Identity,
+    trace::Trace,
 };
 use crate::{
     UnixSeconds,
@@ -34,6 +41,23 @@ pub enum Step {
     NeedSignature(Pending),
     /// Answer the request thus. Final.
     Respond(Response),
+}
+
+impl Step {
+    /// Puts the trace into the record of a final step that had none.
+    pub(super) fn traced(mut self, mut trace: Trace) -> Self {
+        let decision = match &mut self {
+            Self::Forward(forward) => &mut forward.decision,
+            Self::Respond(response) => &mut response.decision,
+            _ => return self,
+        };
+        match decision.reason {
+            Some(reason) => trace.failed("decision", || explain::refused(&reason.into())),
+            None => trace.passed("decision", || decision.verdict.code().to_string()),
+        }
+        decision.trace = trace;
+        self
+    }
 }
 
 /// A host's answer to a step.
@@ -79,6 +103,8 @@ pub struct Pending {
 /// A signature to verify. Algorithm, key type, curve and key size were bound to each other before.
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureCheck<'a> {
+    /// The algorithm, which is one that the key serves.
+    pub algorithm: Algorithm,
     /// The key.
     pub key: &'a Jwk,
     /// The bytes that were signed.
@@ -88,16 +114,11 @@ pub struct SignatureCheck<'a> {
 }
 
 impl SignatureCheck<'_> {
-    /// The algorithm.
-    #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.key.algorithm()
-    }
-
     /// Verifies by the engine's own verifier, for hosts that have no faster one.
     #[must_use]
     pub fn verify(&self) -> bool {
-        self.key.key().verify(self.signing_input, self.signature)
+        let verifier = self.key.verifier(self.algorithm);
+        verifier.is_some_and(|key| key.verify(self.signing_input, self.signature))
     }
 }
 
@@ -121,6 +142,7 @@ pub(super) struct Context {
     pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,
     pub(super) body_is_json: bool,
+    pub(super) trace: Trace,
 }
 
 impl Context {
@@ -186,11 +208,13 @@ impl Pending {
     pub fn signature(&self) -> Option<SignatureCheck<'_>> {
         match &self.stage {
             Stage::Signature { presented, key, .. } => Some(SignatureCheck {
+                algorithm: presented.algorithm,
                 key,
                 signing_input: presented.signing_input.as_bytes(),
                 signature: &presented.signature,
             }),
             Stage::Proof { .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
+                algorithm: proof.algorithm(),
                 key: proof.key(),
                 signing_input: proof.signing_input(),
                 signature: proof.signature(),

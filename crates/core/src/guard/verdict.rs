@@ -10,11 +10,13 @@ use alloc::{
 use super::{
     answer::{self, Refusal},
     decision::{Decision, Header, HeaderName, Verdict},
+    explain,
     identity::Identity,
     inspect,
     policy::{Dpop, Mode, Policy, ResourcePolicy},
     request::RequestHead,
     step::{Context, Forward, Step},
+    trace::Trace,
 };
 use crate::{Reason, jose::json::Value, mcp::operation::Operation, oauth::scope::ScopeSet};
 
@@ -100,14 +102,23 @@ pub(super) fn require(
         return refuse(policy, context, Reason::ResourceUnknown.into(), None, asked);
     };
     let missing = resource.scopes.missing(&identity.scope, needed);
+    let mut trace = context.trace.clone();
+    if let Some(operation) = &asked.operation {
+        trace.noted("operation", || operation.clone());
+    }
+    trace.checked("scopes", missing.is_empty(), || {
+        explain::scopes(resource, &identity, needed, asked.rule.as_deref())
+    });
     if missing.is_empty() {
+        trace.passed("decision", || "forwarded".to_string());
+        forward.decision.trace = trace;
         forward.decision.operation.clone_from(&asked.operation);
         forward.decision.rule.clone_from(&asked.rule);
         return Step::Forward(forward);
     }
     let detail = Some(format!("missing {missing}"));
     let refused = Refused { detail, ..Reason::ScopeInsufficient.into() };
-    refuse(policy, context, refused, Some(identity), asked)
+    refuse_traced(policy, context, refused, Some(identity), asked, trace)
 }
 
 /// Refuses a request; in shadow mode, lets it pass and says so in the record.
@@ -118,6 +129,22 @@ pub(super) fn refuse(
     identity: Option<Arc<Identity>>,
     asked: &Asked,
 ) -> Step {
+    let mut trace = context.trace.clone();
+    if let Some(operation) = &asked.operation {
+        trace.noted("operation", || operation.clone());
+    }
+    refuse_traced(policy, context, refused, identity, asked, trace)
+}
+
+fn refuse_traced(
+    policy: &Policy,
+    context: &Context,
+    refused: Refused,
+    identity: Option<Arc<Identity>>,
+    asked: &Asked,
+    mut trace: Trace,
+) -> Step {
+    trace.failed("decision", || explain::refused(&refused));
     let resource = policy.resources.get(context.resource);
     let shadow = resource.filter(|resource| resource.mode == Mode::Shadow);
     let verdict = if shadow.is_some() { Verdict::Shadow } else { Verdict::Deny };
@@ -125,6 +152,7 @@ pub(super) fn refuse(
     decision.operation.clone_from(&asked.operation);
     decision.rule.clone_from(&asked.rule);
     decision.detail = refused.detail;
+    decision.trace = trace;
     if let Some(resource) = shadow {
         let (response_append, response_headers) = for_response(context);
         return Step::Forward(Forward {

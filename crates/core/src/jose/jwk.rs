@@ -1,31 +1,54 @@
-//! One public key as JWK (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+//! One key as JWK (RFC 7517, RFC 7518 §6, RFC 8037 §2).
+//!
+//! What a key may be used for is decided here, once, by `kty`, `crv`, `alg`, `use` and `key_ops`:
+//!
+//! | `kty` | `crv` | algorithms without `alg` | bounds |
+//! |---|---|---|---|
+//! | `EC` | `P-256` | ES256 | a point of the curve, coordinates of 32 bytes |
+//! | `EC` | `P-384` | ES384 | a point of the curve, coordinates of 48 bytes |
+//! | `OKP` | `Ed25519` | EdDSA | a canonical point, not of small order |
+//! | `RSA` | | RS256, RS384, RS512, PS256, PS384, PS512 | odd modulus of 2048 to 8192 bits, odd exponent in 3 < e < 2^33 |
+//! | `oct` | | HS256 | in the policy only, 32 bytes or more, not made up |
+//!
+//! With `alg` a key serves that algorithm only, which must be one of its row. `use` must be `sig` and
+//! `key_ops` must have `verify`, where they are there. Private keys are refused: who published one
+//! has given away its signatures.
 
 use alloc::{
-    format,
+    collections::BTreeSet,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
 use core::fmt;
 
-use countersign_verify::{Key, KeyError};
-use sha2::{Digest as _, Sha256};
+use countersign_verify::{Key, KeyError, RsaAlgorithm, RsaPublicKey};
 
 use super::{
     alg::Algorithm,
     base64url,
     json::{Object, Value},
+    thumbprint,
 };
 
-/// A public signature key, bound to exactly one algorithm.
+/// A signature key, bound to the algorithms that it may serve.
 ///
-/// The binding is made here, from `kty`, `crv`, `alg`, `use` and `key_ops`, so that no token can
-/// talk a host into another check.
-#[derive(Clone, Debug)]
+/// The binding is made when the key is read, so that no token can talk a host into another check.
+#[derive(Clone)]
 pub struct Jwk {
     kid: Option<String>,
-    algorithm: Algorithm,
-    key: Key,
+    /// One for all kinds of keys but RSA without `alg`.
+    verifiers: Vec<(Algorithm, Key)>,
     thumbprint: [u8; 32],
+}
+
+/// Whether symmetric keys are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// Yes: the keys stand in the operator's own policy.
+    Allow,
+    /// No: the keys were published, and whoever can read them could sign.
+    Refuse,
 }
 
 /// Why a JWK is no usable signature key.
@@ -68,26 +91,34 @@ impl Jwk {
     ///
     /// # Errors
     /// [`JwkError`] says what stands in the way; a key set skips such a key.
-    pub fn from_json(jwk: &Object) -> Result<Self, JwkError> {
-        if ["d", "p", "q", "k", "oth"].iter().any(|name| jwk.contains_key(*name)) {
+    pub fn from_json(jwk: &Object, secrets: Secrets) -> Result<Self, JwkError> {
+        // RFC 7518 §6.2.2 and §6.3.2, RFC 8037 §2.
+        if ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|name| jwk.contains_key(*name)) {
+            return Err(JwkError::Private);
+        }
+        let kind = text(jwk, "kty")?;
+        if secrets == Secrets::Refuse && (kind == "oct" || jwk.contains_key("k")) {
             return Err(JwkError::Private);
         }
         if !allows_verification(jwk)? {
             return Err(JwkError::NotForSignatures);
         }
-        let (algorithm, key, thumbprint) = match text(jwk, "kty")? {
+        let mut verifiers = match kind {
             "EC" => ec_key(jwk)?,
             "OKP" => okp_key(jwk)?,
             "RSA" => rsa_key(jwk)?,
+            "oct" => oct_key(jwk)?,
             _ => return Err(JwkError::UnsupportedKind),
         };
-        if let Some(alg) = optional_text(jwk, "alg")?
-            && Algorithm::from_name(alg) != Some(algorithm)
-        {
-            return Err(JwkError::AlgorithmMismatch);
+        if let Some(alg) = optional_text(jwk, "alg")? {
+            let named = Algorithm::from_name(alg);
+            verifiers.retain(|(algorithm, _)| Some(*algorithm) == named);
+            if verifiers.is_empty() {
+                return Err(JwkError::AlgorithmMismatch);
+            }
         }
         let kid = optional_text(jwk, "kid")?.map(ToString::to_string);
-        Ok(Self { kid, algorithm, key, thumbprint })
+        Ok(Self { kid, verifiers, thumbprint: thumbprint::sha256(jwk)? })
     }
 
     /// The key's name within its set, if it has one.
@@ -96,16 +127,15 @@ impl Jwk {
         self.kid.as_deref()
     }
 
-    /// The only algorithm that this key verifies.
-    #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    /// The algorithms that this key may serve: one, but for an RSA key without `alg`.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.verifiers.iter().map(|(algorithm, _)| *algorithm)
     }
 
-    /// The verifier.
+    /// The verifier for an algorithm, if the key may serve it.
     #[must_use]
-    pub const fn key(&self) -> &Key {
-        &self.key
+    pub fn verifier(&self, algorithm: Algorithm) -> Option<&Key> {
+        self.verifiers.iter().find(|(served, _)| *served == algorithm).map(|(_, key)| key)
     }
 
     /// The SHA-256 thumbprint (RFC 7638), 32 bytes.
@@ -115,52 +145,73 @@ impl Jwk {
     }
 }
 
-type Parts = (Algorithm, Key, [u8; 32]);
-
-fn ec_key(jwk: &Object) -> Result<Parts, JwkError> {
-    if text(jwk, "crv")? != "P-256" {
-        return Err(JwkError::UnsupportedKind);
+/// Leaves out the thumbprint: that of a secret is a hash of it (RFC 7638 §7).
+impl fmt::Debug for Jwk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.verifiers.iter().map(|(_, key)| key);
+        f.debug_struct("Jwk")
+            .field("kid", &self.kid)
+            .field("verifiers", &keys.collect::<Vec<_>>())
+            .finish_non_exhaustive()
     }
-    let key = Key::es256(&bytes(jwk, "x")?, &bytes(jwk, "y")?).map_err(JwkError::Key)?;
-    let (x, y) = (text(jwk, "x")?, text(jwk, "y")?);
-    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-    Ok((Algorithm::Es256, key, sha256(&canonical)))
 }
 
-fn okp_key(jwk: &Object) -> Result<Parts, JwkError> {
+type Verifiers = Vec<(Algorithm, Key)>;
+
+fn ec_key(jwk: &Object) -> Result<Verifiers, JwkError> {
+    let curve = text(jwk, "crv")?;
+    let (x, y) = (bytes(jwk, "x"), bytes(jwk, "y"));
+    let (algorithm, key) = match curve {
+        "P-256" => (Algorithm::Es256, Key::es256(&x?, &y?)),
+        "P-384" => (Algorithm::Es384, Key::es384(&x?, &y?)),
+        _ => return Err(JwkError::UnsupportedKind),
+    };
+    Ok(vec![(algorithm, key.map_err(JwkError::Key)?)])
+}
+
+fn okp_key(jwk: &Object) -> Result<Verifiers, JwkError> {
     if text(jwk, "crv")? != "Ed25519" {
         return Err(JwkError::UnsupportedKind);
     }
     let key = Key::ed25519(&bytes(jwk, "x")?).map_err(JwkError::Key)?;
-    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(jwk, "x")?);
-    Ok((Algorithm::EdDsa, key, sha256(&canonical)))
+    Ok(vec![(Algorithm::EdDsa, key)])
 }
 
-fn rsa_key(jwk: &Object) -> Result<Parts, JwkError> {
-    let key = Key::rs256(&bytes(jwk, "n")?, &bytes(jwk, "e")?).map_err(JwkError::Key)?;
-    let (e, n) = (text(jwk, "e")?, text(jwk, "n")?);
-    let canonical = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
-    Ok((Algorithm::Rs256, key, sha256(&canonical)))
+fn rsa_key(jwk: &Object) -> Result<Verifiers, JwkError> {
+    let public = RsaPublicKey::new(&bytes(jwk, "n")?, &bytes(jwk, "e")?).map_err(JwkError::Key)?;
+    let algorithms = [
+        (Algorithm::Rs256, RsaAlgorithm::Rs256),
+        (Algorithm::Rs384, RsaAlgorithm::Rs384),
+        (Algorithm::Rs512, RsaAlgorithm::Rs512),
+        (Algorithm::Ps256, RsaAlgorithm::Ps256),
+        (Algorithm::Ps384, RsaAlgorithm::Ps384),
+        (Algorithm::Ps512, RsaAlgorithm::Ps512),
+    ];
+    Ok(algorithms.map(|(named, algorithm)| (named, Key::rsa(&public, algorithm))).into())
 }
 
-fn sha256(text: &str) -> [u8; 32] {
-    Sha256::digest(text).into()
+fn oct_key(jwk: &Object) -> Result<Verifiers, JwkError> {
+    let key = Key::hs256(&bytes(jwk, "k")?).map_err(JwkError::Key)?;
+    Ok(vec![(Algorithm::Hs256, key)])
 }
 
-/// `use` and `key_ops`, where present, must both allow it.
+/// `use` and `key_ops`, where present, must both allow it. No operation is listed twice (RFC 7517
+/// §4.3).
 fn allows_verification(jwk: &Object) -> Result<bool, JwkError> {
+    const INVALID: JwkError = JwkError::InvalidMember("key_ops");
     let use_allows = optional_text(jwk, "use")?.is_none_or(|value| value == "sig");
-    let operations_allow = match jwk.get("key_ops") {
-        None => true,
-        Some(Value::Array(operations)) => {
-            operations.iter().any(|operation| operation.as_str() == Some("verify"))
-        }
-        Some(_) => return Err(JwkError::InvalidMember("key_ops")),
+    let operations = match jwk.get("key_ops") {
+        None => return Ok(use_allows),
+        Some(Value::Array(operations)) => operations,
+        Some(_) => return Err(INVALID),
     };
-    Ok(use_allows && operations_allow)
+    let names: Option<BTreeSet<_>> = operations.iter().map(Value::as_str).collect();
+    let names = names.filter(|names| names.len() == operations.len()).ok_or(INVALID)?;
+    Ok(use_allows && names.contains("verify"))
 }
 
-fn text<'a>(jwk: &'a Object, name: &'static str) -> Result<&'a str, JwkError> {
+/// A member that must be there and a text.
+pub(super) fn text<'a>(jwk: &'a Object, name: &'static str) -> Result<&'a str, JwkError> {
     optional_text(jwk, name)?.ok_or(JwkError::InvalidMember(name))
 }
 
@@ -178,38 +229,78 @@ fn bytes(jwk: &Object, name: &'static str) -> Result<Vec<u8>, JwkError> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
     use crate::jose::json;
 
+    fn read(text: &str, secrets: Secrets) -> Result<Jwk, JwkError> {
+        Jwk::from_json(json::parse(text.as_bytes()).unwrap().as_object().unwrap(), secrets)
+    }
+
     fn jwk(text: &str) -> Result<Jwk, JwkError> {
-        Jwk::from_json(json::parse(text.as_bytes()).unwrap().as_object().unwrap())
+        read(text, Secrets::Refuse)
+    }
+
+    fn names(key: &Jwk) -> Vec<&'static str> {
+        key.algorithms().map(Algorithm::name).collect()
     }
 
     const X: &str =
         r#""crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
 
-    /// RFC 8037 A.2 and A.3: an Ed25519 key and its thumbprint.
+    /// The key of RFC 7638 §3.1.
+    const RSA: &str = concat!(
+        r#""kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1R"#,
+        "K7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6C",
+        "f0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbIS",
+        "D08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awa",
+        r#"pJzKnqDKgw","e":"AQAB""#
+    );
+
+    /// RFC 7517 §4.4: `alg` narrows what the kind of key allows, and never widens it.
     #[test]
-    fn rfc_8037_thumbprint() {
-        let key = jwk(&format!("{{{X}}}")).unwrap();
-        assert_eq!(key.algorithm(), Algorithm::EdDsa);
-        let thumbprint = base64url::encode(key.thumbprint());
-        assert_eq!(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    fn alg_narrows() {
+        let all = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+        assert_eq!(names(&jwk(&format!("{{{RSA}}}")).unwrap()), all);
+        for alg in all {
+            let key = jwk(&format!(r#"{{{RSA},"alg":"{alg}"}}"#)).unwrap();
+            assert_eq!(names(&key), [alg]);
+            assert!(key.verifier(Algorithm::from_name(alg).unwrap()).is_some());
+        }
+        for alg in ["ES256", "EdDSA", "HS256", "RSA-OAEP", "RS1", "none", "rs256", ""] {
+            let refused = jwk(&format!(r#"{{{RSA},"alg":"{alg}"}}"#)).unwrap_err();
+            assert_eq!(refused, JwkError::AlgorithmMismatch, "{alg}");
+        }
+        for alg in ["EdDSA", "Ed25519"] {
+            assert_eq!(names(&jwk(&format!(r#"{{{X},"alg":"{alg}"}}"#)).unwrap()), ["EdDSA"]);
+        }
     }
 
-    /// RFC 7638 §3.1: the RSA key of the example and its thumbprint.
+    /// A symmetric key is one in the policy only, and only a good one.
     #[test]
-    fn rfc_7638_thumbprint() {
-        let key = jwk(concat!(
-            r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1R"#,
-            "K7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6C",
-            "f0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbIS",
-            "D08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awa",
-            r#"pJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#
-        ))
-        .unwrap();
-        let thumbprint = base64url::encode(key.thumbprint());
-        assert_eq!(thumbprint, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    fn secrets_are_for_the_policy() {
+        let good = r#"{"kty":"oct","k":"hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg"}"#;
+        assert_eq!(jwk(good).unwrap_err(), JwkError::Private);
+        let key = read(good, Secrets::Allow).unwrap();
+        assert_eq!(names(&key), ["HS256"]);
+        assert_eq!(format!("{key:?}"), "Jwk { kid: None, verifiers: [Key(HS256)], .. }");
+        let weak = JwkError::Key(KeyError::WeakSecret);
+        for (members, expected) in [
+            (r#""k":"c2VjcmV0""#, weak),
+            (r#""k":"""#, weak),
+            // "your-256-bit-secret-your-256-bit-secret"
+            (r#""k":"eW91ci0yNTYtYml0LXNlY3JldC15b3VyLTI1Ni1iaXQtc2VjcmV0""#, weak),
+            (r#""x":"AA""#, JwkError::InvalidMember("k")),
+            (r#""k":"hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg=""#, JwkError::InvalidMember("k")),
+            (
+                r#""k":"hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg","alg":"HS512""#,
+                JwkError::AlgorithmMismatch,
+            ),
+        ] {
+            let text = format!(r#"{{"kty":"oct",{members}}}"#);
+            assert_eq!(read(&text, Secrets::Allow).unwrap_err(), expected, "{members}");
+        }
     }
 
     /// RFC 7517 §4.2–4.4: a key is used only for what it says it is for.
@@ -224,18 +315,33 @@ mod tests {
             (r#""alg":"none""#, JwkError::AlgorithmMismatch),
             (r#""kid":1"#, JwkError::InvalidMember("kid")),
             (r#""d":"AA""#, JwkError::Private),
+            (r#""qi":"AA""#, JwkError::Private),
+            (r#""k":"AA""#, JwkError::Private),
+            (r#""key_ops":["verify","verify"]"#, JwkError::InvalidMember("key_ops")),
+            (r#""key_ops":["verify",1]"#, JwkError::InvalidMember("key_ops")),
+            (r#""key_ops":[]"#, JwkError::NotForSignatures),
+            (r#""use":"enc","key_ops":["verify"]"#, JwkError::NotForSignatures),
         ] {
             assert_eq!(jwk(&format!("{{{X},{members}}}")).unwrap_err(), expected, "{members}");
         }
         for members in
-            [r#""use":"sig""#, r#""key_ops":["verify"]"#, r#""alg":"EdDSA""#, r#""x5c":[]"#]
+            [r#""use":"sig""#, r#""key_ops":["verify","sign"]"#, r#""alg":"EdDSA""#, r#""x5c":[]"#]
         {
             assert!(jwk(&format!("{{{X},{members}}}")).is_ok(), "{members}");
         }
-        assert_eq!(jwk(r#"{"kty":"oct","k":"AAAA"}"#).unwrap_err(), JwkError::Private);
-        assert_eq!(
-            jwk(r#"{"kty":"EC","crv":"secp256k1"}"#).unwrap_err(),
-            JwkError::UnsupportedKind
-        );
+        for kind in [
+            r#""kty":"EC","crv":"secp256k1","x":"AA","y":"AA""#,
+            r#""kty":"EC","crv":"P-521","x":"AA","y":"AA""#,
+            r#""kty":"OKP","crv":"Ed448","x":"AA""#,
+            r#""kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#,
+            r#""kty":"AKP","alg":"ML-DSA-44","pub":"AA""#,
+            r#""kty":"ec","crv":"P-256","x":"AA","y":"AA""#,
+        ] {
+            assert_eq!(
+                jwk(&format!("{{{kind}}}")).unwrap_err(),
+                JwkError::UnsupportedKind,
+                "{kind}"
+            );
+        }
     }
 }

@@ -1,4 +1,17 @@
 //! Key sets (RFC 7517 §5) and the choice of a key for a token.
+//!
+//! The choice follows these rules, and a token has no other say in it than its `alg` and `kid`:
+//!
+//! 1. The `alg` must be one that the policy allows for the issuer; this is checked before.
+//! 2. Only keys that may serve this algorithm are looked at (see [`super::jwk`]). So two keys of one
+//!    `kid` and different kinds do not disturb each other (RFC 7517 §4.5).
+//! 3. A token with `kid` gets the key of the same `kid`, compared byte for byte. A key without `kid`
+//!    never fits such a token.
+//! 4. A token without `kid` gets the only key of the set that may serve its algorithm.
+//! 5. Where several different keys fit, none is tried. The same key listed twice, which its
+//!    thumbprint tells, is one key.
+//!
+//! A key that cannot be used is left out, whatever is wrong with it, and does not spoil the others.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
@@ -6,7 +19,7 @@ use core::fmt;
 use super::{
     alg::Algorithm,
     json::{self, Value},
-    jwk::{Jwk, JwkError},
+    jwk::{Jwk, JwkError, Secrets},
 };
 
 /// The usable keys of a set. One bad or unknown key never spoils the others.
@@ -56,20 +69,25 @@ pub enum Selection<'a> {
 }
 
 impl JwkSet {
-    /// Reads a key set document.
+    /// Reads a published key set; symmetric keys in it are left out.
     ///
     /// # Errors
     /// [`JwksError`] when the document as a whole cannot be used. Single keys that cannot are in
     /// [`JwkSet::skipped`].
     pub fn parse(document: &[u8], max_keys: usize) -> Result<Self, JwksError> {
-        Self::from_json(&json::parse(document).map_err(JwksError::Json)?, max_keys)
+        let document = json::parse(document).map_err(JwksError::Json)?;
+        Self::from_json(&document, max_keys, Secrets::Refuse)
     }
 
-    /// The same from JSON already read.
+    /// The same from JSON already read, which may be the operator's own and have secrets in it.
     ///
     /// # Errors
     /// As [`JwkSet::parse`].
-    pub fn from_json(document: &Value, max_keys: usize) -> Result<Self, JwksError> {
+    pub fn from_json(
+        document: &Value,
+        max_keys: usize,
+        secrets: Secrets,
+    ) -> Result<Self, JwksError> {
         let entries = document
             .as_object()
             .and_then(|members| members.get("keys"))
@@ -80,8 +98,8 @@ impl JwkSet {
         }
         let mut set = Self::default();
         for (index, entry) in entries.iter().enumerate() {
-            match entry.as_object().ok_or(JwkError::InvalidMember("keys")).and_then(Jwk::from_json)
-            {
+            let members = entry.as_object().ok_or(JwkError::InvalidMember("keys"));
+            match members.and_then(|members| Jwk::from_json(members, secrets)) {
                 Ok(key) => set.keys.push(Arc::new(key)),
                 Err(error) => set.skipped.push((index, error)),
             }
@@ -101,12 +119,11 @@ impl JwkSet {
         &self.skipped
     }
 
-    /// The key for a token: same `kid`, same algorithm. A token without `kid` is served only where
-    /// one single key of the set has its algorithm.
+    /// The key for a token, by the rules of [this module](self).
     #[must_use]
     pub fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Selection<'_> {
         let mut fitting = self.keys.iter().filter(|key| {
-            key.algorithm() == algorithm && kid.is_none_or(|kid| key.kid() == Some(kid))
+            key.verifier(algorithm).is_some() && kid.is_none_or(|kid| key.kid() == Some(kid))
         });
         match (fitting.next(), fitting.next()) {
             (None, _) => Selection::Missing,

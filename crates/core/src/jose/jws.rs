@@ -76,7 +76,7 @@ impl<'a> CompactJws<'a> {
         };
         match segments.count() {
             0 => {}
-            2 => return Err(JwsError::Encrypted),
+            2 if text.bytes().all(is_compact) => return Err(JwsError::Encrypted),
             _ => return Err(JwsError::Segments),
         }
         if header.is_empty() || payload.is_empty() || signature.is_empty() {
@@ -138,6 +138,11 @@ impl Header {
     }
 }
 
+/// The characters of a compact serialisation (RFC 7515 §3.1, RFC 7516 §3.1).
+const fn is_compact(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+}
+
 fn text<'a>(members: &'a Object, name: &str) -> Result<Option<&'a str>, JwsError> {
     match members.get(name) {
         None => Ok(None),
@@ -187,7 +192,11 @@ mod tests {
             (format!("{header}..AA"), JwsError::Segments),
             (format!(".{header}.AA"), JwsError::Segments),
             (format!("{header}.e30.AA."), JwsError::Segments),
+            (format!("{header}.e30.AA.BB"), JwsError::Segments),
             (format!("{header}.e30.AA.BB.CC"), JwsError::Encrypted),
+            (format!("{header}..AA.BB.CC"), JwsError::Encrypted),
+            (format!("{header}.e30.AA.BB.CC.DD"), JwsError::Segments),
+            (r#"{"payload":"a.b.c.d.e"}"#.into(), JwsError::Segments),
             (format!("{header}.e30.AA="), JwsError::Encoding),
             (format!("{header}.e30.AB"), JwsError::Encoding),
             (format!("{header}.e3 0.AA"), JwsError::Encoding),

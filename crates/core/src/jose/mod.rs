@@ -6,3 +6,4 @@ pub mod json;
 pub mod jwk;
 pub mod jwks;
 pub mod jws;
+pub mod thumbprint;

@@ -40,6 +40,25 @@ pub struct Audience {
     pub exclusive: bool,
 }
 
+/// One of the checks on claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimCheck {
+    /// `iss` (RFC 9068 §4 step 2).
+    Issuer,
+    /// What tells the issuer's access tokens from its other tokens (RFC 8725 §3.12).
+    Kind,
+    /// `aud` and `resource` (RFC 9068 §4 step 3, RFC 8707 §2).
+    Audience,
+    /// `exp`, `iat` and `nbf` (RFC 9068 §4 step 5, RFC 7519 §4.1).
+    Times,
+    /// From `iat` to `exp`.
+    Lifetime,
+    /// The claims that the profile requires.
+    Required,
+    /// `cnf` (RFC 7800, RFC 9449 §7).
+    Binding,
+}
+
 impl Profile {
     /// Checks the header, and gives the algorithm that the key must have.
     ///
@@ -73,35 +92,56 @@ impl Profile {
         now: UnixSeconds,
         leeway: u64,
     ) -> Result<(), Reason> {
-        if claims.issuer.as_ref() != Some(&self.issuer) {
-            return Err(Reason::IssuerUnknown);
-        }
-        if self.preset.missing_mark(claims).is_some() {
-            return Err(Reason::TokenTypeUnsupported);
-        }
-        audience.check(claims, |name| self.preset.stands_beside(&self.issuer, name))?;
-        self.check_times(claims, now, leeway)?;
-        if self.required_claims.iter().any(|name| !claims.has(name)) {
-            return Err(Reason::ClaimMissing);
-        }
-        claims.confirmation.check(presentation)
+        let checks = self.claim_checks(claims, audience, presentation, now, leeway);
+        checks.into_iter().try_for_each(|(_, result)| result)
     }
 
-    fn check_times(&self, claims: &Claims, now: UnixSeconds, leeway: u64) -> Result<(), Reason> {
-        let expires_at = claims.expires_at.ok_or(Reason::ClaimMissing)?;
-        let issued_at = claims.issued_at.ok_or(Reason::ClaimMissing)?;
-        if now >= expires_at.saturating_add(leeway) {
-            return Err(Reason::TokenExpired);
-        }
-        let latest_start = now.saturating_add(leeway);
-        if issued_at > latest_start || claims.not_before.is_some_and(|start| start > latest_start) {
-            return Err(Reason::TokenNotYetValid);
-        }
-        if expires_at.saturating_sub(issued_at) > self.max_lifetime {
+    /// The same checks one by one, in their order, each with its result.
+    pub fn claim_checks(
+        &self,
+        claims: &Claims,
+        audience: &Audience,
+        presentation: Presentation<'_>,
+        now: UnixSeconds,
+        leeway: u64,
+    ) -> [(ClaimCheck, Result<(), Reason>); 7] {
+        let unless = |wrong: bool, reason| if wrong { Err(reason) } else { Ok(()) };
+        let is_other = claims.issuer.as_ref() != Some(&self.issuer);
+        let is_other_kind = self.preset.missing_mark(claims).is_some();
+        let beside = |name: &str| self.preset.stands_beside(&self.issuer, name);
+        let lacks = self.required_claims.iter().any(|name| !claims.has(name));
+        [
+            (ClaimCheck::Issuer, unless(is_other, Reason::IssuerUnknown)),
+            (ClaimCheck::Kind, unless(is_other_kind, Reason::TokenTypeUnsupported)),
+            (ClaimCheck::Audience, audience.check(claims, beside)),
+            (ClaimCheck::Times, check_times(claims, now, leeway)),
+            (ClaimCheck::Lifetime, self.check_lifetime(claims)),
+            (ClaimCheck::Required, unless(lacks, Reason::ClaimMissing)),
+            (ClaimCheck::Binding, claims.confirmation.check(presentation)),
+        ]
+    }
+
+    fn check_lifetime(&self, claims: &Claims) -> Result<(), Reason> {
+        let end = claims.expires_at.ok_or(Reason::ClaimMissing)?;
+        let start = claims.issued_at.ok_or(Reason::ClaimMissing)?;
+        if end.saturating_sub(start) > self.max_lifetime {
             return Err(Reason::TokenLifetimeExcessive);
         }
         Ok(())
     }
+}
+
+fn check_times(claims: &Claims, now: UnixSeconds, leeway: u64) -> Result<(), Reason> {
+    let expires_at = claims.expires_at.ok_or(Reason::ClaimMissing)?;
+    let issued_at = claims.issued_at.ok_or(Reason::ClaimMissing)?;
+    if now >= expires_at.saturating_add(leeway) {
+        return Err(Reason::TokenExpired);
+    }
+    let latest_start = now.saturating_add(leeway);
+    if issued_at > latest_start || claims.not_before.is_some_and(|start| start > latest_start) {
+        return Err(Reason::TokenNotYetValid);
+    }
+    Ok(())
 }
 
 impl Audience {

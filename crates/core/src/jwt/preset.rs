@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    jose::json::Value,
+    jose::{alg::Algorithm, json::Value},
     jwt::claims::Claims,
     oauth::{
         resource::split,
@@ -20,6 +20,8 @@ use crate::{
 pub struct Preset {
     /// The word in the policy.
     pub name: &'static str,
+    /// What it signs access tokens with; a policy may name others.
+    pub algorithms: &'static [Algorithm],
     /// The `typ` values, the empty text for a token without; a policy may name others.
     pub token_types: &'static [&'static str],
     /// Claims that must be there; a policy may name others. `client_id`, `jti` and `scope` stand for
@@ -84,6 +86,7 @@ pub static RFC_9068: Preset = PROFILE;
 
 const PROFILE: Preset = Preset {
     name: "rfc9068",
+    algorithms: &Algorithm::ASYMMETRIC,
     token_types: &["at+jwt"],
     required_claims: &["sub", "client_id", "jti"],
     client: &["client_id"],
@@ -97,9 +100,11 @@ const PROFILE: Preset = Preset {
 
 /// Auth0, with its own token profile or that of RFC 9068; the former has `azp` and no `jti`.
 ///
-/// <https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles>
+/// <https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles>, and for the algorithms
+/// <https://auth0.github.io/node-auth0/variables/management.Management.SigningAlgorithmEnum.html>
 pub static AUTH0: Preset = Preset {
     name: "auth0",
+    algorithms: &[Algorithm::Rs256, Algorithm::Rs512, Algorithm::Ps256],
     token_types: &["at+jwt", "JWT"],
     required_claims: &["sub", "client_id"],
     client: &["client_id", "azp"],
@@ -115,6 +120,7 @@ pub static AUTH0: Preset = Preset {
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-define-resource-servers.html>
 pub static COGNITO: Preset = Preset {
     name: "cognito",
+    algorithms: &[Algorithm::Rs256],
     token_types: &[""],
     audience: AudienceSource::AudOrScopes,
     marks: &[Mark::OneOf("token_use", &["access"])],
@@ -126,6 +132,7 @@ pub static COGNITO: Preset = Preset {
 /// <https://learn.microsoft.com/en-us/entra/identity-platform/access-token-claims-reference>
 pub static ENTRA: Preset = Preset {
     name: "entra",
+    algorithms: &[Algorithm::Rs256],
     token_types: &["JWT"],
     client: &["azp", "appid"],
     scope: &["scp", "roles"],
@@ -151,6 +158,7 @@ pub static KEYCLOAK: Preset = Preset {
 /// <https://developer.okta.com/docs/guides/validate-access-tokens/>
 pub static OKTA: Preset = Preset {
     name: "okta",
+    algorithms: &[Algorithm::Rs256],
     token_types: &["at+jwt", ""],
     client: &["cid"],
     scope: &["scp"],
@@ -161,9 +169,11 @@ pub static OKTA: Preset = Preset {
 
 /// Supabase Auth as OAuth 2.1 server.
 ///
-/// <https://supabase.com/docs/guides/auth/oauth-server/token-security>
+/// <https://supabase.com/docs/guides/auth/oauth-server/token-security>, and for the algorithms
+/// <https://supabase.com/docs/guides/auth/signing-keys>
 pub static SUPABASE: Preset = Preset {
     name: "supabase",
+    algorithms: &[Algorithm::Es256, Algorithm::Rs256],
     token_types: &["JWT"],
     required_claims: &["sub", "client_id", "session_id"],
     marks: &[

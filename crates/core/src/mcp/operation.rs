@@ -80,7 +80,7 @@ impl Operation {
 /// Method and name, for logs.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.method().unwrap_or("transport"))?;
+        write!(f, "{}", self.method().unwrap_or("transport").escape_debug())?;
         match self.name() {
             Some(name) => write!(f, " {name:?}"),
             None => Ok(()),

@@ -14,9 +14,10 @@ use super::resource::ResourceId;
 use crate::{
     UnixSeconds,
     jose::{
+        alg::Algorithm,
         base64url,
         json::{self, Object, Value},
-        jwk::Jwk,
+        jwk::{Jwk, Secrets},
         jws::{CompactJws, is_type},
     },
     jwt::numeric_date,
@@ -35,6 +36,7 @@ const MAX_JTI: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Proof {
     key: Jwk,
+    algorithm: Algorithm,
     signing_input: String,
     signature: Vec<u8>,
     token_id: String,
@@ -115,9 +117,11 @@ impl Proof {
         }
         // Here, and nowhere else, a key comes with what it signed: `cnf` says whether it is the one.
         let key = embedded_key(text)?;
-        if jws.header().algorithm != Some(key.algorithm()) {
-            return Err(ProofError::Header("alg is not one that goes with the key"));
-        }
+        let algorithm = jws
+            .header()
+            .algorithm
+            .filter(|named| key.verifier(*named).is_some())
+            .ok_or(ProofError::Header("alg is not one that goes with the key"))?;
         let Ok(Value::Object(claims)) = json::parse(jws.payload()) else {
             return Err(ProofError::Claim("payload"));
         };
@@ -128,6 +132,7 @@ impl Proof {
         let issued_at = claims.get("iat").and_then(numeric_date::from_json);
         Ok(Self {
             key,
+            algorithm,
             token_id,
             method: required(&claims, "htm")?,
             uri: required(&claims, "htu")?,
@@ -180,6 +185,12 @@ impl Proof {
         &self.key
     }
 
+    /// The algorithm, which is one that the key serves.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
     /// The bytes that were signed.
     #[must_use]
     pub const fn signing_input(&self) -> &[u8] {
@@ -212,7 +223,8 @@ fn embedded_key(text: &str) -> Result<Jwk, ProofError> {
     };
     let jwk = members.get("jwk").and_then(Value::as_object);
     let jwk = jwk.ok_or(ProofError::Header("there is no jwk"))?;
-    Jwk::from_json(jwk).map_err(|_| ProofError::Header("the jwk is no usable public key"))
+    Jwk::from_json(jwk, Secrets::Refuse)
+        .map_err(|_| ProofError::Header("the jwk is no usable public key"))
 }
 
 /// RFC 9449 §4.3 step 9: without query and fragment, after normalisation (RFC 3986 §6.2.2, §6.2.3).
@@ -262,7 +274,8 @@ mod tests {
     #[test]
     fn rfc_9449_example() {
         let proof = Proof::parse(PROOF).unwrap();
-        assert!(proof.key().key().verify(proof.signing_input(), proof.signature()));
+        let key = proof.key().verifier(proof.algorithm()).unwrap();
+        assert!(key.verify(proof.signing_input(), proof.signature()));
         // RFC 9449 §6.1, figure 8: the `jkt` of the token in the examples.
         let thumbprint = base64url::encode(proof.key().thumbprint());
         assert_eq!(thumbprint, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");

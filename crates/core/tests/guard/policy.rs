@@ -1,6 +1,6 @@
 //! Mistakes in policy documents, each with the place at which it stands.
 
-use countersign_core::guard::Policy;
+use countersign_core::{guard::Policy, jose::alg::Algorithm};
 use countersign_testkit::keys::TestKey;
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ fn the_smallest_is_accepted() {
     assert_eq!(issuer.profile.token_types, ["at+jwt"]);
     assert_eq!(issuer.profile.required_claims, ["sub", "client_id", "jti"]);
     assert_eq!(issuer.profile.max_lifetime, 86_400);
-    assert_eq!(issuer.profile.algorithms.len(), 3);
+    assert_eq!(issuer.profile.algorithms, Algorithm::ASYMMETRIC);
     assert_eq!((issuer.jwks_cache.fresh, issuer.jwks_cache.stale), (300, 86_400));
     assert_eq!((issuer.jwks_cache.cooldown, issuer.jwks_cache.max_keys), (30, 64));
     assert_eq!((&*resource.path, resource.issuers.as_slice()), ("/files/mcp", &[0][..]));
@@ -163,7 +163,6 @@ fn unknown_members() {
 fn what_is_not_supported_yet_is_refused() {
     let endpoint = json!({ "endpoint": "https://auth.example.com/introspect" });
     check(vec![
-        ("/issuers/0/preset", json!("auth0"), "$.issuers[0].preset"),
         ("/issuers/0/introspection", endpoint, "$.issuers[0].introspection"),
         ("/resources/0/scopes/filter_lists", json!(true), "$.resources[0].scopes.filter_lists"),
     ]);
@@ -183,6 +182,8 @@ fn issuers() {
         ("/issuers", json!([]), "$.issuers"),
         ("/issuers", json!(["https://auth.example.com"]), "$.issuers[0]"),
         ("/issuers/-", issuer, "$.issuers[1]"),
+        ("/issuers/0/preset", json!("google"), "$.issuers[0].preset"),
+        ("/issuers/0/preset", json!("okta"), "$.issuers[0].issuer"),
         ("/issuers/0/issuer", json!(1), "$.issuers[0].issuer"),
         ("/issuers/0/issuer", json!("auth.example.com"), "$.issuers[0].issuer"),
         ("/issuers/0/issuer", json!("http://auth.example.com"), "$.issuers[0].issuer"),
@@ -388,4 +389,47 @@ fn plain_http_where_it_is_meant() {
         set(&mut document, pointer, Some(json!(value)));
         parse(&document).expect(value);
     }
+}
+
+/// HS256 must be named and have its secret in the policy itself (RFC 7518 §3.2, RFC 8725 §3.5).
+#[test]
+fn hs256_needs_an_inline_secret() {
+    let with = |algorithms: Value, keys: Value| {
+        let mut document = document();
+        let issuer = &mut document["issuers"][0];
+        issuer.as_object_mut().expect("an object").remove("jwks_uri");
+        issuer["algorithms"] = algorithms;
+        issuer["jwks"] = json!({ "keys": keys });
+        parse(&document)
+    };
+    let (secret, public) = (TestKey::Hs256.jwk("s"), TestKey::Es256(1).jwk("p"));
+    assert!(with(json!(["HS256"]), json!([secret])).is_ok());
+    assert!(with(json!(["HS256", "ES256"]), json!([public, secret])).is_ok());
+    // Not named: the secret is left out, as a published one would be.
+    assert!(with(json!(["ES256"]), json!([public, secret])).is_ok());
+    assert_eq!(with(json!(["ES256"]), json!([secret])).unwrap_err().path, "$.issuers[0].jwks");
+
+    let oct = |k: &str| json!({ "kty": "oct", "k": k, "kid": "s" });
+    let mut encryption = secret.clone();
+    encryption["use"] = json!("enc");
+    let mut hs512 = secret.clone();
+    hs512["alg"] = json!("HS512");
+    for (keys, path, message) in [
+        (json!([public]), "$.issuers[0].algorithms[1]", "HS256 needs an \"oct\" key in \"jwks\""),
+        (json!([public, oct("c2VjcmV0")]), "$.issuers[0].jwks.keys[1]", "32 random bytes"),
+        (
+            // a-string-secret-at-least-256-bits-long
+            json!([oct("YS1zdHJpbmctc2VjcmV0LWF0LWxlYXN0LTI1Ni1iaXRzLWxvbmc")]),
+            "$.issuers[0].jwks.keys[0]",
+            "32 random bytes",
+        ),
+        (json!([oct("not base64url")]), "$.issuers[0].jwks.keys[0]", "member k"),
+        (json!([secret, encryption]), "$.issuers[0].jwks.keys[1]", "use or key_ops"),
+        (json!([hs512]), "$.issuers[0].jwks.keys[0]", "alg does not go"),
+    ] {
+        let error = with(json!(["ES256", "HS256"]), keys.clone()).unwrap_err();
+        assert_eq!(error.path, path, "{keys}: {error}");
+        assert!(error.message.contains(message), "{keys}: {error}");
+    }
+    check(vec![("/issuers/0/algorithms", json!(["ES256", "HS256"]), "$.issuers[0].algorithms[1]")]);
 }

@@ -77,7 +77,8 @@ fn rfc_8414_an_issuer_under_a_path() {
     let Selection::Found(key) = keys.select(jws.header().kid.as_deref(), Algorithm::Es256) else {
         panic!("no key for {:?}", jws.header());
     };
-    assert!(key.key().verify(jws.signing_input().as_bytes(), jws.signature()));
+    let verifier = key.verifier(Algorithm::Es256).unwrap();
+    assert!(verifier.verify(jws.signing_input().as_bytes(), jws.signature()));
     let claims = Claims::parse(jws.payload()).unwrap();
     assert_eq!(claims.issuer.as_deref(), Some(issuer.url.as_str()));
     assert_eq!(claims.audience, [FILES]);

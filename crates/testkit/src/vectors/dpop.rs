@@ -46,7 +46,7 @@ fn dpop_challenge(error: &str, description: &str, scope: &str) -> String {
 
 fn algorithms() -> String {
     use countersign_core::jose::alg::Algorithm;
-    let names: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+    let names: Vec<_> = Algorithm::ASYMMETRIC.iter().map(|algorithm| algorithm.name()).collect();
     names.join(" ")
 }
 

@@ -10,6 +10,7 @@ use crate::keys::TestKey;
 pub(super) fn fetches() -> BTreeMap<String, Answer> {
     let good = json!({ "keys": [
         { "kty": "oct", "k": "c2VjcmV0" },
+        TestKey::Hs256.jwk("published-secret"),
         TestKey::Es256(1).jwk("es1"),
     ] });
     let metadata = |issuer: &str, jwks_uri: &str| {

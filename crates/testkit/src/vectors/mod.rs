@@ -3,6 +3,7 @@
 //!
 //! Envoy runs on the machine's clock, so every token gives the same verdict from 2026 to 2099.
 
+mod algorithms;
 mod credentials;
 mod dpop;
 mod keys;
@@ -126,6 +127,7 @@ pub fn make() -> Vectors {
     cases.extend(message_forms::cases());
     cases.extend(routing::cases());
     cases.extend(keys::cases());
+    cases.extend(algorithms::cases());
     cases.extend(status::cases());
     cases.extend(presets::cases());
     cases.extend(dpop::cases());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, dpop, presets, status};
+use super::{FILES, ISSUER, algorithms, dpop, presets, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
@@ -22,6 +22,8 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
     };
     [
         ("main", main()),
+        ("algorithms", algorithms::policy()),
+        ("algorithms-narrow", algorithms::narrow_policy()),
         ("dpop", dpop::policy("require")),
         ("dpop-accept", dpop::policy("accept")),
         ("dpop-nonce", dpop::policy_with_nonces()),
@@ -151,6 +153,7 @@ fn jwks() -> Value {
     mislabelled["alg"] = json!("RS256");
     json!({ "keys": [
         { "kty": "oct", "k": "c2VjcmV0", "kid": "oct1" },
+        TestKey::Hs256.jwk("secret1"),
         { "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "broken" },
         "not a key",
         encryption,

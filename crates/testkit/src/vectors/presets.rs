@@ -281,6 +281,11 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for provider in [auth0(), cognito(), entra(), keycloak(), okta(), supabase()] {
         cases.extend(provider.common());
+        // Keycloak signs with whatever its realm says.
+        if provider.preset != "keycloak" {
+            let token = provider.token().header("alg", "PS512");
+            cases.push(provider.refused("other-algorithm", &token, "algorithm_unsupported"));
+        }
     }
     cases.extend(auth0_cases());
     cases.extend(cognito_cases());

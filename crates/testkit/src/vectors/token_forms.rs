@@ -83,8 +83,8 @@ fn headers() -> Vec<Case> {
         typ("typ-with-a-space", "at+jwt "),
         typ("typ-of-a-logout-token", "logout+jwt"),
         typ("typ-media-type-twice", "application/application/at+jwt"),
-        alg("alg-ps256", "PS256"),
-        alg("alg-es384", "ES384"),
+        alg("alg-es512", "ES512"),
+        alg("alg-rs1", "RS1"),
         alg("alg-empty", ""),
         refused(
             "kid-of-a-key-for-another-algorithm",

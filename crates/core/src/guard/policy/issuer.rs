@@ -1,14 +1,15 @@
 //! `issuers`: who may issue tokens, what they look like, where the keys are.
 
-use alloc::{
-    borrow::ToOwned as _,
-    string::{String, ToString as _},
-    vec::Vec,
-};
+use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
 use super::{PolicyError, reader::Node};
 use crate::{
-    jose::{alg::Algorithm, jwks::JwkSet},
+    jose::{
+        alg::Algorithm,
+        json::{Object, Value},
+        jwk::{Jwk, Secrets},
+        jwks::JwkSet,
+    },
     jwt::{
         access_token::Profile,
         preset::{Preset, RFC_9068},
@@ -82,10 +83,16 @@ impl IssuerPolicy {
         let issuer = members.required("issuer")?;
         let issuer = read_issuer(&issuer, preset)?;
         let jwks_cache = members.read("jwks_cache", read_cache)?.unwrap_or_default();
+        let named = members.read("algorithms", read_algorithms)?;
+        let is_symmetric = |algorithm: &Algorithm| algorithm.is_symmetric();
+        let secrets = match &named {
+            Some(named) if named.iter().any(|(algorithm, _)| is_symmetric(algorithm)) => {
+                Secrets::Allow
+            }
+            _ => Secrets::Refuse,
+        };
         let uri = members.read("jwks_uri", read_uri)?;
-        let inline = members.read("jwks", |node| {
-            JwkSet::from_json(node.value(), jwks_cache.max_keys).map_err(|error| node.error(error))
-        })?;
+        let inline = members.read("jwks", |node| read_keys(node, jwks_cache.max_keys, secrets))?;
         let keys = match (uri, inline) {
             (Some(_), Some(_)) => {
                 return Err(node.error("either \"jwks_uri\" or \"jwks\", not both"));
@@ -94,9 +101,15 @@ impl IssuerPolicy {
             (None, Some(set)) => KeySource::Inline(set),
             (None, None) => KeySource::Discovery,
         };
+        for (algorithm, node) in named.iter().flatten() {
+            require_secret(node, *algorithm, &keys)?;
+        }
+        let algorithms = match named {
+            Some(named) => named.into_iter().map(|(algorithm, _)| algorithm).collect(),
+            // A symmetric algorithm must be asked for.
+            None => preset.algorithms.to_vec(),
+        };
         let cluster = members.read("cluster", |node| node.text().map(str::to_owned))?;
-        let algorithms =
-            members.read("algorithms", read_algorithms)?.unwrap_or_else(|| Algorithm::ALL.to_vec());
         let token_types = members
             .read("token_types", read_token_types)?
             .unwrap_or_else(|| owned(preset.token_types));
@@ -166,20 +179,53 @@ fn read_token_types(node: &Node<'_>) -> Result<Vec<String>, PolicyError> {
     if types.is_empty() { Err(node.error("at least one type is needed")) } else { Ok(types) }
 }
 
-fn read_algorithms(node: &Node<'_>) -> Result<Vec<Algorithm>, PolicyError> {
+/// The algorithms, each with its place.
+fn read_algorithms<'a>(node: &Node<'a>) -> Result<Vec<(Algorithm, Node<'a>)>, PolicyError> {
     let mut algorithms = Vec::new();
     for element in node.elements()? {
         let algorithm = Algorithm::from_name(element.text()?).ok_or_else(|| {
-            let known: Vec<_> =
-                Algorithm::ALL.iter().map(|known| known.name().to_string()).collect();
-            element.error(alloc::format!("unsupported; supported are {}", known.join(", ")))
+            let known: Vec<_> = Algorithm::ALL.iter().map(|known| known.name()).collect();
+            element.error(format!("unsupported; supported are {}", known.join(", ")))
         })?;
-        algorithms.push(algorithm);
+        algorithms.push((algorithm, element));
     }
     if algorithms.is_empty() {
         return Err(node.error("at least one algorithm is needed"));
     }
     Ok(algorithms)
+}
+
+/// The keys that stand in the policy. Where secrets are asked for, one that is of no use is a
+/// mistake to be told, and not left out as in a published set.
+fn read_keys(node: &Node<'_>, max_keys: usize, secrets: Secrets) -> Result<JwkSet, PolicyError> {
+    if secrets == Secrets::Allow {
+        let keys = node.members()?.optional("keys");
+        for key in keys.map(|keys| keys.elements()).transpose()?.into_iter().flatten() {
+            let members = key.value().as_object();
+            let is_secret = |jwk: &&Object| jwk.get("kty").and_then(Value::as_str) == Some("oct");
+            if let Some(jwk) = members.filter(is_secret) {
+                Jwk::from_json(jwk, secrets).map_err(|error| key.error(error))?;
+            }
+        }
+    }
+    JwkSet::from_json(node.value(), max_keys, secrets).map_err(|error| node.error(error))
+}
+
+/// A symmetric algorithm needs a secret, which only the policy itself can have.
+fn require_secret(
+    node: &Node<'_>,
+    algorithm: Algorithm,
+    keys: &KeySource,
+) -> Result<(), PolicyError> {
+    let served = match keys {
+        KeySource::Inline(set) => set.keys().iter().any(|key| key.verifier(algorithm).is_some()),
+        KeySource::Discovery | KeySource::Uri(_) => false,
+    };
+    if algorithm.is_symmetric() && !served {
+        let name = algorithm.name();
+        return Err(node.error(format!("{name} needs an \"oct\" key in \"jwks\"")));
+    }
+    Ok(())
 }
 
 fn read_cache(node: &Node<'_>) -> Result<JwksCache, PolicyError> {

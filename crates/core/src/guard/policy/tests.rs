@@ -3,6 +3,7 @@
 use alloc::{format, string::String, string::ToString as _, vec};
 
 use super::*;
+use crate::jose::alg::Algorithm;
 
 const ISSUER: &str = r#"{"issuer":"https://a.example"}"#;
 const RESOURCE: &str = r#"{"resource":"https://m.example/mcp"}"#;
@@ -173,12 +174,14 @@ fn hosts_and_paths_come_from_the_identifier() {
 fn members_override_the_preset() {
     let profile = |members| issuer(members).unwrap().issuers.remove(0).profile;
     let cognito = profile(r#""preset":"cognito""#);
+    assert_eq!(cognito.algorithms, [Algorithm::Rs256]);
     assert_eq!(cognito.token_types, [""]);
     assert_eq!(cognito.required_claims, ["sub", "client_id", "jti"]);
     assert_eq!(cognito.max_lifetime, 86_400);
-    let own = r#""preset":"cognito","token_types":["at+jwt"],"required_claims":["sub"],"max_lifetime":60"#;
+    let own = r#""preset":"cognito","algorithms":["ES256"],"token_types":["at+jwt"],"required_claims":["sub"],"max_lifetime":60"#;
     let own = profile(own);
     assert_eq!(own.preset.name, "cognito");
+    assert_eq!(own.algorithms, [Algorithm::Es256]);
     assert_eq!((own.token_types, own.required_claims), (vec!["at+jwt".into()], vec!["sub".into()]));
     assert_eq!(own.max_lifetime, 60);
 }

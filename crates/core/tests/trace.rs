@@ -1,0 +1,101 @@
+//! The trace of a decision, over all shared vectors: it says the same as the decision, and never what
+//! is secret. Needs the feature `explain`, which the command line turns on.
+#![cfg(feature = "explain")]
+
+use countersign_core::guard::{CheckOutcome, Engine, Policy};
+use countersign_testkit::{
+    drive::{self, Fetches},
+    vectors::{self, Case},
+};
+
+fn request(case: &Case) -> drive::Request {
+    let bytes =
+        |text: &str| text.chars().map(|c| u8::try_from(c).expect("a byte string")).collect();
+    drive::Request {
+        method: case.request.method.clone(),
+        authority: case.request.authority.clone(),
+        path: case.request.path.clone(),
+        headers: case
+            .request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone().into_bytes(), bytes(value)))
+            .collect(),
+        body: case.request.body.as_deref().map(bytes),
+    }
+}
+
+#[test]
+fn every_decision_is_explained_and_no_secret_told() {
+    let vectors = vectors::make();
+    let fetches: Fetches = vectors
+        .fetches
+        .iter()
+        .map(|(url, answer)| (url.clone(), (answer.status, answer.body.clone().into_bytes())))
+        .collect();
+    for case in &vectors.cases {
+        let document = vectors.policies[&case.policy].to_string();
+        let policy = || Policy::parse(document.as_bytes()).expect("a valid policy");
+        let run = |mut engine: Engine| {
+            drive::run(&mut engine, &request(case), &fetches, vectors.now).decision().clone()
+        };
+        let mut explained = run(Engine::explaining(policy()));
+        let plain = run(Engine::new(policy()));
+        let trace = core::mem::take(&mut explained.trace);
+        assert!(plain.trace.entries().is_empty());
+        assert_eq!(explained, plain, "{}", case.name);
+
+        let last = trace.entries().last().expect("a trace");
+        let name = &case.name;
+        assert_eq!(last.check, "decision", "{name}");
+        let failed: Vec<_> =
+            trace.entries().iter().filter(|entry| entry.outcome == CheckOutcome::Failed).collect();
+        match plain.reason {
+            None => assert!(failed.is_empty(), "{name}: {trace}"),
+            Some(reason) => {
+                assert!(last.text.starts_with(reason.code()), "{name}: {}", last.text);
+                assert_eq!(last.outcome, CheckOutcome::Failed, "{name}");
+            }
+        }
+        let text = trace.to_string();
+        assert_eq!(text.lines().count(), trace.entries().len(), "{name}: one line for each");
+        for (_, value) in case.request.headers.iter().filter(|(name, _)| {
+            name.eq_ignore_ascii_case("authorization") || name.eq_ignore_ascii_case("dpop")
+        }) {
+            // Neither the whole nor its signature.
+            for part in value.split([' ', '.']).filter(|part| part.len() > 20) {
+                assert!(!text.contains(part), "{name} tells {part}");
+            }
+        }
+    }
+}
+
+/// What was compared to what.
+#[test]
+fn the_words_name_both_sides() {
+    let vectors = vectors::make();
+    let trace = |name: &str| {
+        let case = vectors.cases.iter().find(|case| case.name == name).expect("a case");
+        let document = vectors.policies[&case.policy].to_string();
+        let policy = Policy::parse(document.as_bytes()).expect("a valid policy");
+        let mut engine = Engine::explaining(policy);
+        let outcome = drive::run(&mut engine, &request(case), &Fetches::new(), vectors.now);
+        outcome.decision().trace.to_string()
+    };
+    let audience = vectors
+        .cases
+        .iter()
+        .find(|case| case.expect.reason.as_deref() == Some("audience_mismatch"))
+        .expect("a case");
+    let text = trace(&audience.name);
+    assert!(text.contains("no  audience        aud ["), "{text}");
+    assert!(text.contains("wanted \"https://mcp.example.com/files/mcp\""), "{text}");
+    let scope = vectors
+        .cases
+        .iter()
+        .find(|case| case.expect.reason.as_deref() == Some("scope_insufficient"))
+        .expect("a case");
+    let text = trace(&scope.name);
+    assert!(text.contains("no  scopes          granted: "), "{text}");
+    assert!(text.contains("; missing: "), "{text}");
+}
