@@ -15,6 +15,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "corpus")]
+pub mod corpus;
 pub mod guard;
 pub mod jose;
 pub mod jwt;

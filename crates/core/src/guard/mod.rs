@@ -2,6 +2,7 @@
 
 mod answer;
 mod authentication;
+mod body;
 mod credentials;
 mod decision;
 mod engine;
@@ -11,6 +12,7 @@ mod fetch;
 mod identity;
 mod inspect;
 mod key_store;
+mod offline;
 pub mod policy;
 mod possession;
 mod proof;
@@ -26,6 +28,7 @@ pub use decision::{Decision, Header, HeaderName, Response, Verdict};
 pub use engine::Engine;
 pub use fetch::{Fetch, FetchError, FetchId};
 pub use identity::Identity;
+pub use offline::{Outcome, decide_offline};
 pub use policy::{Policy, PolicyError};
 pub use proof::NonceSecret;
 pub use request::{Host, RequestHead};
