@@ -15,6 +15,8 @@
 
 extern crate alloc;
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod guard;
 pub mod jose;
 pub mod jwt;
