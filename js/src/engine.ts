@@ -21,8 +21,8 @@ export interface Head {
 /** What the engine needs of its host for one request. */
 export interface Host {
   now: Clock;
-  /** Gives the first `limit` bytes of the body. */
-  readBody(limit: number): Promise<Uint8Array>;
+  /** Gives the next part of the body; nothing after the last. */
+  readBody(): Promise<Uint8Array | undefined>;
   /** Keeps the host from ending before some work is done. */
   keep(work: Promise<unknown>): void;
 }
@@ -44,9 +44,14 @@ export class Engine {
     const headers = head.headers.flat();
     let step = this.#wasm.begin(method, authority, path, headers, hasBody, client, host.now());
     const patience = new Patience();
+    // How much more of the body tells something: one byte too many is as good as all of them.
+    const room = { bytes: this.#wasm.body_limit + 1 };
     try {
       while (typeof step !== "string") {
-        step = await this.#goOn(step, host, patience);
+        const { wants_body } = step;
+        step = await (wants_body
+          ? this.#readOn(step, host, room)
+          : this.#waitForKeys(step, host, patience));
       }
     } finally {
       patience.end();
@@ -56,24 +61,30 @@ export class Engine {
     return JSON.parse(step);
   }
 
-  async #goOn(waiting: Waiting, host: Host, patience: Patience): Promise<string | Waiting> {
-    let body: Uint8Array | undefined;
-    let landed = false;
+  async #readOn(waiting: Waiting, host: Host, room: { bytes: number }): Promise<string | Waiting> {
+    let part: Uint8Array | undefined;
     let now: number;
     try {
-      if (waiting.wants_body) {
-        body = await host.readBody(this.#wasm.body_limit + 1);
-      } else {
-        this.#fetchDue(host);
-        landed = await this.#keys.landed(patience.over());
-      }
+      part = (await host.readBody())?.subarray(0, room.bytes);
       now = host.now();
     } catch (error) {
       waiting.free();
       throw error;
     }
-    if (body) {
-      return this.#wasm.resume_with_body(waiting, body, now);
+    room.bytes -= part?.byteLength ?? 0;
+    return this.#wasm.resume_with_body(waiting, part, now);
+  }
+
+  async #waitForKeys(waiting: Waiting, host: Host, patience: Patience): Promise<string | Waiting> {
+    let landed: boolean;
+    let now: number;
+    try {
+      this.#fetchDue(host);
+      landed = await this.#keys.landed(patience.over());
+      now = host.now();
+    } catch (error) {
+      waiting.free();
+      throw error;
     }
     return landed ? this.#wasm.resume(waiting, now) : this.#wasm.give_up(waiting, now);
   }

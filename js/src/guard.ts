@@ -86,9 +86,9 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
 
   const check: Guard["check"] = async (request, ctx) => {
     let reader: BodyReader | undefined;
-    const readBody = (limit: number) => {
-      reader = new BodyReader(request.body);
-      return reader.upTo(limit);
+    const readBody = () => {
+      reader ??= new BodyReader(request.body);
+      return reader.next();
     };
     const keep = (work: Promise<unknown>) => background(ctx, work);
     const head = { ...headOf(request), client: clientAddress?.(request) ?? undefined };

@@ -165,4 +165,4 @@ function make(policy: string, fetch: Fetch): Engine {
   }
 }
 
-const noBody = async (): Promise<Uint8Array> => new Uint8Array();
+const noBody = async (): Promise<undefined> => undefined;

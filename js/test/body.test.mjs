@@ -93,13 +93,47 @@ test("a body at the limit is read, one byte more is refused and not read on", as
   assert.ok(body.cancelled);
 });
 
-test("in shadow mode even a body that is too large arrives whole", async () => {
+test("in shadow mode a body that would be refused arrives whole", async () => {
   const guard = guardOf({ ...TOOL_RULES, mode: "shadow" }, { limits: { body_bytes: 1024 } });
-  const chunks = Array.from({ length: 40 }, (_, index) => new Uint8Array(100).fill(index));
-  const outcome = await guard.check(post(token, parts(...chunks).stream));
-  assert.equal(outcome.reason, "body_too_large");
-  assert.equal(outcome.allowed, true);
-  assert.deepEqual(Buffer.from(await outcome.request.arrayBuffer()), Buffer.concat(chunks));
+  for (const [first, reason] of [
+    ["\n", "body_too_large"],
+    ["[", "batch_unsupported"],
+    ["{}{", "message_malformed"],
+  ]) {
+    const space = [" ", "\t", "\r", "\n"];
+    const rest = Array.from({ length: 40 }, (_, index) => text(space[index % 4].repeat(100)));
+    const chunks = [text(first), ...rest];
+    const outcome = await guard.check(post(token, parts(...chunks).stream));
+    assert.equal(outcome.reason, reason);
+    assert.equal(outcome.allowed, true);
+    assert.deepEqual(Buffer.from(await outcome.request.arrayBuffer()), Buffer.concat(chunks));
+  }
+});
+
+test("a body that cannot be right any more is not read on", async () => {
+  const guard = guardOf(TOOL_RULES);
+  for (const [first, reason] of [
+    ["[", "batch_unsupported"],
+    ["\ufeff", "message_malformed"],
+    ['{"jsonrpc":"2.0","method":"ping","Method":', "message_malformed"],
+  ]) {
+    const body = parts(text(first), ...Array.from({ length: 1000 }, () => text(" ")));
+    assert.equal((await guard.check(post(token, body.stream))).reason, reason);
+    assert.ok(body.taken <= 3, `${body.taken} parts were taken`);
+    assert.ok(body.cancelled);
+  }
+});
+
+test("it does not matter where the parts of a body end", async () => {
+  const guard = guardOf(TOOL_RULES);
+  const bytes = text(rpc("tools/call", { arguments: { text: "\"ü€𝄞\n" }, name: "write_x" }));
+  for (let size = 1; size <= bytes.length; size++) {
+    const chunks = [];
+    for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.slice(at, at + size));
+    const outcome = await guard.check(post(token, parts(...chunks).stream));
+    assert.equal(outcome.reason, "scope_insufficient", `${size}`);
+    assert.equal(outcome.decision.operation, 'tools/call "write_x"');
+  }
 });
 
 test("an empty body, and none at all", async () => {

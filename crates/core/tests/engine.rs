@@ -50,7 +50,7 @@ fn get(token: &str) -> Request {
         authority: "mcp.example.com".to_owned(),
         path: "/mcp".to_owned(),
         headers: vec![(b"authorization".to_vec(), format!("Bearer {token}").into_bytes())],
-        body: None,
+        ..Request::default()
     }
 }
 

@@ -35,7 +35,7 @@ fn request(index: u64) -> Request {
         authority: "mcp.example.com".to_owned(),
         path: "/mcp".to_owned(),
         headers: vec![(b"authorization".to_vec(), format!("Bearer {token}").into_bytes())],
-        body: None,
+        ..Request::default()
     }
 }
 

@@ -22,6 +22,7 @@ fn request(case: &Case) -> drive::Request {
             .map(|(name, value)| (name.clone().into_bytes(), bytes(value)))
             .collect(),
         body: case.request.body.as_deref().map(bytes),
+        body_parts: 0,
     }
 }
 

@@ -11,7 +11,7 @@ use proxy_wasm::{
 
 use crate::{
     host::{self, Map},
-    shared::{Body, Flow, Shared, warn},
+    shared::{Flow, Shared, warn},
 };
 
 pub(crate) struct Filter {
@@ -24,14 +24,14 @@ impl Filter {
         Self { id, shared }
     }
 
-    fn on_body(&self, size: usize, ended: bool) -> Action {
+    fn on_body(&self, ended: bool) -> Action {
         let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
             return refuse();
         };
         let Ok(mut shared) = shared.try_borrow_mut() else {
             return refuse();
         };
-        action(shared.on_body(self.id, size, ended, now))
+        action(shared.on_body(self.id, ended, now))
     }
 }
 
@@ -65,7 +65,7 @@ impl HttpContext for Filter {
             client: host::client_address(),
         };
         let step = shared.engine.begin(head, now);
-        let flow = shared.proceed(self.id, step, now, Body::NotYet);
+        let flow = shared.proceed(self.id, step, now, false);
         // The root fetches, at once: a call of its own is not lost when this client goes away.
         if shared.take_newly_parked()
             && let Err(error) = host::set_tick(1)
@@ -75,13 +75,13 @@ impl HttpContext for Filter {
         action(flow)
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.on_body(size, end_of_stream)
+    fn on_http_request_body(&mut self, _: usize, end_of_stream: bool) -> Action {
+        self.on_body(end_of_stream)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        // Trailers end a body too. What is there is read whole; its size is checked on reading.
-        self.on_body(0, true)
+        // Trailers end a body too.
+        self.on_body(true)
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {

@@ -115,12 +115,13 @@ pub(crate) fn pairs(map: Map) -> Result<Vec<Pair>, HostError> {
     read_pairs(&take(data, length)).ok_or(HostError(MALFORMED))
 }
 
-/// At most `max` bytes of a buffer from its start.
-pub(crate) fn buffer(buffer: Buffer, max: usize) -> Result<Vec<u8>, HostError> {
+/// At most `max` bytes of a buffer from `start` on.
+pub(crate) fn buffer(buffer: Buffer, start: usize, max: usize) -> Result<Vec<u8>, HostError> {
     let (mut data, mut length) = (ptr::null_mut(), 0);
     // SAFETY: the host writes a pointer and a length.
-    let status =
-        unsafe { proxy_get_buffer_bytes(buffer as u32, 0, max, &raw mut data, &raw mut length) };
+    let status = unsafe {
+        proxy_get_buffer_bytes(buffer as u32, start, max, &raw mut data, &raw mut length)
+    };
     match status {
         // There is nothing in it.
         NOT_FOUND => Ok(Vec::new()),

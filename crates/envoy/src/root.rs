@@ -96,7 +96,7 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
-        let document = host::buffer(Buffer::PluginConfiguration, MAX_POLICY_BYTES);
+        let document = host::buffer(Buffer::PluginConfiguration, 0, MAX_POLICY_BYTES);
         let Ok(document) = document else {
             host::log(Level::Critical, "countersign: the policy cannot be read");
             return false;
@@ -166,6 +166,7 @@ fn read_answer(body_size: usize) -> Option<(u16, Vec<u8>)> {
     let (_, status) = headers.iter().find(|(name, _)| name == b":status")?;
     let status = core::str::from_utf8(status).ok()?.parse().ok()?;
     // One byte more than allowed is enough for the engine to see that it is too long.
-    let body = host::buffer(Buffer::CallResponseBody, body_size.min(Fetch::MAX_BYTES + 1)).ok()?;
+    let body =
+        host::buffer(Buffer::CallResponseBody, 0, body_size.min(Fetch::MAX_BYTES + 1)).ok()?;
     Some((status, body))
 }

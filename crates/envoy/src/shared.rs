@@ -38,8 +38,9 @@ pub(crate) struct Shared {
 enum Request {
     /// Waits for keys since that second. `body_ended` tells whether its body is already here.
     Keys { pending: Pending, since: u64, body_ended: bool },
-    /// Waits for its body since that second.
-    Body { pending: Pending, since: u64, body_seen: bool },
+    /// Waits for more of its body since that second. So many bytes of it were read; Envoy holds
+    /// them back. `headers_sent` tells that the headers, already changed, were not held back.
+    Body { pending: Pending, since: u64, read: usize, headers_sent: bool },
     /// Its response gets these headers.
     Forwarded { set: Vec<Header>, append: Vec<Header> },
     /// Answered by the filter.
@@ -67,12 +68,12 @@ impl Shared {
         }
     }
 
-    /// Takes a step as far as it goes, for the request that is current. `body` is there when it
-    /// has arrived whole.
-    pub(crate) fn proceed(&mut self, id: u32, mut step: Step, now: u64, body: Body<'_>) -> Flow {
+    /// Takes a step as far as it goes, for the request that is current. Its headers are still
+    /// there; `body_ended` tells whether its whole body is, too.
+    pub(crate) fn proceed(&mut self, id: u32, mut step: Step, now: u64, body_ended: bool) -> Flow {
         loop {
             step = match step {
-                Step::Forward(forward) => return self.forward(id, &forward, body),
+                Step::Forward(forward) => return self.forward(id, &forward, false),
                 Step::Respond(response) => return self.respond(id, &response),
                 Step::NeedSignature(pending) => {
                     let verified = pending.signature().is_some_and(|check| check.verify());
@@ -84,20 +85,15 @@ impl Shared {
                     self.engine.resume(pending, Answer::GiveUp, now)
                 }
                 Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
-                    return self.park(id, pending, now, body);
+                    return self.park(id, pending, now, body_ended);
                 }
-                Step::NeedBody(pending) => match body {
-                    Body::Complete(bytes) => self.engine.resume(pending, Answer::Body(bytes), now),
-                    Body::TooLarge => self.engine.resume(pending, Answer::BodyTooLarge, now),
-                    Body::NotYet => return self.await_body(id, pending, now),
-                },
+                Step::NeedBody(pending) => return self.await_body(id, pending, now, body_ended),
             };
         }
     }
 
     /// A part of the body is there, or all of it: `ended`.
-    pub(crate) fn on_body(&mut self, id: u32, size: usize, ended: bool, now: u64) -> Flow {
-        let limit = self.engine.policy().limits.body_bytes;
+    pub(crate) fn on_body(&mut self, id: u32, ended: bool, now: u64) -> Flow {
         match self.requests.remove(&id) {
             None => Flow::Continue,
             Some(forwarded @ Request::Forwarded { .. }) => {
@@ -113,17 +109,36 @@ impl Shared {
                 self.requests.insert(id, Request::Keys { pending, since, body_ended });
                 Flow::Pause
             }
-            Some(Request::Body { pending, .. }) if size > limit => {
-                self.proceed(id, Step::NeedBody(pending), now, Body::TooLarge)
+            Some(Request::Body { pending, since, read, headers_sent }) => {
+                self.read_body(id, pending, (since, read, headers_sent), ended, now)
             }
-            Some(Request::Body { pending, since, .. }) if !ended => {
-                self.requests.insert(id, Request::Body { pending, since, body_seen: true });
+        }
+    }
+
+    /// Hands the engine what came of the body since it was read last, and goes on.
+    fn read_body(
+        &mut self,
+        id: u32,
+        pending: Pending,
+        (since, read, headers_sent): (u64, usize, bool),
+        ended: bool,
+        now: u64,
+    ) -> Flow {
+        // One byte more than allowed, if there are more: the engine counts them, and refuses.
+        let room = self.engine.policy().limits.body_bytes.saturating_add(1).saturating_sub(read);
+        let part = match host::buffer(Buffer::RequestBody, read, room) {
+            Ok(part) => part,
+            Err(error) => return self.fail(id, "reading the body", error),
+        };
+        let answer = if ended { Answer::Body(&part) } else { Answer::BodyPart(&part) };
+        match self.engine.resume(pending, answer, now) {
+            Step::NeedBody(pending) => {
+                let read = read.saturating_add(part.len());
+                self.requests.insert(id, Request::Body { pending, since, read, headers_sent });
                 Flow::Pause
             }
-            Some(Request::Body { pending, .. }) => match request_body(limit) {
-                Ok(body) => self.proceed(id, Step::NeedBody(pending), now, Body::Complete(&body)),
-                Err(error) => self.fail(id, "reading the body", error),
-            },
+            Step::Forward(forward) => self.forward(id, &forward, headers_sent),
+            step => self.proceed(id, step, now, ended),
         }
     }
 
@@ -184,14 +199,7 @@ impl Shared {
     }
 
     fn go_on(&mut self, id: u32, step: Step, (since, body_ended): (u64, bool), now: u64) {
-        let limit = self.engine.policy().limits.body_bytes;
-        let body = if body_ended { request_body(limit).ok() } else { None };
-        let body = match &body {
-            Some(body) if body.len() > limit => Body::TooLarge,
-            Some(body) => Body::Complete(body),
-            None => Body::NotYet,
-        };
-        let flow = self.proceed(id, step, now, body);
+        let flow = self.proceed(id, step, now, body_ended);
         match self.requests.get_mut(&id) {
             // Still waiting: it goes on waiting since when it began.
             Some(Request::Keys { since: new, body_ended: ended, .. }) => {
@@ -222,7 +230,7 @@ impl Shared {
     /// Says once what is probably wrong when bodies do not come.
     pub(crate) fn check_bodies(&mut self, now: u64) {
         let late = |request: &Request| {
-            matches!(request, Request::Body { since, body_seen: false, .. }
+            matches!(request, Request::Body { since, read: 0, .. }
                 if now >= since.saturating_add(BODY_PATIENCE))
         };
         if self.engine.policy().hold_headers
@@ -239,14 +247,16 @@ impl Shared {
         }
     }
 
-    fn park(&mut self, id: u32, pending: Pending, now: u64, body: Body<'_>) -> Flow {
-        let body_ended = !matches!(body, Body::NotYet);
+    fn park(&mut self, id: u32, pending: Pending, now: u64, body_ended: bool) -> Flow {
         self.requests.insert(id, Request::Keys { pending, since: now, body_ended });
         self.newly_parked = true;
         Flow::Pause
     }
 
-    fn await_body(&mut self, id: u32, pending: Pending, now: u64) -> Flow {
+    fn await_body(&mut self, id: u32, pending: Pending, now: u64, body_ended: bool) -> Flow {
+        if body_ended {
+            return self.read_body(id, pending, (now, 0, false), true, now);
+        }
         let hold = self.engine.policy().hold_headers;
         if !hold
             && let Some(forward) = pending.early_forward()
@@ -254,14 +264,14 @@ impl Shared {
         {
             return self.fail(id, "changing the headers", error);
         }
-        self.requests.insert(id, Request::Body { pending, since: now, body_seen: false });
+        let waiting = Request::Body { pending, since: now, read: 0, headers_sent: !hold };
+        self.requests.insert(id, waiting);
         if hold { Flow::Pause } else { Flow::Continue }
     }
 
-    fn forward(&mut self, id: u32, forward: &Forward, body: Body<'_>) -> Flow {
+    fn forward(&mut self, id: u32, forward: &Forward, headers_sent: bool) -> Flow {
         // Headers that went on before the body were changed then.
-        let headers_are_gone = !self.engine.policy().hold_headers && !matches!(body, Body::NotYet);
-        if !headers_are_gone && let Err(error) = apply(forward) {
+        if !headers_sent && let Err(error) = apply(forward) {
             return self.fail(id, "changing the headers", error);
         }
         self.metrics.count(&forward.decision);
@@ -306,19 +316,6 @@ impl Shared {
         }
         Flow::Pause
     }
-}
-
-/// How much of the body is there.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Body<'a> {
-    NotYet,
-    Complete(&'a [u8]),
-    TooLarge,
-}
-
-/// The body so far, and one byte more than allowed when it is longer.
-fn request_body(limit: usize) -> Result<Vec<u8>, HostError> {
-    host::buffer(Buffer::RequestBody, limit.saturating_add(1))
 }
 
 /// Removes before it sets: a client can never tell the server who it is.

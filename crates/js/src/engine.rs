@@ -53,6 +53,7 @@ impl WasmEngine {
     ///
     /// # Errors
     /// A `TypeError` when something is no byte string.
+    #[allow(clippy::too_many_arguments, reason = "JavaScript hands over texts, not a struct")]
     #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
     pub fn begin(
         &mut self,
@@ -98,13 +99,19 @@ impl WasmEngine {
         self.answer(waiting, Answer::GiveUp, now)
     }
 
-    /// Goes on with a request whose body was read: whole, or more of it than the limit.
+    /// Goes on with a request whose body is being read: with a part of it, or nothing at its end.
     #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
-    pub fn resume_with_body(&mut self, waiting: Waiting, body: &[u8], now: f64) -> JsValue {
-        self.answer(waiting, Answer::Body(body), now)
+    pub fn resume_with_body(
+        &mut self,
+        waiting: Waiting,
+        part: Option<Vec<u8>>,
+        now: f64,
+    ) -> JsValue {
+        let answer = part.as_deref().map_or(Answer::Body(&[]), Answer::BodyPart);
+        self.answer(waiting, answer, now)
     }
 
-    /// The longest body that is read, in bytes.
+    /// The longest body that is read, in bytes. Of more than this, one byte tells as much as all.
     #[must_use]
     #[wasm_bindgen(getter)]
     pub fn body_limit(&self) -> usize {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use countersign_core::guard::{Answer, Decision, Engine, Forward, RequestHead, Response, Step};
+use countersign_core::guard::{
+    Answer, Decision, Engine, Forward, Pending, RequestHead, Response, Step,
+};
 
 /// What the addresses that the engine may fetch from answer; others do not answer at all.
 pub type Fetches = BTreeMap<String, (u16, Vec<u8>)>;
@@ -20,6 +22,8 @@ pub struct Request {
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     /// The body, if there is one.
     pub body: Option<Vec<u8>>,
+    /// How many bytes of it come at a time; 0 for all at once.
+    pub body_parts: usize,
 }
 
 /// How a request came out.
@@ -73,10 +77,7 @@ pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) 
                 let verified = pending.signature().is_some_and(|check| check.verify());
                 engine.resume(pending, Answer::Signature(verified), now)
             }
-            Step::NeedBody(pending) => {
-                let body = request.body.as_deref().unwrap_or_default();
-                engine.resume(pending, Answer::Body(body), now)
-            }
+            Step::NeedBody(pending) => send_body(engine, pending, request, now),
             Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
                 fetch(engine, fetches, now);
                 engine.resume(pending, Answer::Fetched, now)
@@ -84,6 +85,21 @@ pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) 
         };
     }
     panic!("the engine does not come to an end");
+}
+
+/// Gives the engine the body, as it comes, until it wants no more.
+fn send_body(engine: &mut Engine, mut pending: Pending, request: &Request, now: u64) -> Step {
+    let body = request.body.as_deref().unwrap_or_default();
+    if request.body_parts == 0 {
+        return engine.resume(pending, Answer::Body(body), now);
+    }
+    for part in body.chunks(request.body_parts) {
+        match engine.resume(pending, Answer::BodyPart(part), now) {
+            Step::NeedBody(next) => pending = next,
+            step => return step,
+        }
+    }
+    engine.resume(pending, Answer::Body(&[]), now)
 }
 
 /// Carries out what is due, as far as there is an answer.

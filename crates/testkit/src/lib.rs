@@ -4,6 +4,7 @@
 #![allow(clippy::missing_panics_doc, reason = "tests end where something is wrong")]
 
 pub mod drive;
+pub mod json_suite;
 pub mod keys;
 mod rsa_key;
 pub mod status;

@@ -35,6 +35,16 @@ impl Front {
         hold: bool,
         keys: impl Fn() -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::with_holds(upstream, hold, hold, keys)
+    }
+
+    /// What the policy says of holding headers back, and what Envoy does, may differ.
+    fn with_holds(
+        upstream: Stub,
+        hold: bool,
+        envoy_holds: bool,
+        keys: impl Fn() -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let places = Places::of_checkout();
         let scratch = Scratch::new().unwrap();
         let issuer = Stub::start(move |_| keys()).unwrap();
@@ -49,8 +59,9 @@ impl Front {
             "hold_headers": hold,
         });
         let clusters = [("auth", issuer.port())];
+        let policy = policy.to_string();
         let config =
-            EnvoyConfig::new(&places, port, &policy.to_string(), hold, upstream.port(), &clusters);
+            EnvoyConfig::new(&places, port, &policy, envoy_holds, upstream.port(), &clusters);
         let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
         Self { envoy, upstream, _issuer: issuer, _scratch: scratch }
     }
@@ -216,6 +227,41 @@ fn bodies_in_pieces_are_read_whole() {
     }
 }
 
+/// The client is still sending: what cannot become right is refused all the same.
+#[test]
+fn bodies_are_refused_as_soon_as_they_are_wrong() {
+    for hold in [true, false] {
+        let front = Front::start(hold, good_keys);
+        assert!(front.until(200, &call(&token().sign(), "read_file")));
+        front.seen();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nhost: {HOST}\r\nauthorization: Bearer {}\r\ncontent-type: \
+             application/json\r\ntransfer-encoding: chunked\r\n\r\n5\r\n  [{{}}\r\n",
+            token().sign()
+        );
+        let answer = send_raw(front.envoy.port(), head.as_bytes()).unwrap();
+        assert_eq!(answer.status(), 400, "hold_headers {hold}");
+        assert!(answer.text().contains("-32600"), "{}", answer.text());
+        assert_eq!(front.seen(), 0);
+    }
+}
+
+/// A policy that says less than Envoy does: the body came while its request waited for keys, and the
+/// headers are still to be changed.
+#[test]
+fn a_request_that_waited_with_its_body_is_stripped_all_the_same() {
+    let slow = || {
+        thread::sleep(Duration::from_secs(2));
+        good_keys()
+    };
+    let front = Front::with_holds(Stub::upstream().unwrap(), false, true, slow);
+    let answer = front.send(&call(&token().sign(), "read_file"));
+    assert_eq!(answer.status(), 200);
+    let seen = front.upstream.take();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].headers.get("authorization"), None, "the token reaches the server");
+}
+
 #[test]
 fn bodies_without_end_are_refused() {
     for hold in [true, false] {
@@ -301,7 +347,7 @@ fn a_bound_token_needs_a_new_proof_each_time() {
     let call = |scheme: &str, proof: &str| {
         Request::new("POST", "/mcp", HOST)
             .header("authorization", format!("{scheme} {token}"))
-            .header("dpop", proof.to_owned())
+            .header("dpop", proof)
             .header("content-type", "application/json")
             .body(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string())
     };

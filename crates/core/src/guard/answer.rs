@@ -143,7 +143,9 @@ fn wants_challenge(reason: Reason) -> bool {
 
 const fn json_rpc_code(reason: Reason) -> Option<i64> {
     match reason {
-        Reason::BatchUnsupported | Reason::UriAmbiguous => Some(INVALID_REQUEST),
+        Reason::BatchUnsupported | Reason::MessageExcessive | Reason::UriAmbiguous => {
+            Some(INVALID_REQUEST)
+        }
         Reason::HeaderMismatch => Some(HEADER_MISMATCH),
         Reason::MessageMalformed => Some(PARSE_ERROR),
         _ => None,

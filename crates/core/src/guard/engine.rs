@@ -10,6 +10,7 @@ use alloc::{
 use super::{
     answer::{self, Origin, Refusal},
     authentication::Identified,
+    body::{self, Reading},
     credentials::Scheme,
     decision::{Decision, Verdict},
     explain,
@@ -23,12 +24,10 @@ use super::{
     request::RequestHead,
     route::{Route, route},
     status_store::StatusStore,
-    step::{Answer, Context, Forward, Pending, Stage, Step, unusable_at},
+    step::{Answer, Context, Pending, Stage, Step},
     token_cache::TokenCache,
     trace::Trace,
-    verdict::{
-        Asked, Refused, decide, decide_body, forward, lookalikes, metadata, public, refuse, require,
-    },
+    verdict::{Asked, Refused, decide, forward, lookalikes, metadata, public, refuse, require},
 };
 use crate::{Reason, UnixSeconds};
 
@@ -216,23 +215,19 @@ impl Engine {
                 context.trace.failed("signature", text);
                 self.refuse_token(&context, Reason::SignatureInvalid.into(), now)
             }
-            (Stage::Body(forward), Answer::Body(_)) if is_over(&forward, policy.leeway, now) => {
-                // The body took longer than the token lives.
-                let refused = Reason::TokenExpired.into();
-                refuse(&policy, &context, refused, forward.identity, &Asked::default())
+            (Stage::Body(reading), Answer::BodyPart(part)) => {
+                body::read(&policy, context, reading, (part, false), now)
             }
-            (Stage::Body(forward), Answer::Body(body))
-                if body.len() <= policy.limits.body_bytes =>
-            {
-                decide_body(&policy, &context, *forward, body)
+            (Stage::Body(reading), Answer::Body(part)) => {
+                body::read(&policy, context, reading, (part, true), now)
             }
-            (Stage::Body(forward), Answer::Body(_) | Answer::BodyTooLarge) => {
+            (Stage::Body(reading), Answer::BodyTooLarge) => {
                 let refused = Reason::BodyTooLarge.into();
-                refuse(&policy, &context, refused, forward.identity, &Asked::default())
+                refuse(&policy, &context, refused, reading.forward.identity, &Asked::default())
             }
-            (Stage::Body(forward), _) => {
+            (Stage::Body(reading), _) => {
                 let refused = Reason::KeysUnavailable.into();
-                refuse(&policy, &context, refused, forward.identity, &Asked::default())
+                refuse(&policy, &context, refused, reading.forward.identity, &Asked::default())
             }
             (Stage::Keys(_) | Stage::Proof { .. } | Stage::Signature { .. }, _) => {
                 refuse(&policy, &context, Reason::KeysUnavailable.into(), None, &Asked::default())
@@ -262,7 +257,8 @@ impl Engine {
                 // Whoever lacks even the baseline need not send a body.
                 let missing = resource.scopes.missing(&identity.scope, resource.scopes.baseline());
                 if missing.is_empty() {
-                    Step::NeedBody(Pending { context, stage: Stage::Body(Box::new(forward)) })
+                    let stage = Stage::Body(Box::new(Reading::new(forward)));
+                    Step::NeedBody(Pending { context, stage })
                 } else {
                     let needed = resource.scopes.baseline();
                     require(policy, &context, forward, needed, &Asked::default())
@@ -277,10 +273,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// Whether the caller's token is no longer valid.
-fn is_over(forward: &Forward, leeway: u64, now: UnixSeconds) -> bool {
-    let over = |identity: &Arc<Identity>| now >= unusable_at(identity.expires_at, leeway);
-    forward.identity.as_ref().is_some_and(over)
 }

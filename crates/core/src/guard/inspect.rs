@@ -1,6 +1,6 @@
 //! Reading what a request asks for: from its head, and from its body.
 
-use alloc::{format, string::String};
+use alloc::{borrow::ToOwned as _, format, string::String};
 
 use super::{
     policy::ScopeRules,
@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     Reason, UnixSeconds,
-    jose::json::Value,
     jwt::claims::Claims,
     mcp::{
         headers::{decode_value, must_mirror},
@@ -41,16 +40,21 @@ pub(super) fn is_preflight(head: &RequestHead<'_>) -> bool {
 }
 
 pub(super) fn mirror(head: &RequestHead<'_>) -> Mirror {
-    let version = match head.single("mcp-protocol-version") {
-        Single::Value(version) => Some(version),
-        Single::Absent | Single::Repeated => None,
-    };
-    let read = |name| match head.single(name) {
+    let read = |name, decode: fn(&[u8]) -> Option<String>| match head.single(name) {
         Single::Absent => Mirrored::Absent,
         Single::Repeated => Mirrored::Invalid,
-        Single::Value(value) => decode_value(value).map_or(Mirrored::Invalid, Mirrored::Value),
+        Single::Value(value) => decode(value).map_or(Mirrored::Invalid, Mirrored::Value),
     };
-    Mirror { required: must_mirror(version), method: read("mcp-method"), name: read("mcp-name") }
+    let plain = |value: &[u8]| {
+        core::str::from_utf8(value).ok().map(|text| text.trim_matches([' ', '\t']).to_owned())
+    };
+    let version = read("mcp-protocol-version", plain);
+    Mirror {
+        required: must_mirror(mirrored_text(&version).map(str::as_bytes)),
+        version,
+        method: read("mcp-method", decode_value),
+        name: read("mcp-name", decode_value),
+    }
 }
 
 /// Whether the body is declared as `application/json` without content coding: in any other form
@@ -105,11 +109,8 @@ pub(super) fn before_body(context: &Context, rules: &ScopeRules) -> Result<Next,
     Ok(Next::ReadBody)
 }
 
-/// Reads the message and holds it against the mirrored headers (MCP 2026-07-28, server
-/// validation).
-pub(super) fn body(context: &Context, body: &[u8]) -> Result<Message, (Reason, Option<Value>)> {
-    let message = Message::parse(body).map_err(|reason| (reason, None))?;
-    let mirror = &context.mirror;
+/// Whether a message says what the headers say that mirror it (MCP 2026-07-28, server validation).
+pub(super) fn agrees(mirror: &Mirror, message: &Message) -> bool {
     let method_agrees = match &mirror.method {
         Mirrored::Absent => !mirror.required,
         Mirrored::Invalid => false,
@@ -121,11 +122,11 @@ pub(super) fn body(context: &Context, body: &[u8]) -> Result<Message, (Reason, O
         // Other methods may define names of their own, which no rule depends on.
         Mirrored::Value(name) => message.operation.name().is_none_or(|operation| operation == name),
     };
-    if method_agrees && name_agrees {
-        Ok(message)
-    } else {
-        Err((Reason::HeaderMismatch, Some(message.id)))
-    }
+    let version_agrees = match &message.version {
+        None => true,
+        Some(version) => mirrored_text(&mirror.version) == Some(version),
+    };
+    method_agrees && name_agrees && version_agrees
 }
 
 /// What an operator wants to see when a verified token is refused.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod authentication;
+mod body;
 mod credentials;
 mod decision;
 mod engine;

@@ -8,6 +8,7 @@ use alloc::{
 };
 
 use super::{
+    body::Reading,
     credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response},
     explain,
@@ -27,9 +28,10 @@ use crate::{
 pub enum Step {
     /// Forward the request with these changes. Final.
     Forward(Forward),
-    /// Read the body, at most `limits.body_bytes` of it, and resume with [`Answer::Body`] or
-    /// [`Answer::BodyTooLarge`]. A host that cannot hold back the headers meanwhile applies
-    /// [`Pending::early_forward`] first.
+    /// Read the body, and resume with [`Answer::BodyPart`] for each part as it comes and
+    /// [`Answer::Body`] for the last: the engine keeps none of them. It answers a part with this step
+    /// again, or with a final one as soon as the request is refused; then the rest need not be read.
+    /// A host that cannot hold back the headers meanwhile applies [`Pending::early_forward`] first.
     NeedBody(Pending),
     /// Carry out what [`super::Engine::due`] gives, and resume with [`Answer::Fetched`] after each
     /// answer, or with [`Answer::GiveUp`] when the request cannot wait.
@@ -63,9 +65,12 @@ impl Step {
 /// A host's answer to a step.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer<'a> {
-    /// The whole body.
+    /// The last part of the body: all of it where none was given before, nothing where all was.
     Body(&'a [u8]),
-    /// The body is longer than allowed.
+    /// A part of the body, of any length, that others follow.
+    BodyPart(&'a [u8]),
+    /// The body is longer than `limits.body_bytes`: for hosts that see it before they read it. The
+    /// engine counts for itself too.
     BodyTooLarge,
     /// Something was fetched since.
     Fetched,
@@ -169,6 +174,8 @@ pub(super) enum Method {
 pub(super) struct Mirror {
     /// The revision requires them.
     pub(super) required: bool,
+    /// `MCP-Protocol-Version`, as it is.
+    pub(super) version: Mirrored,
     pub(super) method: Mirrored,
     pub(super) name: Mirrored,
 }
@@ -197,7 +204,7 @@ pub(super) struct Presented {
 pub(super) enum Stage {
     Keys(Box<Presented>),
     Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
-    Body(Box<Forward>),
+    Body(Box<Reading>),
     Proof { identity: Arc<Identity>, issuer: usize },
     Status { identity: Arc<Identity>, issuer: usize },
 }
@@ -228,7 +235,7 @@ impl Pending {
     #[must_use]
     pub fn early_forward(&self) -> Option<&Forward> {
         match &self.stage {
-            Stage::Body(forward) => Some(forward),
+            Stage::Body(reading) => Some(&reading.forward),
             _ => None,
         }
     }

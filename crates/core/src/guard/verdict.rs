@@ -12,7 +12,6 @@ use super::{
     decision::{Decision, Header, HeaderName, Verdict},
     explain,
     identity::Identity,
-    inspect,
     policy::{Dpop, Mode, Policy, ResourcePolicy},
     request::RequestHead,
     step::{Context, Forward, Step},
@@ -46,24 +45,6 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn of(operation: &Operation, id: Option<Value>) -> Self {
         Self { operation: Some(operation.to_string()), id, ..Self::default() }
-    }
-}
-
-pub(super) fn decide_body(
-    policy: &Policy,
-    context: &Context,
-    forward: Forward,
-    body: &[u8],
-) -> Step {
-    match inspect::body(context, body) {
-        Ok(message) => {
-            let asked = Asked::of(&message.operation, Some(message.id));
-            decide(policy, context, forward, &message.operation, asked)
-        }
-        Err((reason, id)) => {
-            let asked = Asked { id, ..Asked::default() };
-            refuse(policy, context, reason.into(), forward.identity, &asked)
-        }
     }
 }
 

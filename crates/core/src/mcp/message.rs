@@ -1,11 +1,34 @@
-//! One JSON-RPC message (MCP, base protocol), read so that no other reader can see another
+//! One JSON-RPC message (MCP, base protocol), read in parts, so that no other reader can see another
 //! operation in it.
 
-use super::operation::Operation;
+#[cfg(test)]
+mod tests;
+
+use alloc::string::String;
+
+use super::{
+    operation::Operation,
+    scan::{Kind, Scan, Sink},
+};
 use crate::{
     Reason,
-    jose::json::{self, Number, Object, Value},
+    jose::json::{self, Number, Value},
 };
+
+/// The longest method that is read, in bytes. MCP's own have less than 50.
+pub const MAX_METHOD: usize = 1024;
+
+/// The longest `params.name` and `params.uri` that an operation may have, in bytes.
+pub const MAX_NAME: usize = 8192;
+
+/// The longest `id` that is read, in bytes.
+pub const MAX_ID: usize = 1024;
+
+/// The member of `params._meta` that repeats `MCP-Protocol-Version` (MCP 2026-07-28).
+const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// The longest version in it that is read, in bytes.
+const MAX_VERSION: usize = 64;
 
 /// What the engine needs to know of a message.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,132 +37,273 @@ pub struct Message {
     pub operation: Operation,
     /// Its `id`, to be repeated in an error; null for notifications and responses.
     pub id: Value,
+    /// The revision that a request says it is of, since 2026-07-28.
+    pub version: Option<String>,
 }
 
 impl Message {
-    /// Reads a request body.
+    /// Reads a request body that is there as a whole.
     ///
     /// # Errors
-    /// - [`Reason::MessageMalformed`]: not strict JSON ([`json::parse`]), not JSON-RPC 2.0, or a
-    ///   member that differs from a known one in case only, which some servers read all the same.
-    /// - [`Reason::BatchUnsupported`]: an array.
+    /// As [`MessageScan`].
     pub fn parse(body: &[u8]) -> Result<Self, Reason> {
-        let value = json::parse(body).map_err(|_| Reason::MessageMalformed)?;
-        let message = match &value {
-            Value::Array(_) => return Err(Reason::BatchUnsupported),
-            Value::Object(message) => message,
-            _ => return Err(Reason::MessageMalformed),
-        };
-        refuse_lookalikes(message, &["jsonrpc", "method", "params", "id", "result", "error"])?;
-        if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-            return Err(Reason::MessageMalformed);
-        }
-        let id = match message.get("id") {
-            None => Value::Null,
-            Some(
-                id @ (Value::String(_) | Value::Number(Number::Unsigned(_) | Number::Negative(_))),
-            ) => id.clone(),
-            Some(_) => return Err(Reason::MessageMalformed),
-        };
-        Ok(Self { operation: operation(message)?, id })
+        let mut scan = MessageScan::new();
+        scan.push(body)?;
+        scan.finish()
     }
 }
 
-fn operation(message: &Object) -> Result<Operation, Reason> {
-    let answers = message.contains_key("result") || message.contains_key("error");
-    let Some(method) = message.get("method") else {
-        // A client's answer to a request of the server.
-        return if answers { Ok(Operation::Transport) } else { Err(Reason::MessageMalformed) };
-    };
-    let method = method.as_str().ok_or(Reason::MessageMalformed)?;
-    if answers {
-        return Err(Reason::MessageMalformed);
+/// A message of which some parts were read. It keeps none of them: its size is bounded, however long
+/// the message is and whatever stands in it. The answer is the same whatever the parts are.
+///
+/// What it refuses, as soon as it is seen where that is possible:
+/// - [`Reason::MessageMalformed`]: not strict JSON ([`json::parse`]), not JSON-RPC 2.0, or a member
+///   that differs from a known one in case only, which some servers read all the same.
+/// - [`Reason::BatchUnsupported`]: an array.
+/// - [`Reason::MessageExcessive`]: a method longer than [`MAX_METHOD`], an `id` longer than
+///   [`MAX_ID`], a name or URI that the operation needs longer than [`MAX_NAME`], a version of more
+///   than 64 bytes, a number of more than 1024, or objects within each other of more than 16384
+///   member names or 256 KiB of them.
+#[derive(Debug)]
+pub struct MessageScan(Scan<Reader>);
+
+impl MessageScan {
+    /// Before the first part.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Scan::new(Reader::default()))
     }
-    let empty = Object::new();
-    let params = match message.get("params") {
-        None => &empty,
-        Some(Value::Object(params)) => params,
-        Some(_) => return Err(Reason::MessageMalformed),
-    };
-    refuse_lookalikes(params, &["name", "uri"])?;
-    let member = if method.starts_with("resources/") { "uri" } else { "name" };
-    let name = params.get(member).and_then(Value::as_str);
-    Operation::new(method, name).ok_or(Reason::MessageMalformed)
+
+    /// Reads the next part, of any length.
+    ///
+    /// # Errors
+    /// What the message is refused for. Then no more must be read: the scan is of no use any longer.
+    pub fn push(&mut self, part: &[u8]) -> Result<(), Reason> {
+        self.0.push(part)
+    }
+
+    /// The message after its last part.
+    ///
+    /// # Errors
+    /// What the message is refused for.
+    pub fn finish(self) -> Result<Message, Reason> {
+        self.0.finish()?.message()
+    }
+}
+
+impl Default for MessageScan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Reader {
+    /// The member of the message that is being read.
+    member: Member,
+    /// The member of its `params` that is being read.
+    param: Param,
+    is_json_rpc: bool,
+    answers: bool,
+    id: Option<Value>,
+    method: Option<String>,
+    params: Option<Kind>,
+    params_have_lookalikes: bool,
+    name: Found,
+    uri: Found,
+    /// The member of `params._meta` that is being read is the version.
+    meta_is_version: bool,
+    version: Found,
+}
+
+/// The members of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Member {
+    /// `result` or `error`.
+    Answer,
+    Id,
+    JsonRpc,
+    Method,
+    #[default]
+    Other,
+    Params,
+}
+
+/// The members of `params`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Param {
+    Meta,
+    Name,
+    #[default]
+    Other,
+    Uri,
+}
+
+/// A text that is of interest for some operations.
+#[derive(Debug, Default)]
+enum Found {
+    #[default]
+    Absent,
+    /// It is no string.
+    Other,
+    Text(String),
+    TooLong,
+}
+
+impl Reader {
+    fn message(self) -> Result<Message, Reason> {
+        if !self.is_json_rpc {
+            return Err(Reason::MessageMalformed);
+        }
+        let id = self.id.unwrap_or(Value::Null);
+        let Some(method) = self.method else {
+            // A client's answer to a request of the server.
+            let answer = Message { operation: Operation::Transport, id, version: None };
+            return if self.answers { Ok(answer) } else { Err(Reason::MessageMalformed) };
+        };
+        let params_fit = matches!(self.params, None | Some(Kind::Object));
+        if self.answers || !params_fit || self.params_have_lookalikes {
+            return Err(Reason::MessageMalformed);
+        }
+        let found = if method.starts_with("resources/") { self.uri } else { self.name };
+        let operation = match &found {
+            // Most methods need none. If this one does, its name is not the empty one.
+            Found::TooLong => match Operation::new(&method, None) {
+                None => return Err(Reason::MessageExcessive),
+                operation => operation,
+            },
+            Found::Text(name) => Operation::new(&method, Some(name)),
+            Found::Absent | Found::Other => Operation::new(&method, None),
+        };
+        let version = match self.version {
+            Found::Absent => None,
+            Found::Text(version) => Some(version),
+            Found::Other => return Err(Reason::MessageMalformed),
+            Found::TooLong => return Err(Reason::MessageExcessive),
+        };
+        Ok(Message { operation: operation.ok_or(Reason::MessageMalformed)?, id, version })
+    }
+
+    /// The member of the message that has this name, if it is in order.
+    fn member(name: &str) -> Result<Member, Reason> {
+        const KNOWN: [&str; 6] = ["jsonrpc", "method", "params", "id", "result", "error"];
+        Ok(match name {
+            "jsonrpc" => Member::JsonRpc,
+            "method" => Member::Method,
+            "params" => Member::Params,
+            "id" => Member::Id,
+            "result" | "error" => Member::Answer,
+            name if is_lookalike(name, &KNOWN) => return Err(Reason::MessageMalformed),
+            _ => Member::Other,
+        })
+    }
+
+    /// A member of the message has a value of this kind.
+    fn begin_member(&mut self, kind: Kind) -> Result<Option<usize>, Reason> {
+        match (self.member, kind) {
+            (Member::JsonRpc, Kind::String) => Ok(Some("2.0".len())),
+            (Member::Method, Kind::String) => Ok(Some(MAX_METHOD)),
+            (Member::Id, Kind::String) => Ok(Some(MAX_ID)),
+            (Member::Id, Kind::Number) | (Member::Other, _) => Ok(None),
+            (Member::Answer, _) => {
+                self.answers = true;
+                Ok(None)
+            }
+            (Member::Params, kind) => {
+                self.params = Some(kind);
+                Ok(None)
+            }
+            (Member::JsonRpc | Member::Method | Member::Id, _) => Err(Reason::MessageMalformed),
+        }
+    }
+}
+
+impl Sink for Reader {
+    fn name(&mut self, depth: usize, name: &str) -> Result<(), Reason> {
+        match (depth, self.member) {
+            (1, _) => self.member = Self::member(name)?,
+            (2, Member::Params) => {
+                self.meta_is_version = false;
+                self.param = match name {
+                    "_meta" => Param::Meta,
+                    "name" => Param::Name,
+                    "uri" => Param::Uri,
+                    _ => Param::Other,
+                };
+                // What this means is not known before the method is.
+                self.params_have_lookalikes |= is_lookalike(name, &["name", "uri"]);
+            }
+            (3, Member::Params) if self.param == Param::Meta => {
+                self.meta_is_version = name == VERSION_KEY;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, depth: usize, kind: Kind, _: usize) -> Result<Option<usize>, Reason> {
+        match (depth, kind) {
+            (0, Kind::Object) => Ok(None),
+            (0, Kind::Array) => Err(Reason::BatchUnsupported),
+            (0, _) => Err(Reason::MessageMalformed),
+            (1, kind) => self.begin_member(kind),
+            (2 | 3, kind) if self.member == Member::Params => {
+                let (found, limit) = match (depth, self.param) {
+                    (2, Param::Name) => (&mut self.name, MAX_NAME),
+                    (2, Param::Uri) => (&mut self.uri, MAX_NAME),
+                    (3, Param::Meta) if self.meta_is_version => (&mut self.version, MAX_VERSION),
+                    _ => return Ok(None),
+                };
+                *found = Found::Other;
+                Ok((kind == Kind::String).then_some(limit))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn text(&mut self, depth: usize, text: Option<&str>) -> Result<(), Reason> {
+        match (depth, self.member, self.param) {
+            (1, Member::JsonRpc, _) if text == Some("2.0") => self.is_json_rpc = true,
+            (1, Member::JsonRpc, _) => return Err(Reason::MessageMalformed),
+            (1, Member::Method, _) => {
+                self.method = Some(text.ok_or(Reason::MessageExcessive)?.into());
+            }
+            (1, Member::Id, _) => self.id = Some(text.ok_or(Reason::MessageExcessive)?.into()),
+            (2, Member::Params, Param::Name) => self.name = Found::new(text),
+            (2, Member::Params, Param::Uri) => self.uri = Found::new(text),
+            (3, Member::Params, Param::Meta) => self.version = Found::new(text),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, depth: usize, text: &str) -> Result<(), Reason> {
+        if depth == 1 && self.member == Member::Id {
+            let id = json::parse(text.as_bytes()).map_err(|_| Reason::MessageMalformed)?;
+            // JSON-RPC 2.0 §4: no fractional parts; and what is not exact cannot be repeated.
+            if !matches!(id, Value::Number(Number::Unsigned(_) | Number::Negative(_))) {
+                return Err(Reason::MessageMalformed);
+            }
+            self.id = Some(id);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: usize, _: usize) -> Result<(), Reason> {
+        Ok(())
+    }
+}
+
+impl Found {
+    fn new(text: Option<&str>) -> Self {
+        text.map_or(Self::TooLong, |text| Self::Text(text.into()))
+    }
 }
 
 /// `{"Method": …}` is the same as `{"method": …}` to some JSON libraries.
-fn refuse_lookalikes(members: &Object, known: &[&str]) -> Result<(), Reason> {
-    let lookalike = |member: &&alloc::string::String| {
-        known.iter().any(|name| member.as_str() != *name && member.eq_ignore_ascii_case(name))
-            // Letters that case folding maps to ASCII: ſ (to s) and the Kelvin sign (to k).
-            || member.contains(['\u{17f}', '\u{212a}'])
-    };
-    match members.keys().find(lookalike) {
-        Some(_) => Err(Reason::MessageMalformed),
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use alloc::string::ToString as _;
-
-    use super::*;
-
-    fn read(body: &str) -> Result<Message, Reason> {
-        Message::parse(body.as_bytes())
-    }
-
-    #[test]
-    fn operations() {
-        for (body, expected) in [
-            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, "tools/list"),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
-                "tools/call \"a\"",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":"x","method":"resources/read","params":{"uri":"file:///a"}}"#,
-                "resources/read \"file:///a\"",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-                "notifications/initialized",
-            ),
-            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "transport"),
-        ] {
-            assert_eq!(read(body).unwrap().operation.to_string(), expected, "{body}");
-        }
-    }
-
-    /// The ways around Envoy's own MCP filter (spec/proxy.md): each refused.
-    #[test]
-    fn smuggling_is_refused() {
-        for body in [
-            "",
-            "null",
-            r#"{"id":1,"method":"tools/list"}"#,
-            r#"{"jsonrpc":"1.0","id":1,"method":"tools/list"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"a"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","Name":"b"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","param\u017f":{"name":"b"},"params":{"name":"a"}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"}}{}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["a"]}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["a"]}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
-            r#"{"jsonrpc":"2.0","id":1,"method":["tools/call"]}"#,
-            r#"{"jsonrpc":"2.0","id":1,"result":{},"method":"tools/call","params":{"name":"a"}}"#,
-            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
-            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
-            r#"{"jsonrpc":"2.0","id":1}"#,
-            "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
-        ] {
-            assert_eq!(read(body), Err(Reason::MessageMalformed), "{body}");
-        }
-        let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#;
-        assert_eq!(read(batch), Err(Reason::BatchUnsupported));
-        assert_eq!(Message::parse(b"{\"a\":\"\xff\"}"), Err(Reason::MessageMalformed));
-    }
+pub(super) fn is_lookalike(member: &str, known: &[&str]) -> bool {
+    known.iter().any(|name| member != *name && member.eq_ignore_ascii_case(name))
+        // Letters that case folding maps to ASCII: ſ (to s) and the Kelvin sign (to k).
+        || member.contains(['\u{17f}', '\u{212a}'])
 }

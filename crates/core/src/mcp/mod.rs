@@ -3,6 +3,7 @@
 pub mod headers;
 pub mod message;
 pub mod operation;
+mod scan;
 mod uri;
 
 pub(crate) use uri::{ambiguous_path, comparable as comparable_uri};

@@ -107,7 +107,13 @@ fn run(engine: &mut Engine, head: RequestHead<'_>, body: &[u8], now: u64) -> Ste
                 let verified = pending.signature().expect("a signature").verify();
                 engine.resume(pending, Answer::Signature(verified), now)
             }
-            Step::NeedBody(pending) => engine.resume(pending, Answer::Body(body), now),
+            Step::NeedBody(pending) => {
+                let (first, last) = body.split_at(body.len() / 2);
+                match engine.resume(pending, Answer::BodyPart(first), now) {
+                    Step::NeedBody(pending) => engine.resume(pending, Answer::Body(last), now),
+                    step => step,
+                }
+            }
             Step::NeedKeys(pending) => engine.resume(pending, Answer::GiveUp, now),
             last => return last,
         };

@@ -92,6 +92,74 @@ fn a_body_over_the_limit_is_413() {
     }
 }
 
+/// Each part is answered: read on, or refused at once.
+#[test]
+fn a_body_in_parts() {
+    let part =
+        |engine: &mut Engine, reading, part| engine.resume(reading, Answer::BodyPart(part), 10);
+    let (mut engine, mut reading) = at_body();
+    for byte in CALL.chunks(1) {
+        let step = part(&mut engine, reading, byte);
+        assert!(matches!(step, Step::NeedBody(_)), "nothing is decided before the end");
+        reading = pending(step);
+        assert!(reading.early_forward().is_some());
+    }
+    assert_eq!(code(&engine.resume(reading, Answer::Body(b"\n"), 10)), "allow");
+
+    for (first, expected) in [
+        (&b"["[..], "batch_unsupported"),
+        (b"\xef\xbb\xbf", "message_malformed"),
+        (b"{\"jsonrpc\":\"2.0\",\"Method\"", "message_malformed"),
+        (b"{\"jsonrpc\":1", "message_malformed"),
+        (b"{}{", "message_malformed"),
+        (b"{\"id\":[", "message_malformed"),
+    ] {
+        let (mut engine, reading) = at_body();
+        assert_eq!(code(&part(&mut engine, reading, first)), expected);
+    }
+}
+
+#[test]
+fn a_body_that_ends_too_soon_or_never() {
+    let (mut engine, reading) = at_body();
+    let step = engine.resume(reading, Answer::BodyPart(&CALL[..20]), 10);
+    assert_eq!(code(&engine.resume(pending(step), Answer::Body(b""), 10)), "message_malformed");
+
+    let mut policy = with_rules(inline());
+    policy["limits"] = json!({ "body_bytes": 1024 });
+    let mut engine = super::support::engine(&policy);
+    let step = begin(&mut engine, "/mcp", &token().sign(), 10);
+    let mut step = verify(&mut engine, step, 10);
+    for read in (100..).step_by(100) {
+        step = engine.resume(pending(step), Answer::BodyPart(&[b' '; 100]), 10);
+        if read > 1024 {
+            break;
+        }
+        assert_eq!(code(&step), "(body)", "{read}");
+    }
+    let response = response(step);
+    assert_eq!((response.status, response.decision.code()), (413, "body_too_large"));
+
+    // The token's time is over before the body's end.
+    let (mut engine, reading) = at_body();
+    let step = engine.resume(reading, Answer::BodyPart(&CALL[..20]), 99_999);
+    let step = engine.resume(pending(step), Answer::BodyPart(&CALL[20..30]), 100_000);
+    assert_eq!(code(&step), "token_expired");
+}
+
+#[test]
+fn a_body_that_cannot_be_right_is_let_through_in_shadow_mode_at_once() {
+    let mut policy = with_rules(inline());
+    policy["resources"][0]["mode"] = json!("shadow");
+    let mut engine = engine(&policy);
+    let step = begin(&mut engine, "/mcp", &token().sign(), 10);
+    let step = verify(&mut engine, step, 10);
+    let step = engine.resume(pending(step), Answer::BodyPart(b"[1"), 10);
+    let Step::Forward(forward) = step else { panic!("{}", code(&step)) };
+    assert_eq!(forward.decision.code(), "batch_unsupported");
+    assert!(forward.identity.is_none() && forward.set.is_empty());
+}
+
 #[test]
 fn other_steps_have_no_early_headers() {
     for (_, pending) in [at_keys(), at_signature()] {

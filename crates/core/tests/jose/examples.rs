@@ -125,7 +125,7 @@ fn rfc_9068_example() {
         authority: "rs.example.com".to_owned(),
         path: "/".to_owned(),
         headers: vec![(b"authorization".to_vec(), format!("Bearer {token}").into_bytes())],
-        body: None,
+        ..Request::default()
     };
     for (now, expected) in [
         (1_618_354_090, None),

@@ -1,9 +1,7 @@
 //! JSONTestSuite (Nicolas Seriot, "Parsing JSON is a Minefield"), `test_parsing`.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_core::jose::json;
-
-const FILE: &str = include_str!("../../../../tests/vectors/third-party/json-test-suite.txt");
+use countersign_testkit::json_suite;
 
 /// Valid JSON that is refused all the same: RFC 7515 §4 and RFC 7519 §4 forbid duplicates.
 const STRICTER: [&str; 2] = ["y_object_duplicated_key", "y_object_duplicated_key_and_value"];
@@ -52,28 +50,11 @@ const OPEN_REFUSED: [&str; 30] = [
     "i_structure_UTF-8_BOM_empty_object",
 ];
 
-fn files() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-    let decode = |text| STANDARD.decode(text).expect("base64");
-    FILE.lines().filter(|line| !line.starts_with('#')).map(move |line| {
-        let (name, text) = line.split_once(' ').expect("a name and its bytes");
-        let bytes = match text.split_once('*') {
-            None => decode(text),
-            Some((count, unit)) => {
-                let (unit, end) = unit.split_once('+').unwrap_or((unit, ""));
-                let mut bytes = decode(unit).repeat(count.parse().expect("a number"));
-                bytes.extend(decode(end));
-                bytes
-            }
-        };
-        (name, bytes)
-    })
-}
-
 #[test]
 fn json_test_suite() {
     let mut counts = [0; 3];
     let mut wrong = Vec::new();
-    for (name, bytes) in files() {
+    for (name, bytes) in json_suite::files() {
         let accepted = json::parse(&bytes).is_ok();
         let (kind, expected) = match name.split('_').next() {
             Some("y") => (0, !STRICTER.contains(&name)),

@@ -9,7 +9,9 @@ const MIRROR: &str = "MCP 2026-07-28, Streamable HTTP, server validation";
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = messages();
+    cases.extend(excessive());
     cases.extend(mirrored());
+    cases.extend(versions());
     cases.extend(targets());
     cases
 }
@@ -88,6 +90,56 @@ fn messages() -> Vec<Case> {
             r#"{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":"x"}}"#,
         )
         .allowed(),
+    ]
+}
+
+/// What is longer than is ever needed.
+fn excessive() -> Vec<Case> {
+    let excessive = |name: &str, body: &str| {
+        post(name, "docs/reasons.md, message_excessive", body).json_rpc(
+            "message_excessive",
+            -32600,
+            Value::Null,
+        )
+    };
+    let long = |length: usize| "x".repeat(length);
+    vec![
+        excessive("method-longer-than-1-kib", &message(&long(1025), "{}")),
+        excessive(
+            "id-longer-than-1-kib",
+            &format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, long(1025)),
+        ),
+        excessive(
+            "number-of-1025-characters",
+            &message("ping", &format!(r#"{{"x":0.{}}}"#, "1".repeat(1023))),
+        ),
+    ]
+}
+
+/// The message says of which revision it is, too.
+fn versions() -> Vec<Case> {
+    let with = |name: &str, header: Option<&str>, version: Value| {
+        let meta = json!({ "_meta": { "io.modelcontextprotocol/protocolVersion": version } });
+        let case = post(name, MIRROR, &message("tools/list", &meta.to_string()));
+        match header {
+            Some(header) => {
+                case.with("mcp-protocol-version", header).with("mcp-method", "tools/list")
+            }
+            None => case,
+        }
+    };
+    let new = "2026-07-28";
+    let mismatch = |case: Case| case.json_rpc("header_mismatch", -32020, json!(7));
+    vec![
+        with("version-in-the-message", Some(new), json!(new)).allowed(),
+        mismatch(with("another-version-in-the-message", Some(new), json!("2027-01-01"))),
+        mismatch(with("older-version-in-the-headers", Some("2025-11-25"), json!(new))),
+        mismatch(with("version-in-the-message-only", None, json!(new))),
+        with("version-in-the-message-is-no-text", Some(new), json!(20_260_728)).json_rpc(
+            "message_malformed",
+            -32700,
+            Value::Null,
+        ),
     ]
 }
 
