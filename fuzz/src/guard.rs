@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_core::guard::{
-    Answer, Engine, Forward, Policy, RequestHead, Response, Step, Verdict,
+    Answer, Engine, Forward, Pending, Policy, RequestHead, Response, Step, Verdict,
 };
 use serde_json::Value;
 
@@ -142,8 +142,8 @@ impl World {
         self.policies.get(request.policy).map(|(_, policy)| Engine::explaining(policy.clone()))
     }
 
-    /// Takes a request to its end, its body in parts of this many bytes.
-    pub fn run(&self, engine: &mut Engine, request: &Request<'_>) -> Outcome {
+    /// Takes a request to its end, its body in parts of this many bytes; 0 for all at once.
+    pub fn run(&self, engine: &mut Engine, request: &Request<'_>, parts: usize) -> Outcome {
         let now = request.now;
         let mut step = engine.begin(request.head(), now);
         for _ in 0..20 {
@@ -154,9 +154,7 @@ impl World {
                     let verified = pending.signature().expect("a signature").verify();
                     engine.resume(pending, Answer::Signature(verified), now)
                 }
-                Step::NeedBody(pending) => {
-                    engine.resume(pending, Answer::Body(request.body.unwrap_or_default()), now)
-                }
+                Step::NeedBody(pending) => send(engine, pending, request, parts),
                 Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
                     self.fetch(engine, now);
                     engine.resume(pending, Answer::Fetched, now)
@@ -224,6 +222,18 @@ impl World {
             }
         }
     }
+}
+
+fn send(engine: &mut Engine, mut pending: Pending, request: &Request<'_>, parts: usize) -> Step {
+    let body = request.body.unwrap_or_default();
+    let (body, rest) = if parts == 0 { (&[][..], body) } else { (body, &[][..]) };
+    for part in body.chunks(parts.max(1)) {
+        match engine.resume(pending, Answer::BodyPart(part), request.now) {
+            Step::NeedBody(next) => pending = next,
+            other => return other,
+        }
+    }
+    engine.resume(pending, Answer::Body(rest), request.now)
 }
 
 fn check_headers<'a>(headers: impl Iterator<Item = &'a countersign_core::guard::Header>) {

@@ -56,7 +56,7 @@ pub fn same_json(a: &Value, b: &Value) -> bool {
 pub fn canonical(uri: &str) -> Option<String> {
     let (scheme, rest) = uri.split_once("://")?;
     let scheme = scheme.to_lowercase();
-    let end = rest.find(|c| c == '/' || c == '?').unwrap_or(rest.len());
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     let authority = authority.to_lowercase();
     let is_port = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -112,12 +112,11 @@ fn tokens(seeds: &mut Seeds, vectors: &Vectors) {
             };
             match name.as_str() {
                 "authorization"
-                    if of_tokens.iter().any(|prefix| end.starts_with(prefix))
+                    if case.policy == "main"
+                        && of_tokens.iter().any(|prefix| end.starts_with(prefix))
                         && seen.insert(("jws", &case.policy, end)) =>
                 {
-                    if case.policy == "main" {
-                        seeds.add("jws", byte_string(token));
-                    }
+                    seeds.add("jws", byte_string(token));
                 }
                 "dpop" if seen.insert(("dpop", &case.policy, end)) => {
                     seeds.add("dpop", byte_string(token));
