@@ -15,6 +15,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "corpus")]
+pub mod corpus;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod guard;
