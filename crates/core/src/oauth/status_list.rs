@@ -276,7 +276,7 @@ mod tests {
     /// the bits themselves.
     #[test]
     fn every_place_of_lists_full_and_sparse() {
-        let sparse = |at: usize| if at % 97 == 0 { 0b0110_1001_u8 } else { 0 };
+        let sparse = |at: usize| if at.is_multiple_of(97) { 0b0110_1001_u8 } else { 0 };
         let full = |at: usize| u8::try_from(at * 31 % 256).unwrap_or_default();
         for bits in [1_u64, 2, 4, 8] {
             for fill in [&sparse as &dyn Fn(usize) -> u8, &full] {
