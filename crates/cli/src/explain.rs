@@ -1,21 +1,14 @@
 //! `countersign explain`: why a policy decides a request as it does.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::Read as _,
-    path::PathBuf,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::path::PathBuf;
 
-use countersign_core::guard::{
-    Answer, Decision, Engine, Forward, Header, Policy, RequestHead, Step,
-};
+use countersign_core::guard::{Engine, Forward, Header, Outcome, RequestHead, decide_offline};
 use serde_json::{Value, json};
 
 use crate::{
     Global,
-    output::{Outcome, Problem, print},
+    input::{self, Answers, read, read_text},
+    output::{self, Problem, print},
 };
 
 /// Explain how a policy decides a request, check by check
@@ -51,7 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     body_file: Option<PathBuf>,
     /// What a URL that the guard fetches from answers
-    #[arg(long, value_name = "URL=FILE", value_parser = answer)]
+    #[arg(long, value_name = "URL=FILE", value_parser = input::answer)]
     answer: Vec<(String, PathBuf)>,
     /// The time in seconds since 1970 [default: now]
     #[arg(long, value_name = "SECONDS")]
@@ -81,35 +74,22 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
-/// The URL may have a query: the file's name comes after the last equals sign.
-fn answer(text: &str) -> Result<(String, PathBuf), String> {
-    let (url, file) = text.rsplit_once('=').ok_or("expected URL=FILE")?;
-    Ok((url.to_owned(), file.into()))
-}
-
-/// A request in memory, and what fetches are answered with.
+/// A request in memory.
 struct Case {
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
-    answers: BTreeMap<String, Vec<u8>>,
     now: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    let policy = Policy::parse(&read(&arguments.policy)?).map_err(|error| {
-        Problem::new("policy_invalid", format!("{}: {error}", arguments.policy.display()))
-    })?;
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> output::Outcome {
+    let policy = input::read_policy(&arguments.policy)?;
     let case = Case::of(arguments)?;
-    let mut notes = Vec::new();
-    let step = decide(&mut Engine::explaining(policy), arguments, &case, &mut notes);
-    let decision = match &step {
-        Step::Forward(forward) => &forward.decision,
-        Step::Respond(response) => &response.decision,
-        _ => return Err(Problem::new("undecided", "the engine did not come to a decision")),
-    };
-    print(global.json, &as_json(&step, decision, &notes), || as_text(&step, decision, &notes));
-    match step {
-        Step::Respond(response) if response.decision.reason.is_some() => {
+    let mut answers = Answers::read(&arguments.answer)?;
+    let outcome = decide(&mut Engine::explaining(policy), arguments, &case, &mut answers);
+    let notes = &answers.notes;
+    print(global.json, &as_json(&outcome, notes), || as_text(&outcome, notes));
+    match outcome {
+        Outcome::Respond(response) if response.decision.reason.is_some() => {
             Err(Problem::printed("refused"))
         }
         _ => Ok(()),
@@ -133,34 +113,7 @@ impl Case {
         if body.is_some() && !is_given("content-type") {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
-        let mut answers = BTreeMap::new();
-        for (url, file) in &arguments.answer {
-            answers.insert(url.clone(), read(file)?);
-        }
-        let clock =
-            || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        Ok(Self { headers, body, answers, now: arguments.now.unwrap_or_else(clock) })
-    }
-
-    /// Answers what is due from the files; gives how many could be answered.
-    fn fetch(&self, engine: &mut Engine, notes: &mut Vec<String>) -> usize {
-        let mut answered = 0;
-        for fetch in engine.due(self.now) {
-            let body = self.answers.get(&fetch.url);
-            answered += usize::from(body.is_some());
-            let error = engine.fetched(fetch.id, body.map(|body| (200, &body[..])), self.now);
-            match (body, error) {
-                (None, _) => notes.push(format!(
-                    "the guard fetches {}: give its answer with --answer {}=FILE",
-                    fetch.url, fetch.url
-                )),
-                (Some(_), Some(error)) => {
-                    notes.push(format!("cannot use the answer of {}: {error}", fetch.url));
-                }
-                (Some(_), None) => {}
-            }
-        }
-        answered
+        Ok(Self { headers, body, now: arguments.now.unwrap_or_else(input::clock) })
     }
 }
 
@@ -180,13 +133,12 @@ fn body(arguments: &Arguments) -> Result<Option<Vec<u8>>, Problem> {
     Ok(Some(message.to_string().into_bytes()))
 }
 
-/// Takes the request to its end. Each round answers at least one fetch, or gives up.
 fn decide(
     engine: &mut Engine,
     arguments: &Arguments,
     case: &Case,
-    notes: &mut Vec<String>,
-) -> Step {
+    answers: &mut Answers,
+) -> Outcome {
     let headers: Vec<(&[u8], &[u8])> =
         case.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     let head = RequestHead {
@@ -197,28 +149,13 @@ fn decide(
         has_body: case.body.is_some(),
         client: None,
     };
-    let mut step = engine.begin(head, case.now);
-    loop {
-        step = match step {
-            Step::NeedSignature(pending) => {
-                let verified = pending.signature().is_some_and(|check| check.verify());
-                engine.resume(pending, Answer::Signature(verified), case.now)
-            }
-            Step::NeedBody(pending) => {
-                let body = case.body.as_deref().unwrap_or_default();
-                engine.resume(pending, Answer::Body(body), case.now)
-            }
-            Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
-                let answered = case.fetch(engine, notes);
-                let answer = if answered > 0 { Answer::Fetched } else { Answer::GiveUp };
-                engine.resume(pending, answer, case.now)
-            }
-            last => return last,
-        };
-    }
+    decide_offline(engine, head, case.body.as_deref(), case.now, |engine, fetch| {
+        answers.carry_out(engine, fetch, case.now)
+    })
 }
 
-fn as_json(step: &Step, decision: &Decision, notes: &[String]) -> Value {
+fn as_json(outcome: &Outcome, notes: &[String]) -> Value {
+    let decision = outcome.decision();
     let trace: Vec<Value> = decision
         .trace
         .entries()
@@ -227,15 +164,14 @@ fn as_json(step: &Step, decision: &Decision, notes: &[String]) -> Value {
             json!({ "check": entry.check, "outcome": entry.outcome.code(), "text": entry.text })
         })
         .collect();
-    let answer = match step {
-        Step::Respond(response) => {
+    let answer = match outcome {
+        Outcome::Respond(response) => {
             json!({ "status": response.status, "headers": pairs(&response.headers) })
         }
-        Step::Forward(forward) => json!({
+        Outcome::Forward(forward) => json!({
             "remove": forward.remove.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
             "set": pairs(&forward.set),
         }),
-        _ => Value::Null,
     };
     json!({
         "verdict": decision.verdict.code(),
@@ -253,21 +189,21 @@ fn pairs(headers: &[Header]) -> Vec<[&str; 2]> {
     headers.iter().map(|header| [header.name(), header.value()]).collect()
 }
 
-fn as_text(step: &Step, decision: &Decision, notes: &[String]) -> String {
+fn as_text(outcome: &Outcome, notes: &[String]) -> String {
+    let decision = outcome.decision();
     let mut text = decision.trace.to_string();
     for note in notes {
         text += &format!("--  fetch           {note}\n");
     }
     text.push('\n');
-    match step {
-        Step::Respond(response) => {
+    match outcome {
+        Outcome::Respond(response) => {
             text += &format!("The client gets {}", response.status);
             for header in response.headers.iter().filter(|header| is_telling(header.name())) {
                 text += &format!("\n    {}: {}", header.name(), header.value());
             }
         }
-        Step::Forward(forward) => text += &forwarded(forward),
-        _ => {}
+        Outcome::Forward(forward) => text += &forwarded(forward),
     }
     if let Some(reason) = decision.reason {
         text += &format!("\nWhat to do: docs/reasons.md#{reason}");
@@ -292,21 +228,4 @@ fn forwarded(forward: &Forward) -> String {
         text += &format!("\n    {}: {}", header.name(), header.value());
     }
     text
-}
-
-fn read(file: &PathBuf) -> Result<Vec<u8>, Problem> {
-    let read = if file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(file)
-    };
-    read.map_err(|error| Problem::new("io_failed", format!("{}: {error}", file.display())))
-}
-
-/// A text file's content without the line's end.
-fn read_text(file: &PathBuf) -> Result<String, Problem> {
-    let text = String::from_utf8(read(file)?)
-        .map_err(|_| Problem::new("io_failed", format!("{}: not text", file.display())))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

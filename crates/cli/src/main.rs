@@ -6,12 +6,14 @@
 mod client;
 mod config;
 mod explain;
+mod input;
 mod output;
 mod policy;
 mod resource;
 mod serve;
 mod settings;
 mod user;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -70,6 +72,7 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::Command),
     Explain(explain::Arguments),
+    Verify(verify::Arguments),
 }
 
 #[tokio::main]
@@ -83,6 +86,7 @@ async fn main() -> ExitCode {
         Command::Config(command) => config::run(command, &global),
         Command::Policy(command) => policy::run(&command, &global),
         Command::Explain(arguments) => explain::run(&arguments, &global),
+        Command::Verify(arguments) => verify::run(&arguments, &global),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

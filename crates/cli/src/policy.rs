@@ -1,31 +1,28 @@
 //! `countersign policy check`: the same check that every guard makes when it starts.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use countersign_core::guard::Policy;
 use serde_json::json;
 
 use crate::{
     Global,
-    output::{Outcome, Problem, print},
+    input::read_policy,
+    output::{Outcome, print},
 };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check a policy document; a mistake is named with its JSON path
     Check {
-        /// The JSON file
+        /// The JSON file; - reads standard input
         file: PathBuf,
     },
 }
 
 pub(crate) fn run(command: &Command, global: &Global) -> Outcome {
     let Command::Check { file } = command;
-    let document = fs::read(file)
-        .map_err(|error| Problem::new("io_failed", format!("{}: {error}", file.display())))?;
-    let policy = Policy::parse(&document)
-        .map_err(|error| Problem::new("policy_invalid", format!("{}: {error}", file.display())))?;
+    let policy = read_policy(file)?;
     let resources: Vec<&str> =
         policy.resources.iter().map(|resource| resource.audience.resource.as_str()).collect();
     let issuers: Vec<&str> =

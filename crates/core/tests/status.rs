@@ -27,8 +27,12 @@ fn engine() -> Engine {
 }
 
 fn request(index: u64) -> Request {
+    request_of(LIST, index)
+}
+
+fn request_of(list: &str, index: u64) -> Request {
     let token = Token::new("https://auth.example.com", "https://mcp.example.com/mcp")
-        .claim("status", reference(LIST, index))
+        .claim("status", reference(list, index))
         .sign();
     Request {
         method: "GET".to_owned(),
@@ -108,4 +112,25 @@ fn a_request_waits_for_its_list() {
     assert_eq!((response.status, response.decision.reason), (503, Some(Reason::StatusUnavailable)));
     drive::fetch(&mut engine, &list(&[], NOW), NOW);
     assert!(matches!(engine.resume(waiting, Answer::Fetched, NOW), Step::Forward(_)));
+}
+
+/// All lists together have a bound. One that does not fit is as good as out of reach, until others
+/// are no longer in use.
+#[test]
+fn memory_is_bounded() {
+    let mut engine = engine();
+    // Revoked one and all: nothing is saved by keeping those alone.
+    let bytes = vec![0xff; 1 << 20];
+    let ask = |engine: &mut Engine, number: usize, now: u64| {
+        let uri = format!("https://auth.example.com/status-lists/{number}");
+        let list = TestList::of(&uri, 1, &bytes).claim("ttl", 1_000_000).sign();
+        let fetches = BTreeMap::from([(uri.clone(), (200, list.into_bytes()))]);
+        drive::run(engine, &request_of(&uri, 1), &fetches, now).decision().reason
+    };
+    for number in 0..64 {
+        assert_eq!(ask(&mut engine, number, NOW), Some(Reason::TokenRevoked), "{number}");
+    }
+    assert_eq!(ask(&mut engine, 64, NOW), Some(Reason::StatusUnavailable));
+    assert_eq!(ask(&mut engine, 0, NOW + 300), Some(Reason::TokenRevoked));
+    assert_eq!(ask(&mut engine, 64, NOW + 301), Some(Reason::TokenRevoked), "others were dropped");
 }

@@ -176,7 +176,7 @@ fn answered(case: &Case, outcome: &Outcome, parts_of: usize) -> Vec<String> {
         body: response.body.clone().into_bytes(),
         refused: None,
     };
-    let answer = drive::answer(forward, sent, parts_of);
+    let answer = drive::respond(forward, sent, parts_of);
     let expect = &response.expect;
     let mut found = Vec::new();
     let mut compare = |what: &str, actual: String, expected: String| {

@@ -43,7 +43,7 @@ enum Request {
     /// them back. `headers_sent` tells that the headers, already changed, were not held back.
     Body { pending: Pending, since: u64, read: usize, headers_sent: bool },
     /// Its response gets these headers, and its lists may have to be filtered.
-    Forwarded { set: Vec<Header>, append: Vec<Header>, filter: Option<ListFilter> },
+    Forwarded { set: Vec<Header>, append: Vec<Header>, filter: Option<Box<ListFilter>> },
     /// The lists in its response are being filtered.
     Filtered(Box<FilteredBody>),
     /// Answered by the filter.
@@ -177,7 +177,7 @@ impl Shared {
     fn begin_filter(
         &mut self,
         id: u32,
-        filter: ListFilter,
+        filter: Box<ListFilter>,
         has_body: bool,
     ) -> Result<Option<Response>, HostError> {
         let pairs = host::pairs(Map::Response)?;
@@ -189,12 +189,12 @@ impl Shared {
         let head = ResponseHead { status: status.unwrap_or(200), headers: &headers, has_body };
         match filter.begin(head) {
             FilterStep::Pass => Ok(None),
-            FilterStep::Respond(response) => Ok(Some(response)),
+            FilterStep::Respond(response) => Ok(Some(*response)),
             FilterStep::Filter(body) => {
                 for name in body.remove() {
                     host::remove_header(Map::Response, name.as_str())?;
                 }
-                self.requests.insert(id, Request::Filtered(Box::new(body)));
+                self.requests.insert(id, Request::Filtered(body));
                 Ok(None)
             }
         }

@@ -11,12 +11,12 @@ use crate::{engine::byte_strings, wire};
 #[wasm_bindgen]
 pub struct WasmListFilter {
     forward: String,
-    filter: Option<ListFilter>,
-    body: Option<FilteredBody>,
+    filter: Option<Box<ListFilter>>,
+    body: Option<Box<FilteredBody>>,
 }
 
 impl WasmListFilter {
-    pub(crate) const fn new(forward: String, filter: ListFilter) -> Self {
+    pub(crate) const fn new(forward: String, filter: Box<ListFilter>) -> Self {
         Self { forward, filter: Some(filter), body: None }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+pub use countersign_core::guard::Outcome;
 use countersign_core::guard::{
-    Answer, Decision, Engine, FilterStep, Forward, Pending, RequestHead, Response, ResponseHead,
-    Step,
+    Decision, Engine, Fetch, FilterStep, Forward, RequestHead, ResponseHead, Step, decide_offline,
 };
 
 /// What the addresses that the engine may fetch from answer; others do not answer at all.
@@ -27,80 +27,36 @@ pub struct Request {
     pub body_parts: usize,
 }
 
-/// How a request came out.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// It goes to the server, changed thus.
-    Forward(Forward),
-    /// It is answered thus.
-    Respond(Response),
-}
-
-impl Outcome {
-    /// The record for the log.
-    #[must_use]
-    pub const fn decision(&self) -> &Decision {
-        match self {
-            Self::Forward(forward) => &forward.decision,
-            Self::Respond(response) => &response.decision,
-        }
+impl Request {
+    fn with_head<T>(&self, run: impl FnOnce(RequestHead<'_>) -> T) -> T {
+        let headers: Vec<(&[u8], &[u8])> =
+            self.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        run(RequestHead {
+            method: self.method.as_bytes(),
+            authority: self.authority.as_bytes(),
+            path: self.path.as_bytes(),
+            headers: &headers,
+            has_body: self.body.is_some(),
+            client: None,
+        })
     }
 }
 
 /// The first step of a request.
 pub fn begin(engine: &mut Engine, request: &Request, now: u64) -> Step {
-    let headers: Vec<(&[u8], &[u8])> =
-        request.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-    engine.begin(
-        RequestHead {
-            method: request.method.as_bytes(),
-            authority: request.authority.as_bytes(),
-            path: request.path.as_bytes(),
-            headers: &headers,
-            has_body: request.body.is_some(),
-            client: None,
-        },
-        now,
-    )
+    request.with_head(|head| engine.begin(head, now))
 }
 
 /// Takes a request to its end.
-///
-/// # Panics
-/// When the engine asks for keys again and again without an end.
 pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) -> Outcome {
-    let mut step = begin(engine, request, now);
-    for _ in 0..20 {
-        step = match step {
-            Step::Forward(forward) => return Outcome::Forward(forward),
-            Step::Respond(response) => return Outcome::Respond(response),
-            Step::NeedSignature(pending) => {
-                let verified = pending.signature().is_some_and(|check| check.verify());
-                engine.resume(pending, Answer::Signature(verified), now)
-            }
-            Step::NeedBody(pending) => send_body(engine, pending, request, now),
-            Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
-                fetch(engine, fetches, now);
-                engine.resume(pending, Answer::Fetched, now)
-            }
-        };
-    }
-    panic!("the engine does not come to an end");
-}
-
-/// Gives the engine the body, as it comes, until it wants no more.
-fn send_body(engine: &mut Engine, mut pending: Pending, request: &Request, now: u64) -> Step {
     let body = request.body.as_deref().unwrap_or_default();
-    if request.body_parts == 0 {
-        return engine.resume(pending, Answer::Body(body), now);
-    }
-    for part in body.chunks(request.body_parts) {
-        match engine.resume(pending, Answer::BodyPart(part), now) {
-            Step::NeedBody(next) => pending = next,
-            step => return step,
-        }
-    }
-    engine.resume(pending, Answer::Body(&[]), now)
+    let length = if request.body_parts == 0 { usize::MAX } else { request.body_parts };
+    request.with_head(|head| {
+        decide_offline(engine, head, body.chunks(length), now, |engine, fetch| {
+            answer(engine, fetch, fetches, now);
+            true
+        })
+    })
 }
 
 /// What the client gets of a server's response.
@@ -118,7 +74,7 @@ pub struct Answered {
 
 /// Takes a server's response to the client, its body `parts_of` bytes at a time; 0 for all at once.
 #[must_use]
-pub fn answer(forward: &Forward, response: Answered, parts_of: usize) -> Answered {
+pub fn respond(forward: &Forward, response: Answered, parts_of: usize) -> Answered {
     let Some(filter) = forward.response_filter.clone() else {
         return response;
     };
@@ -165,9 +121,13 @@ pub fn fetch(engine: &mut Engine, fetches: &Fetches, now: u64) {
             return;
         }
         for fetch in due {
-            let answer = fetches.get(&fetch.url).map(|(status, body)| (*status, &body[..]));
-            // Why it was of no use is not asked here.
-            let _ = engine.fetched(fetch.id, answer, now);
+            answer(engine, &fetch, fetches, now);
         }
     }
+}
+
+fn answer(engine: &mut Engine, fetch: &Fetch, fetches: &Fetches, now: u64) {
+    let answer = fetches.get(&fetch.url).map(|(status, body)| (*status, &body[..]));
+    // Why it was of no use is not asked here.
+    let _ = engine.fetched(fetch.id, answer, now);
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "tests end where something is wrong")]
 
+pub mod attacks;
 pub mod drive;
 pub mod json_suite;
 pub mod keys;

@@ -20,7 +20,13 @@ impl TestList {
         for place in revoked {
             bytes[place / 8] |= 1 << (place % 8);
         }
-        let lst = URL_SAFE_NO_PAD.encode(miniz_oxide::deflate::compress_to_vec_zlib(&bytes, 9));
+        Self::of(uri, 1, &bytes)
+    }
+
+    /// The list at this address, of these bytes with so many bits for each place.
+    #[must_use]
+    pub fn of(uri: &str, bits: u64, bytes: &[u8]) -> Self {
+        let lst = URL_SAFE_NO_PAD.encode(miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9));
         let mut token = Token::new("", "").header("typ", "statuslist+jwt");
         for name in ["iss", "aud", "client_id", "scope", "jti"] {
             token = token.claim(name, Value::Null);
@@ -31,7 +37,7 @@ impl TestList {
                 .claim("iat", ISSUED_AT)
                 .claim("exp", EXPIRES_AT)
                 .claim("ttl", 3600)
-                .claim("status_list", json!({ "bits": 1, "lst": lst })),
+                .claim("status_list", json!({ "bits": bits, "lst": lst })),
         )
     }
 

@@ -9,3 +9,4 @@ mod explain;
 mod http;
 mod server;
 mod tool;
+mod verify;

@@ -3,7 +3,7 @@
 //! A hidden tool is no secret kept: calling it is refused, with or without this. What cannot be read
 //! strictly is answered with an error, never passed on.
 
-use alloc::{borrow::ToOwned as _, string::ToString as _, sync::Arc, vec::Vec};
+use alloc::{borrow::ToOwned as _, boxed::Box, string::ToString as _, sync::Arc, vec::Vec};
 
 use super::{
     answer::Refusal,
@@ -61,10 +61,10 @@ pub enum FilterStep {
     /// It has no list: it goes on as it is.
     Pass,
     /// Its head goes on without [`FilteredBody::remove`], and its body as this says.
-    Filter(FilteredBody),
+    Filter(Box<FilteredBody>),
     /// It is replaced by this, with [`Forward::response_headers`] and [`Forward::response_append`] as
     /// always, and its body is not read.
-    Respond(Response),
+    Respond(Box<Response>),
 }
 
 /// A response's body that is being filtered.
@@ -114,7 +114,7 @@ impl ListFilter {
             Caller { policy: Arc::clone(policy), resource, identity: Arc::clone(identity) };
         forward.set.push(plain_coding());
         forward.response_filter =
-            Some(Self { caller, list, id: id.cloned().unwrap_or(Value::Null), record });
+            Some(Box::new(Self { caller, list, id: id.cloned().unwrap_or(Value::Null), record }));
     }
 
     /// Begins to read the response.
@@ -134,13 +134,14 @@ impl ListFilter {
             Media::Other => return self.refuse("its content type is neither JSON nor events"),
             Media::Unreadable => return self.refuse("its body is encoded, or declared twice"),
         };
-        FilterStep::Filter(FilteredBody { filter: self, form, refused: None, has_refused: false })
+        let body = FilteredBody { filter: self, form, refused: None, has_refused: false };
+        FilterStep::Filter(Box::new(body))
     }
 
     fn refuse(self, detail: &'static str) -> FilterStep {
         let decision = self.decision(detail);
         let refusal = Refusal { id: Some(&self.id), ..Refusal::default() };
-        FilterStep::Respond(refusal.response(decision, Reason::ListUnreadable, &[]))
+        FilterStep::Respond(Box::new(refusal.response(decision, Reason::ListUnreadable, &[])))
     }
 
     fn decision(&self, detail: &str) -> Decision {

@@ -12,12 +12,15 @@ use crate::{
     jose::jws::CompactJws,
     oauth::{
         resource::{ResourceId, split},
-        status_list::{StatusList, StatusListError, StatusReference, has_type},
+        status_list::{MAX_LIST_BYTES, StatusList, StatusListError, StatusReference, has_type},
     },
 };
 
 /// Most lists that are held at once. Only verified tokens can name one.
 const MAX_LISTS: usize = 256;
+
+/// Most memory for all of them, in bytes: 64 MiB.
+const MAX_BYTES: usize = 64 << 20;
 
 /// Between two fetches of a list that says nothing of its own, in seconds.
 const DEFAULT_TTL: u64 = 60;
@@ -103,14 +106,22 @@ impl StatusStore {
         let asked = |(_, entry): &(&(usize, String), &mut Entry)| {
             entry.flight.is_some_and(|(flight, _)| flight == id)
         };
-        let ((issuer, uri), entry) = self.lists.iter_mut().find(asked)?;
+        let (key, _) = self.lists.iter_mut().find(asked)?;
+        let key = key.clone();
+        let room = self.room_for(&key, now);
+        let entry = self.lists.get_mut(&key)?;
+        let (issuer, uri) = &key;
         entry.flight = None;
         entry.last_end = Some(now);
-        let list = answer.and_then(|body| {
-            read(body, uri, *issuer, keys, now)
-                .and_then(|list| entry.newer(list, now))
-                .map_err(FetchError::StatusList)
-        });
+        let list =
+            answer.and_then(|body| {
+                read(body, uri, *issuer, keys, now)
+                    .and_then(|list| entry.newer(list, now))
+                    .and_then(|list| {
+                        if list.size() <= room { Ok(list) } else { Err(StatusListError::Memory) }
+                    })
+                    .map_err(FetchError::StatusList)
+            });
         match list {
             Ok(list) => {
                 entry.list = Some(list);
@@ -125,16 +136,33 @@ impl StatusStore {
         }
     }
 
+    /// How much memory a new list may take in the place of one that is held, in bytes.
+    fn room_for(&mut self, key: &(usize, String), now: UnixSeconds) -> usize {
+        let used = |lists: &BTreeMap<(usize, String), Entry>| -> usize {
+            let others = lists.iter().filter(|(other, _)| *other != key);
+            others.filter_map(|(_, entry)| entry.list.as_ref()).map(StatusList::size).sum()
+        };
+        if used(&self.lists) > MAX_BYTES - MAX_LIST_BYTES {
+            self.lists.retain(|other, entry| other == key || entry.is_in_use(now));
+        }
+        MAX_BYTES.saturating_sub(used(&self.lists))
+    }
+
     /// Forgets what nobody asked for in the last minutes; `false` when all are in use.
     fn make_room(&mut self, now: UnixSeconds) -> bool {
         if self.lists.len() >= MAX_LISTS {
-            self.lists.retain(|_, entry| now < entry.last_use.saturating_add(WITHOUT_EXPIRY));
+            self.lists.retain(|_, entry| entry.is_in_use(now));
         }
         self.lists.len() < MAX_LISTS
     }
 }
 
 impl Entry {
+    /// Whether somebody asked for it in the last minutes.
+    const fn is_in_use(&self, now: UnixSeconds) -> bool {
+        now < self.last_use.saturating_add(WITHOUT_EXPIRY)
+    }
+
     fn lookup(&mut self, index: u64, now: UnixSeconds) -> StatusLookup {
         self.last_use = now;
         self.expire_flight(now);

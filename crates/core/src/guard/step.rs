@@ -93,7 +93,7 @@ pub struct Forward {
     /// Headers to add to the server's response beside its own of that name: lists like `Vary`.
     pub response_append: Vec<Header>,
     /// What is to be done with the server's response, where its lists are filtered.
-    pub response_filter: Option<ListFilter>,
+    pub response_filter: Option<Box<ListFilter>>,
     /// Who is calling; `None` for public paths and in shadow mode.
     pub identity: Option<Arc<Identity>>,
     /// The record for the log.

@@ -55,8 +55,7 @@ impl StatusReference {
 /// A list, kept as the few places that are not zero.
 #[derive(Clone, Debug)]
 pub struct StatusList {
-    /// Places and their status, in order.
-    marked: Vec<(u32, u8)>,
+    places: Places,
     /// How many places there are.
     length: u64,
     /// When the list was made.
@@ -67,6 +66,15 @@ pub struct StatusList {
     pub ttl: Option<u64>,
 }
 
+/// What is kept of a list: whatever is smaller, so at most as much as was inflated.
+#[derive(Clone, Debug)]
+enum Places {
+    /// Those that are not zero, in order, with their status.
+    Marked(Vec<(u32, u8)>),
+    /// All, in so many bits each.
+    All { bytes: Vec<u8>, bits: u64 },
+}
+
 /// Why a document is no usable status list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -75,6 +83,8 @@ pub enum StatusListError {
     Claims,
     /// The compressed list is malformed or too large.
     Compression,
+    /// All lists that are held take too much memory.
+    Memory,
     /// It expired, or is older than the one that is held.
     Old,
     /// No key of the issuer verifies it, or it is not of the right type.
@@ -88,6 +98,7 @@ impl fmt::Display for StatusListError {
         f.write_str(match self {
             Self::Claims => "a claim of the status list is missing or malformed",
             Self::Compression => "the status list is not zlib data, or too large",
+            Self::Memory => "the status lists in use take too much memory together",
             Self::Old => "the status list expired, or is older than the one that is held",
             Self::Signature => "no key of the issuer verifies the status list, or its typ is wrong",
             Self::Subject => "the status list speaks of another one (sub)",
@@ -135,8 +146,8 @@ impl StatusList {
         let compressed = base64url::decode(compressed).map_err(|_| StatusListError::Claims)?;
         let bytes = decompress_to_vec_zlib_with_limit(&compressed, MAX_LIST_BYTES)
             .map_err(|_| StatusListError::Compression)?;
-        let (marked, length) = marked(&bytes, bits);
-        Ok(Self { marked, length, issued_at, expires_at, ttl })
+        let length = u64::try_from(bytes.len()).unwrap_or_default() * (8 / bits);
+        Ok(Self { places: Places::new(bytes, bits), length, issued_at, expires_at, ttl })
     }
 
     /// The status at a place; `None` when the list does not reach that far. 0 is valid (§7.1).
@@ -145,29 +156,60 @@ impl StatusList {
         if index >= self.length {
             return None;
         }
-        let found = self.marked.binary_search_by_key(&index, |(place, _)| u64::from(*place));
-        Some(found.ok().and_then(|at| self.marked.get(at)).map_or(0, |(_, status)| *status))
+        self.places.get(index)
+    }
+
+    /// About how much memory it takes, in bytes.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        match &self.places {
+            Places::Marked(marked) => marked.capacity() * size_of::<(u32, u8)>(),
+            Places::All { bytes, .. } => bytes.capacity(),
+        }
     }
 }
 
-/// The places that are not zero. Each byte holds its places from the lowest bits up (§4.1).
-fn marked(bytes: &[u8], bits: u64) -> (Vec<(u32, u8)>, u64) {
-    let per_byte = 8 / bits;
-    let mask = u8::MAX >> (8 - bits);
-    let mut marked = Vec::new();
-    let mut place = 0_u32;
-    for byte in bytes {
-        let mut rest = *byte;
-        for offset in 0..per_byte {
-            if rest & mask != 0 {
-                let offset = u32::try_from(offset).unwrap_or_default();
-                marked.push((place.saturating_add(offset), rest & mask));
+impl Places {
+    fn new(mut bytes: Vec<u8>, bits: u64) -> Self {
+        let most = bytes.len() / size_of::<(u32, u8)>();
+        let mut marked = Vec::new();
+        for index in 0..u32::try_from(bytes.len()).unwrap_or(u32::MAX) {
+            if bytes.get(index as usize).is_none_or(|byte| *byte == 0) {
+                continue;
             }
-            rest = rest.checked_shr(u32::try_from(bits).unwrap_or(8)).unwrap_or(0);
+            let per_byte = u32::try_from(8 / bits).unwrap_or(1);
+            for place in index * per_byte..(index + 1) * per_byte {
+                let status = status_in(&bytes, bits, u64::from(place)).unwrap_or(0);
+                if status != 0 {
+                    marked.push((place, status));
+                }
+            }
+            if marked.len() > most {
+                bytes.shrink_to_fit();
+                return Self::All { bytes, bits };
+            }
         }
-        place = place.saturating_add(u32::try_from(per_byte).unwrap_or_default());
+        marked.shrink_to_fit();
+        Self::Marked(marked)
     }
-    (marked, u64::from(place))
+
+    fn get(&self, index: u64) -> Option<u8> {
+        match self {
+            Self::Marked(marked) => {
+                let found = marked.binary_search_by_key(&index, |(place, _)| u64::from(*place));
+                Some(found.ok().and_then(|at| marked.get(at)).map_or(0, |(_, status)| *status))
+            }
+            Self::All { bytes, bits } => status_in(bytes, *bits, index),
+        }
+    }
+}
+
+/// The status at a place. Each byte holds its places from the lowest bits up (§4.1).
+fn status_in(bytes: &[u8], bits: u64, index: u64) -> Option<u8> {
+    let per_byte = 8 / bits;
+    let byte = bytes.get(usize::try_from(index / per_byte).ok()?)?;
+    let shift = u32::try_from(index % per_byte * bits).ok()?;
+    Some((byte >> shift) & (u8::MAX >> (8 - bits)))
 }
 
 #[cfg(test)]
@@ -228,5 +270,29 @@ mod tests {
             miniz_oxide::deflate::compress_to_vec_zlib(&alloc::vec![0; MAX_LIST_BYTES + 1], 9);
         let text = payload(1, &base64url::encode(bomb));
         assert_eq!(parse(&text).unwrap_err(), StatusListError::Compression);
+    }
+
+    /// Each place is what its bits say, however many are marked; and what is kept is never more than
+    /// the bits themselves.
+    #[test]
+    fn every_place_of_lists_full_and_sparse() {
+        let sparse = |at: usize| if at.is_multiple_of(97) { 0b0110_1001_u8 } else { 0 };
+        let full = |at: usize| u8::try_from(at * 31 % 256).unwrap_or_default();
+        for bits in [1_u64, 2, 4, 8] {
+            for fill in [&sparse as &dyn Fn(usize) -> u8, &full] {
+                let bytes: Vec<u8> = (0..4096).map(fill).collect();
+                let packed = miniz_oxide::deflate::compress_to_vec_zlib(&bytes, 6);
+                let list = parse(&payload(bits, &base64url::encode(packed))).unwrap();
+                let (per_byte, mask) = (8 / bits, (1_u16 << bits) - 1);
+                let length = 4096 * per_byte;
+                for index in 0..length {
+                    let byte = u16::from(bytes[usize::try_from(index / per_byte).unwrap()]);
+                    let status = (byte >> (index % per_byte * bits)) & mask;
+                    assert_eq!(list.get(index).map(u16::from), Some(status), "{bits}: {index}");
+                }
+                assert_eq!([list.get(length), list.get(u64::MAX)], [None; 2]);
+                assert!(list.size() <= bytes.len() + 64, "{bits}: {}", list.size());
+            }
+        }
     }
 }

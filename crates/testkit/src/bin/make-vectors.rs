@@ -1,10 +1,13 @@
-//! Writes `tests/vectors/guard.json`.
+//! Writes `tests/vectors/guard.json` and `tests/vectors/attacks.jsonl`.
 
 use std::{fs, path::Path};
 
+use countersign_testkit::{attacks, vectors};
+
 fn main() -> std::io::Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/guard.json");
-    fs::write(&path, countersign_testkit::vectors::text())?;
-    println!("{} cases", countersign_testkit::vectors::make().cases.len());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors");
+    fs::write(folder.join("guard.json"), vectors::text())?;
+    fs::write(folder.join("attacks.jsonl"), attacks::text())?;
+    println!("{} cases, {} lines", vectors::make().cases.len(), attacks::lines().len());
     Ok(())
 }

@@ -11,6 +11,7 @@ mod lists;
 mod message_forms;
 mod operations;
 mod policies;
+mod presets;
 mod routing;
 mod status;
 mod token_forms;
@@ -162,6 +163,7 @@ pub fn make() -> Vectors {
     cases.extend(keys::cases());
     cases.extend(algorithms::cases());
     cases.extend(status::cases());
+    cases.extend(presets::cases());
     cases.extend(dpop::cases());
     cases.extend(lists::cases());
     Vectors {
