@@ -17,6 +17,8 @@ extern crate alloc;
 
 #[cfg(feature = "corpus")]
 pub mod corpus;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod guard;
 pub mod jose;
 pub mod jwt;

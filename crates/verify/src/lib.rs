@@ -36,6 +36,13 @@
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
 )]
 
+// The cfg makes every signature verify. No build that anybody could deploy may have it.
+#[cfg(all(countersign_fuzz, not(all(fuzzing, debug_assertions))))]
+compile_error!(
+    "countersign_fuzz turns signature verification off: it is for fuzzing (`cargo xtask fuzz`), and \
+     needs `--cfg fuzzing` and debug assertions beside it"
+);
+
 extern crate alloc;
 
 mod curve;
@@ -113,6 +120,10 @@ impl Key {
     /// §3.2–3.5, RFC 8037 §3.1): raw `r ‖ s` for ECDSA, exactly the modulus' length for RSA.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        if cfg!(countersign_fuzz) {
+            // So that fuzzing reaches what stands behind the signature.
+            return true;
+        }
         match &self.0 {
             Kind::Ed25519(key) => key.verify(message, signature),
             Kind::Es256(key) => key.verify(message, signature),

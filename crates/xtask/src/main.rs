@@ -5,6 +5,7 @@
 mod build;
 mod command;
 mod demo;
+mod fuzz;
 mod lint;
 mod no_std;
 mod test;
@@ -24,6 +25,7 @@ usage: cargo xtask <command>
   demo [--keep] [--revision R]         the whole story on this machine: issuer, Envoy, MCP server, and
        [--headers-continue]            an official MCP client; --keep leaves it running for a look
   test [stage…]                        build, lint and test everything, as CI does; or some stages
+  fuzz [TARGET] [--seconds N]          libFuzzer on every target, or one, for 10 s or N each
   lint                                 formatting, clippy, licences and advisories
   no-std                               prove that the engine builds without the standard library
   tools                                fetch the pinned tools (Envoy, npm packages) into target/tools
@@ -50,6 +52,7 @@ fn run(args: &[String]) -> Outcome<()> {
         "build" => build::parts(&places, rest),
         "demo" => demo::run(&places, rest),
         "test" => test::run(&places, rest),
+        "fuzz" => fuzz::command(&places, rest),
         "lint" => lint::check(&places),
         "no-std" => no_std::prove(&places),
         "tools" => tools::fetch_all(&places),

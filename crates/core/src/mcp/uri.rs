@@ -2,14 +2,18 @@
 
 use alloc::{borrow::ToOwned as _, string::String, vec::Vec};
 
-use crate::oauth::resource::split;
+use crate::oauth::resource::{is_scheme, split};
 
 /// The form in which URIs and patterns are compared: scheme and host in lower case, percent-encoded
 /// unreserved characters decoded (RFC 3986 §6.2.2), one spelling for local files (RFC 8089).
 ///
 /// `None` when servers could resolve the path to something that no pattern names: dot segments
-/// (`file:///public/../secret`), empty segments, encoded separators and backslashes.
+/// (`file:///public/../secret`), empty segments, encoded separators and backslashes; and when a `%`
+/// encodes nothing, since `%%361` is `%61` to a lenient server, which is `a` to the next one.
 pub(crate) fn comparable(uri: &str) -> Option<String> {
+    if encodes_nothing(uri) {
+        return None;
+    }
     let decoded = decode_unreserved(uri);
     let (prefix, path) = split_prefix(&decoded);
     let (path, rest) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
@@ -19,21 +23,22 @@ pub(crate) fn comparable(uri: &str) -> Option<String> {
         return None;
     }
     let prefix = match prefix.to_ascii_lowercase() {
-        file if matches!(file.as_str(), "file:" | "file://localhost") => "file://".to_owned(),
+        file if file == "file://localhost" => "file://".to_owned(),
+        // Without a slash there is no path from the root: `file:a/b` is not of the host `a`.
+        file if file == "file:" && path.starts_with('/') => "file://".to_owned(),
         other => other,
     };
     Some(prefix + path + rest)
 }
 
-/// Scheme and, where there is one, authority; and what follows.
+/// Scheme and, where there is one, authority; and what follows. What stands before `://` is a scheme or
+/// nothing: `note:/public/../secret?x=://h` has its path before it.
 fn split_prefix(uri: &str) -> (&str, &str) {
-    if let Some((_, _, rest)) = split(uri) {
+    if let Some((scheme, _, rest)) = split(uri)
+        && is_scheme(scheme)
+    {
         return uri.split_at(uri.len() - rest.len());
     }
-    let is_scheme = |text: &str| {
-        text.starts_with(|first: char| first.is_ascii_alphabetic())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-    };
     match uri.split_once(':') {
         Some((scheme, _)) if is_scheme(scheme) => uri.split_at(scheme.len() + 1),
         _ => ("", uri),
@@ -57,6 +62,14 @@ fn decode_unreserved(text: &str) -> String {
     }
     // Only ASCII was put in for ASCII: the text is still UTF-8.
     String::from_utf8(decoded).unwrap_or_default()
+}
+
+/// Whether there is a `%` without two hexadecimal digits behind it (RFC 3986 §2.1).
+fn encodes_nothing(uri: &str) -> bool {
+    uri.split('%').skip(1).any(|rest| match rest.as_bytes() {
+        [high, low, ..] => hex_pair(*high, *low).is_none(),
+        _ => true,
+    })
 }
 
 fn hex_pair(high: u8, low: u8) -> Option<u8> {
@@ -94,6 +107,12 @@ mod tests {
             "file:///public%5C..%5csecret",
             "..",
             "file:///public\\..\\secret",
+            "file:/public/../secret?x=://h/",
+            "note:/public/../secret#://h",
+            "file:///%%361",
+            "file:///public/%2",
+            "file:///public/%",
+            "file:///public/%zz",
         ] {
             assert_eq!(comparable(uri), None, "{uri}");
         }
@@ -101,6 +120,7 @@ mod tests {
         for file in ["file:/a", "FILE:///a", "file://LOCALHOST/a"] {
             assert_eq!(comparable(file).as_deref(), Some("file:///a"), "{file}");
         }
+        assert_eq!(comparable("FILE:Server/a").as_deref(), Some("file:Server/a"));
         assert_eq!(comparable("URN:x:Y").as_deref(), Some("urn:x:Y"));
         assert_eq!(comparable("file:///a..b/...").as_deref(), Some("file:///a..b/..."));
         assert_eq!(comparable("note://x?y=../z").as_deref(), Some("note://x?y=../z"));

@@ -165,7 +165,8 @@ fn canonical(text: &str) -> Result<String, ResourceIdError> {
     Ok(canonical)
 }
 
-fn is_scheme(text: &str) -> bool {
+/// RFC 3986 §3.1.
+pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
 }

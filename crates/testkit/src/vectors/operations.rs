@@ -120,6 +120,18 @@ fn scopes() -> Vec<Case> {
         )
         .json_rpc("uri_ambiguous", -32600, json!(7)),
         with_scope(
+            "resource-with-dot-segments-before-a-second-scheme",
+            "mcp:use",
+            &message("resources/read", r#"{"uri":"file:/public/../secret?x=://h/"}"#),
+        )
+        .json_rpc("uri_ambiguous", -32600, json!(7)),
+        with_scope(
+            "resource-with-a-percent-that-encodes-nothing",
+            "mcp:use",
+            &message("resources/read", r#"{"uri":"file:///public/%%361"}"#),
+        )
+        .json_rpc("uri_ambiguous", -32600, json!(7)),
+        with_scope(
             "urn-in-other-case",
             "mcp:use",
             &message("resources/read", r#"{"uri":"URN:secret:1"}"#),
