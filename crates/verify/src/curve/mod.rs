@@ -43,8 +43,11 @@ const GENERATOR_WIDTH: u32 = 8;
 /// Bits of a key's windows: 43 of them with 32 points.
 const KEY_WIDTH: u32 = 6;
 
-/// Most points that are summed: 32 and 43.
-const MAX_POINTS: usize = 75;
+/// Bits of the windows for the self-test's key, which is used twice: 64 of them with 8 points.
+const SELF_TEST_WIDTH: u32 = 4;
+
+/// Most points that are summed: 32 and 64.
+const MAX_POINTS: usize = 96;
 
 /// The table of the group's generator. About 300 KB in wasm32, 260 KB elsewhere.
 #[derive(Debug)]
@@ -69,7 +72,16 @@ pub(crate) struct KeyTable(Table<Field>);
 impl KeyTable {
     /// Computes it from the coordinates; `None` when they are no point of the curve.
     pub(crate) fn new(x: &[u8; 32], y: &[u8; 32]) -> Option<Self> {
-        Affine::from_bytes(x, y).and_then(|point| Table::new(point, KEY_WIDTH)).map(Self)
+        Self::with_width(x, y, KEY_WIDTH)
+    }
+
+    /// A small table, soon made, for a few verifications.
+    pub(crate) fn small(x: &[u8; 32], y: &[u8; 32]) -> Option<Self> {
+        Self::with_width(x, y, SELF_TEST_WIDTH)
+    }
+
+    fn with_width(x: &[u8; 32], y: &[u8; 32], width: u32) -> Option<Self> {
+        Affine::from_bytes(x, y).and_then(|point| Table::new(point, width)).map(Self)
     }
 
     /// The bytes that it takes.
