@@ -92,6 +92,7 @@ impl Verifier {
     #[must_use]
     pub fn verify(&mut self, key: &Key, message: &[u8], signature: &[u8]) -> bool {
         match &key.0 {
+            _ if cfg!(countersign_fuzz) => key.verify(message, signature),
             Kind::Es256(point) => self
                 .by_table(point, message, signature)
                 .unwrap_or_else(|| key.verify(message, signature)),
