@@ -2,6 +2,7 @@
 //! from the engine: slower, and simple enough to be seen to be right.
 
 mod audience;
+mod challenge;
 
 mod resource;
 mod rules;
