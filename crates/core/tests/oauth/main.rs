@@ -3,7 +3,8 @@
 
 mod audience;
 mod challenge;
-
+mod metadata;
+mod pkce;
 mod resource;
 mod rules;
 mod scope;
