@@ -7,6 +7,7 @@ mod dpop;
 mod failures;
 mod hosts;
 mod keys;
+mod lists;
 mod policy;
 mod subtle;
 mod support;
