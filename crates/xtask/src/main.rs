@@ -4,6 +4,7 @@
 
 mod build;
 mod command;
+mod coverage;
 mod demo;
 mod fuzz;
 mod lint;
@@ -26,6 +27,7 @@ usage: cargo xtask <command>
        [--headers-continue]            an official MCP client; --keep leaves it running for a look
   test [stage…]                        build, lint and test everything, as CI does; or some stages
   fuzz [TARGET] [--seconds N]          libFuzzer on every target, or one, for 10 s or N each
+  coverage [--lines]                   which lines of the engine its tests run; fails below 96 %
   lint                                 formatting, clippy, licences and advisories
   no-std                               prove that the engine builds without the standard library
   tools                                fetch the pinned tools (Envoy, npm packages) into target/tools
@@ -50,6 +52,7 @@ fn run(args: &[String]) -> Outcome<()> {
     };
     match command {
         "build" => build::parts(&places, rest),
+        "coverage" => coverage::measure(&places, rest),
         "demo" => demo::run(&places, rest),
         "test" => test::run(&places, rest),
         "fuzz" => fuzz::command(&places, rest),
