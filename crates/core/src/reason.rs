@@ -172,7 +172,7 @@ reasons! {
     TokenRevoked = "token_revoked", 401, Some(InvalidToken), "The access token is invalid";
     /// The token is longer than `limits.token_bytes`.
     TokenTooLarge = "token_too_large", 401, Some(InvalidToken), "The access token is invalid";
-    /// The token's `typ` is not one that this issuer's policy allows.
+    /// The token's `typ` is not one that this issuer's policy allows, or a claim says that it is no access token.
     TokenTypeUnsupported = "token_type_unsupported", 401, Some(InvalidToken), "The access token is invalid";
     /// The scheme is `DPoP`, and the token is not bound to a key.
     TokenUnbound = "token_unbound", 401, Some(InvalidToken), "The access token is invalid";

@@ -67,7 +67,7 @@ impl Engine {
             ..Reason::TokenMalformed.into()
         })?;
         context.trace.noted("token", || explain::header(jws.header()));
-        let claims = Claims::parse(jws.payload())?;
+        let mut claims = Claims::parse(jws.payload())?;
         let found = self.issuer_of(&claims, context);
         if let Some(resource) = self.policy.resources.get(context.resource) {
             context.trace.checked("issuer", found.is_ok(), || {
@@ -79,6 +79,7 @@ impl Engine {
         let algorithm = profile.check_header(jws.header());
         context.trace.checked("type", algorithm.is_ok(), || explain::profile(profile));
         let algorithm = algorithm?;
+        claims.read_as(profile.preset)?;
         Ok(Identified::Presented(Box::new(Presented {
             digest,
             signing_input: jws.signing_input().to_string(),
@@ -155,9 +156,16 @@ impl Engine {
         let (audience, leeway) = (&resource.audience, policy.leeway);
         let checks = profile.claim_checks(&claims, audience, context.presentation(), now, leeway);
         let with_proof = context.proof.is_some();
-        for (check, result) in checks.iter().filter(|(check, _)| *check != ClaimCheck::Issuer) {
+        // The issuer was looked up before; without a preset there is no kind to tell.
+        let told = |check: ClaimCheck| match check {
+            ClaimCheck::Issuer => false,
+            ClaimCheck::Kind => !profile.preset.marks.is_empty(),
+            _ => true,
+        };
+        for (check, result) in checks.iter().filter(|(check, _)| told(*check)) {
             context.trace.checked(explain::name(*check), result.is_ok(), || match check {
                 ClaimCheck::Issuer => explain::issuer(policy, resource, claims.issuer.as_deref()),
+                ClaimCheck::Kind => explain::kind(&claims, profile.preset),
                 ClaimCheck::Audience => explain::audience(&claims, audience),
                 ClaimCheck::Times => explain::times(&claims, now, leeway),
                 ClaimCheck::Lifetime => explain::lifetime(&claims, profile.max_lifetime),
@@ -167,7 +175,7 @@ impl Engine {
         }
         let checked = checks.into_iter().try_for_each(|(_, result)| result);
         let refused = checked.map_err(|reason| Refused {
-            detail: inspect::claims_detail(reason, &claims, now),
+            detail: inspect::claims_detail(reason, profile.preset, &claims, now),
             ..reason.into()
         });
         let identity = Arc::new(Identity::new(claims));

@@ -19,6 +19,7 @@ use crate::{
         access_token::{Audience, ClaimCheck, Profile},
         claims::Claims,
         confirmation::Confirmation,
+        preset::Preset,
     },
     oauth::{scope::ScopeSet, status_list::StatusReference},
 };
@@ -74,11 +75,22 @@ pub(super) fn issuer(policy: &Policy, resource: &ResourcePolicy, claimed: Option
 pub(super) const fn name(check: ClaimCheck) -> &'static str {
     match check {
         ClaimCheck::Issuer => "issuer",
+        ClaimCheck::Kind => "kind",
         ClaimCheck::Audience => "audience",
         ClaimCheck::Times => "times",
         ClaimCheck::Lifetime => "lifetime",
         ClaimCheck::Required => "claims",
         ClaimCheck::Binding => "binding",
+    }
+}
+
+/// What a preset asks of an access token's claims.
+pub(super) fn kind(claims: &Claims, preset: &Preset) -> String {
+    match preset.missing_mark(claims) {
+        Some(name) => {
+            format!("its claim {name} says that it is no access token of {}", preset.name)
+        }
+        None => format!("nothing says that it is no access token of {}", preset.name),
     }
 }
 

@@ -83,11 +83,17 @@ impl Identity {
         Ok(headers)
     }
 
+    /// `client_id`, `jti` and `scope` are those that were decided by, whatever the issuer calls them.
     fn claim_text(&self, claim: &str) -> Option<String> {
+        match claim {
+            "client_id" => return self.client_id.clone(),
+            "jti" => return self.token_id.clone(),
+            "scope" => return (!self.scope.is_empty()).then(|| self.scope.to_string()),
+            _ => {}
+        }
         match self.claims.get(claim)? {
             Value::Null => None,
             Value::String(text) => Some(text.clone()),
-            Value::Array(_) if claim == "scope" => Some(self.scope.to_string()),
             other => Some(other.to_string()),
         }
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Reason, UnixSeconds,
-    jwt::claims::Claims,
+    jwt::{claims::Claims, preset::Preset},
     mcp::{
         headers::{decode_value, must_mirror},
         message::Message,
@@ -130,8 +130,16 @@ pub(super) fn agrees(mirror: &Mirror, message: &Message) -> bool {
 }
 
 /// What an operator wants to see when a verified token is refused.
-pub(super) fn claims_detail(reason: Reason, claims: &Claims, now: UnixSeconds) -> Option<String> {
+pub(super) fn claims_detail(
+    reason: Reason,
+    preset: &Preset,
+    claims: &Claims,
+    now: UnixSeconds,
+) -> Option<String> {
     match reason {
+        Reason::TokenTypeUnsupported => {
+            preset.missing_mark(claims).map(|name| format!("no access token by its claim {name}"))
+        }
         Reason::AudienceMismatch => Some(format!("aud={:?}", claims.audience)),
         Reason::TokenExpired => Some(format!("exp={:?} now={now}", claims.expires_at?)),
         Reason::TokenNotYetValid => {

@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use super::{claims::Claims, confirmation::Presentation};
+use super::{claims::Claims, confirmation::Presentation, preset::Preset};
 use crate::{
     Reason, UnixSeconds,
     jose::{
@@ -17,6 +17,8 @@ use crate::{
 pub struct Profile {
     /// The issuer identifier, compared byte for byte.
     pub issuer: String,
+    /// How they are read and told from the issuer's other tokens.
+    pub preset: &'static Preset,
     /// The algorithms that its tokens may be signed with.
     pub algorithms: Vec<Algorithm>,
     /// The `typ` values it may use; the empty text stands for a token without `typ`.
@@ -43,6 +45,8 @@ pub struct Audience {
 pub enum ClaimCheck {
     /// `iss` (RFC 9068 §4 step 2).
     Issuer,
+    /// What tells the issuer's access tokens from its other tokens (RFC 8725 §3.12).
+    Kind,
     /// `aud` and `resource` (RFC 9068 §4 step 3, RFC 8707 §2).
     Audience,
     /// `exp`, `iat` and `nbf` (RFC 9068 §4 step 5, RFC 7519 §4.1).
@@ -100,13 +104,16 @@ impl Profile {
         presentation: Presentation<'_>,
         now: UnixSeconds,
         leeway: u64,
-    ) -> [(ClaimCheck, Result<(), Reason>); 6] {
+    ) -> [(ClaimCheck, Result<(), Reason>); 7] {
         let unless = |wrong: bool, reason| if wrong { Err(reason) } else { Ok(()) };
         let is_other = claims.issuer.as_ref() != Some(&self.issuer);
+        let is_other_kind = self.preset.missing_mark(claims).is_some();
+        let beside = |name: &str| self.preset.stands_beside(&self.issuer, name);
         let lacks = self.required_claims.iter().any(|name| !claims.has(name));
         [
             (ClaimCheck::Issuer, unless(is_other, Reason::IssuerUnknown)),
-            (ClaimCheck::Audience, audience.check(claims)),
+            (ClaimCheck::Kind, unless(is_other_kind, Reason::TokenTypeUnsupported)),
+            (ClaimCheck::Audience, audience.check(claims, beside)),
             (ClaimCheck::Times, check_times(claims, now, leeway)),
             (ClaimCheck::Lifetime, self.check_lifetime(claims)),
             (ClaimCheck::Required, unless(lacks, Reason::ClaimMissing)),
@@ -139,13 +146,15 @@ fn check_times(claims: &Claims, now: UnixSeconds, leeway: u64) -> Result<(), Rea
 
 impl Audience {
     /// RFC 9068 §4 step 3, RFC 8707 §2: the token must have been issued for this resource.
-    fn check(&self, claims: &Claims) -> Result<(), Reason> {
+    /// `beside` tells what may stand beside it.
+    fn check(&self, claims: &Claims, beside: impl Fn(&str) -> bool) -> Result<(), Reason> {
         if claims.audience.is_empty() {
             return Err(Reason::ClaimMissing);
         }
         let ours = |name: &String| self.resource.matches(name) || self.aliases.contains(name);
         let names_us = |names: &[String]| {
-            names.iter().any(ours) && (!self.exclusive || names.iter().all(ours))
+            let fits = |name: &String| ours(name) || beside(name);
+            names.iter().any(ours) && (!self.exclusive || names.iter().all(fits))
         };
         if names_us(&claims.audience) && (claims.resource.is_empty() || names_us(&claims.resource))
         {

@@ -5,7 +5,11 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{confirmation::Confirmation, numeric_date};
+use super::{
+    confirmation::Confirmation,
+    numeric_date,
+    preset::{AudienceSource, Preset, resource_servers},
+};
 use crate::{
     Reason, UnixSeconds,
     jose::json::{self, Object, Value},
@@ -62,15 +66,46 @@ impl Claims {
             expires_at: date(&all, "exp")?,
             not_before: date(&all, "nbf")?,
             issued_at: date(&all, "iat")?,
-            scope: scope(&all)?,
+            scope: scope(all.get("scope"))?,
             confirmation: Confirmation::of(&all),
             all,
         })
     }
 
-    /// Whether a claim is present and not empty.
+    /// Reads client, scope, token name and audience from where the issuer's preset has them.
+    ///
+    /// # Errors
+    /// [`Reason::ClaimMalformed`] when one of them has the wrong type, or when claims that name the
+    /// client contradict each other.
+    pub fn read_as(&mut self, preset: &Preset) -> Result<(), Reason> {
+        self.client_id = None;
+        for name in preset.client {
+            let found = text(&self.all, name)?;
+            if self.client_id.is_some() && found.is_some() && found != self.client_id {
+                return Err(Reason::ClaimMalformed);
+            }
+            self.client_id = self.client_id.take().or(found);
+        }
+        self.scope = scope(preset.scope.iter().find_map(|name| self.all.get(*name)))?;
+        self.token_id = text(&self.all, preset.token_id)?;
+        if preset.audience == AudienceSource::AudOrScopes && !self.all.contains_key("aud") {
+            let servers = resource_servers(&self.scope);
+            self.audience = servers.into_iter().map(ToString::to_string).collect();
+        }
+        Ok(())
+    }
+
+    /// Whether a claim is present and not empty. `client_id`, `jti` and `scope` are those that were
+    /// read, whatever the issuer calls them.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
+        let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        match name {
+            "client_id" => return filled(&self.client_id),
+            "jti" => return filled(&self.token_id),
+            "scope" => return !self.scope.is_empty(),
+            _ => {}
+        }
         match self.all.get(name) {
             None | Some(Value::Null) => false,
             Some(Value::String(text)) => !text.is_empty(),
@@ -107,8 +142,8 @@ fn date(all: &Object, name: &str) -> Result<Option<UnixSeconds>, Reason> {
 }
 
 /// A string (RFC 9068 §2.2.3), or an array of strings as several issuers send it.
-fn scope(all: &Object) -> Result<ScopeSet, Reason> {
-    match all.get("scope") {
+fn scope(claim: Option<&Value>) -> Result<ScopeSet, Reason> {
+    match claim {
         None => Ok(ScopeSet::default()),
         Some(Value::String(text)) => ScopeSet::parse(text).map_err(|_| Reason::ClaimMalformed),
         Some(Value::Array(elements)) => elements

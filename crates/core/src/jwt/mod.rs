@@ -4,3 +4,4 @@ pub mod access_token;
 pub mod claims;
 pub mod confirmation;
 pub mod numeric_date;
+pub mod preset;

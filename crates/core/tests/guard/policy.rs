@@ -163,7 +163,6 @@ fn unknown_members() {
 fn what_is_not_supported_yet_is_refused() {
     let endpoint = json!({ "endpoint": "https://auth.example.com/introspect" });
     check(vec![
-        ("/issuers/0/preset", json!("auth0"), "$.issuers[0].preset"),
         ("/issuers/0/introspection", endpoint, "$.issuers[0].introspection"),
         ("/resources/0/scopes/filter_lists", json!(true), "$.resources[0].scopes.filter_lists"),
     ]);
@@ -183,6 +182,8 @@ fn issuers() {
         ("/issuers", json!([]), "$.issuers"),
         ("/issuers", json!(["https://auth.example.com"]), "$.issuers[0]"),
         ("/issuers/-", issuer, "$.issuers[1]"),
+        ("/issuers/0/preset", json!("google"), "$.issuers[0].preset"),
+        ("/issuers/0/preset", json!("okta"), "$.issuers[0].issuer"),
         ("/issuers/0/issuer", json!(1), "$.issuers[0].issuer"),
         ("/issuers/0/issuer", json!("auth.example.com"), "$.issuers[0].issuer"),
         ("/issuers/0/issuer", json!("http://auth.example.com"), "$.issuers[0].issuer"),

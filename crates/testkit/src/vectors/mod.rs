@@ -10,6 +10,7 @@ mod keys;
 mod message_forms;
 mod operations;
 mod policies;
+mod presets;
 mod routing;
 mod status;
 mod token_forms;
@@ -128,6 +129,7 @@ pub fn make() -> Vectors {
     cases.extend(keys::cases());
     cases.extend(algorithms::cases());
     cases.extend(status::cases());
+    cases.extend(presets::cases());
     cases.extend(dpop::cases());
     Vectors {
         comment: "Made by `cargo run -p countersign-testkit --bin make-vectors`; see \

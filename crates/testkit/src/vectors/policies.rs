@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, algorithms, dpop, status};
+use super::{FILES, ISSUER, algorithms, dpop, presets, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
@@ -27,6 +27,7 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
         ("dpop", dpop::policy("require")),
         ("dpop-accept", dpop::policy("accept")),
         ("dpop-nonce", dpop::policy_with_nonces()),
+        ("presets", presets::policy()),
         ("status", status::policy(None)),
         ("status-required", status::policy(Some("required"))),
         ("status-ignored", status::policy(Some("ignore"))),

@@ -1,6 +1,6 @@
 //! `issuers`: who may issue tokens, what they look like, where the keys are.
 
-use alloc::{borrow::ToOwned as _, format, string::String, vec, vec::Vec};
+use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
 use super::{PolicyError, reader::Node};
 use crate::{
@@ -10,7 +10,10 @@ use crate::{
         jwk::{Jwk, Secrets},
         jwks::JwkSet,
     },
-    jwt::access_token::Profile,
+    jwt::{
+        access_token::Profile,
+        preset::{Preset, RFC_9068},
+    },
     oauth::resource::{ResourceId, split},
 };
 
@@ -76,7 +79,9 @@ impl Default for JwksCache {
 impl IssuerPolicy {
     pub(super) fn read(node: &Node<'_>) -> Result<Self, PolicyError> {
         let mut members = node.members()?;
-        let issuer = read_issuer(&members.required("issuer")?)?;
+        let preset = members.read("preset", read_preset)?.unwrap_or(&RFC_9068);
+        let issuer = members.required("issuer")?;
+        let issuer = read_issuer(&issuer, preset)?;
         let jwks_cache = members.read("jwks_cache", read_cache)?.unwrap_or_default();
         let named = members.read("algorithms", read_algorithms)?;
         let is_symmetric = |algorithm: &Algorithm| algorithm.is_symmetric();
@@ -102,15 +107,15 @@ impl IssuerPolicy {
         let algorithms = match named {
             Some(named) => named.into_iter().map(|(algorithm, _)| algorithm).collect(),
             // A symmetric algorithm must be asked for.
-            None => Algorithm::ASYMMETRIC.to_vec(),
+            None => preset.algorithms.to_vec(),
         };
         let cluster = members.read("cluster", |node| node.text().map(str::to_owned))?;
         let token_types = members
             .read("token_types", read_token_types)?
-            .unwrap_or_else(|| vec!["at+jwt".to_owned()]);
+            .unwrap_or_else(|| owned(preset.token_types));
         let required_claims = members
             .read("required_claims", Node::texts)?
-            .unwrap_or_else(|| ["sub", "client_id", "jti"].map(str::to_owned).to_vec());
+            .unwrap_or_else(|| owned(preset.required_claims));
         let max_lifetime =
             members.read("max_lifetime", |node| node.number(1, HUNDRED_YEARS))?.unwrap_or(86_400);
         let status = members
@@ -122,21 +127,30 @@ impl IssuerPolicy {
                 ])
             })?
             .unwrap_or(StatusCheck::IfPresent);
-        members.unsupported("preset", &[])?;
         members.unsupported("introspection", &[])?;
         members.finish()?;
-        let profile = Profile { issuer, algorithms, token_types, required_claims, max_lifetime };
+        let profile =
+            Profile { issuer, preset, algorithms, token_types, required_claims, max_lifetime };
         Ok(Self { profile, keys, cluster, jwks_cache, status })
     }
 }
 
+fn read_preset(node: &Node<'_>) -> Result<&'static Preset, PolicyError> {
+    node.choice(&Preset::ALL.map(|preset| (preset.name, preset)))
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
 /// RFC 8414 §2: an `https` URL without query or fragment. `http` for loopback, in development.
-fn read_issuer(node: &Node<'_>) -> Result<String, PolicyError> {
+fn read_issuer(node: &Node<'_>, preset: &Preset) -> Result<String, PolicyError> {
     let issuer = node.parse(ResourceId::parse)?.as_str().to_owned();
     if issuer.contains('?') {
         return Err(node.error("an issuer identifier has no query"));
     }
     require_secure(node, &issuer)?;
+    preset.issuer.check(&issuer).map_err(|error| node.error(error))?;
     Ok(issuer)
 }
 

@@ -1,8 +1,9 @@
 //! Wrong documents: each names the path of its mistake.
 
-use alloc::{format, string::String, string::ToString as _};
+use alloc::{format, string::String, string::ToString as _, vec};
 
 use super::*;
+use crate::jose::alg::Algorithm;
 
 const ISSUER: &str = r#"{"issuer":"https://a.example"}"#;
 const RESOURCE: &str = r#"{"resource":"https://m.example/mcp"}"#;
@@ -87,6 +88,10 @@ fn mistakes_are_named_with_their_path() {
     at(issuer(r#""jwks_cache":{"fresh":"10"}"#), "$.issuers[0].jwks_cache.fresh");
     at(issuer(r#""jwks_cache":{"x":1}"#), "$.issuers[0].jwks_cache.x");
     at(issuer(r#""status":"never""#), "$.issuers[0].status");
+    at(issuer(r#""preset":"google""#), "$.issuers[0].preset");
+    at(issuer(r#""preset":"rfc9068""#), "$.issuers[0].preset");
+    at(issuer(r#""preset":"okta""#), "$.issuers[0].issuer");
+    at(issuer(r#""preset":"entra""#), "$.issuers[0].issuer");
     at(issuer(r#""Cluster":"a""#), "$.issuers[0].Cluster");
     at(with(ISSUER, r#"{"resource":"m.example"}"#, ""), "$.resources[0].resource");
     at(with(ISSUER, r#"{"resource":"mcp://files"}"#, ""), "$.resources[0].resource");
@@ -141,7 +146,6 @@ fn mistakes_are_named_with_their_path() {
 #[test]
 fn nothing_is_silently_ignored() {
     for (outcome, path) in [
-        (issuer(r#""preset":"cognito""#), "$.issuers[0].preset"),
         (issuer(r#""introspection":{}"#), "$.issuers[0].introspection"),
         (scopes(r#""filter_lists":true"#), "$.resources[0].scopes.filter_lists"),
     ] {
@@ -163,4 +167,21 @@ fn hosts_and_paths_come_from_the_identifier() {
     assert_eq!(resource.audience.resource.as_str(), "HTTPS://M.Example:8443/a/mcp/");
     let other = r#"{"resource":"mcp://files","hosts":["m.example"],"path":"/files"}"#;
     assert!(with(ISSUER, other, "").is_ok());
+}
+
+/// A preset gives defaults; what the policy names itself counts.
+#[test]
+fn members_override_the_preset() {
+    let profile = |members| issuer(members).unwrap().issuers.remove(0).profile;
+    let cognito = profile(r#""preset":"cognito""#);
+    assert_eq!(cognito.algorithms, [Algorithm::Rs256]);
+    assert_eq!(cognito.token_types, [""]);
+    assert_eq!(cognito.required_claims, ["sub", "client_id", "jti"]);
+    assert_eq!(cognito.max_lifetime, 86_400);
+    let own = r#""preset":"cognito","algorithms":["ES256"],"token_types":["at+jwt"],"required_claims":["sub"],"max_lifetime":60"#;
+    let own = profile(own);
+    assert_eq!(own.preset.name, "cognito");
+    assert_eq!(own.algorithms, [Algorithm::Es256]);
+    assert_eq!((own.token_types, own.required_claims), (vec!["at+jwt".into()], vec!["sub".into()]));
+    assert_eq!(own.max_lifetime, 60);
 }
