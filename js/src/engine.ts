@@ -1,6 +1,6 @@
 // Drives the engine: does what a step asks for until there is an answer.
 
-import { type Waiting, WasmEngine, fetch_timeout } from "./core.js";
+import { Waiting, WasmEngine, WasmListFilter, fetch_timeout } from "./core.js";
 import { PolicyError } from "./errors.js";
 import { KeyFetcher } from "./keys.js";
 import type { Clock, Fetch } from "./options.js";
@@ -17,6 +17,11 @@ export interface Head {
   /** The client's IP address, if it is known. */
   client?: string | undefined;
 }
+
+type Step = string | Waiting | WasmListFilter;
+
+/** A final answer: with a filter, where the response to a forwarded request is filtered. */
+export type Answer = (Forward & { filter?: WasmListFilter }) | Respond;
 
 /** What the engine needs of its host for one request. */
 export interface Host {
@@ -39,7 +44,7 @@ export class Engine {
   }
 
   /** Decides a request. Rejects only when its body cannot be read, or the clock is wrong. */
-  async decide(head: Head, host: Host): Promise<Forward | Respond> {
+  async decide(head: Head, host: Host): Promise<Answer> {
     const { method, authority, path, hasBody, client } = head;
     const headers = head.headers.flat();
     let step = this.#wasm.begin(method, authority, path, headers, hasBody, client, host.now());
@@ -47,7 +52,7 @@ export class Engine {
     // How much more of the body tells something: one byte too many is as good as all of them.
     const room = { bytes: this.#wasm.body_limit + 1 };
     try {
-      while (typeof step !== "string") {
+      while (step instanceof Waiting) {
         const { wants_body } = step;
         step = await (wants_body
           ? this.#readOn(step, host, room)
@@ -58,10 +63,12 @@ export class Engine {
     }
     // Key sets are refreshed behind the back of the requests that show that they are in use.
     this.#fetchDue(host);
-    return JSON.parse(step);
+    return typeof step === "string"
+      ? JSON.parse(step)
+      : { ...(JSON.parse(step.forward) as Forward), filter: step };
   }
 
-  async #readOn(waiting: Waiting, host: Host, room: { bytes: number }): Promise<string | Waiting> {
+  async #readOn(waiting: Waiting, host: Host, room: { bytes: number }): Promise<Step> {
     let part: Uint8Array | undefined;
     let now: number;
     try {
@@ -75,7 +82,7 @@ export class Engine {
     return this.#wasm.resume_with_body(waiting, part, now);
   }
 
-  async #waitForKeys(waiting: Waiting, host: Host, patience: Patience): Promise<string | Waiting> {
+  async #waitForKeys(waiting: Waiting, host: Host, patience: Patience): Promise<Step> {
     let landed: boolean;
     let now: number;
     try {

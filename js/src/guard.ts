@@ -1,6 +1,7 @@
 // The guard: stands before an MCP server that speaks the Fetch standard's requests and responses.
 
 import { Engine } from "./engine.js";
+import { filtered } from "./filter.js";
 import { toHost } from "./headers.js";
 import { type HostOptions, checkFunctions, checkNames, clock, hostFetch } from "./options.js";
 import { answered, decorated, forwarded, headOf } from "./request.js";
@@ -38,6 +39,11 @@ export type Outcome =
       responseHeaders: HeaderPair[];
       /** Headers to append to the server's response, beside its own of that name (CORS). */
       responseAppend: HeaderPair[];
+      /**
+       * Takes out of the server's lists what the caller may not use (`filter_lists`); `null` where
+       * nothing is filtered. To be called once, with the server's response.
+       */
+      filterResponse: ((response: Response) => Response) | null;
       /** Why it would have been refused, in shadow mode. */
       reason: string | null;
       decision: Decision;
@@ -105,8 +111,22 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
     const responseHeaders = toHost(answer.responseHeaders);
     const responseAppend = toHost(answer.responseAppend);
     const changed = forwarded(request, answer, reader);
-    const outcome = { identity, request: changed, response: null, responseHeaders, responseAppend };
-    return { allowed: true, ...outcome, reason, decision };
+    const { filter } = answer;
+    const refused = (decision: Decision) => onDecision?.(decision);
+    const filterResponse = filter
+      ? (response: Response) => filtered(response, filter, refused)
+      : null;
+    return {
+      allowed: true,
+      identity,
+      request: changed,
+      response: null,
+      responseHeaders,
+      responseAppend,
+      filterResponse,
+      reason,
+      decision,
+    };
   };
 
   const protect: Guard["protect"] = (handler) => async (request, env, ctx) => {
@@ -116,7 +136,8 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
     }
     // The host gives what the handler says that it needs: it is passed on as it came.
     const response = await handler(outcome.request, env!, ctx!, outcome.identity);
-    return decorated(response, outcome.responseHeaders, outcome.responseAppend);
+    const shown = outcome.filterResponse?.(response) ?? response;
+    return decorated(shown, outcome.responseHeaders, outcome.responseAppend);
   };
 
   return { check, protect };

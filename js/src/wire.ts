@@ -62,6 +62,13 @@ export interface Respond {
   decision: Decision;
 }
 
+/** What becomes of a response whose lists may have to be filtered. */
+export type Filtering =
+  | { kind: "pass" }
+  /** Without these headers, and with what the filter makes of its body. */
+  | { kind: "filter"; remove: string[] }
+  | Respond;
+
 /** A GET request to send, without credentials, without following redirects. */
 export interface KeyFetch {
   id: number;

@@ -7,19 +7,29 @@
 /** Runs every case; gives how many ran which way, and what was not as expected. */
 export async function runAll(vectors, { createGuard, Engine, headers }) {
   const result = { requests: 0, heads: 0, failures: [] };
-  const options = { now: () => vectors.now, fetch: answering(vectors.fetches) };
+  const refused = [];
+  const onDecision = (decision) => decision.verdict === "deny" && refused.push(decision);
+  const options = { now: () => vectors.now, fetch: answering(vectors.fetches), onDecision };
   for (const one of vectors.cases) {
     const policy = vectors.policies[one.policy];
     const request = asRequest(one.request, headers);
     let actual;
     if (request) {
       result.requests++;
-      actual = await throughGuard(createGuard(policy, options), request, one.request, headers);
+      const guard = createGuard(policy, options);
+      actual = await throughGuard(guard, request, one.request, headers, one.response);
     } else {
       result.heads++;
       actual = await throughEngine(new Engine(JSON.stringify(policy), options.fetch), one, options);
     }
-    for (const difference of differences(actual, one.expect)) {
+    const told = refused.splice(0).map((decision) => decision.reason);
+    const found = [...differences(actual, one.expect)];
+    if (one.response && !actual.answer) found.push("its response was not looked at");
+    if (actual.answer) {
+      found.push(...answerDifferences(actual.answer, one.response));
+      found.push(...unequal("reason in the log", told[0], one.response.expect.reason ?? undefined));
+    }
+    for (const difference of found) {
       result.failures.push(`${one.name} (${one.clause}): ${difference}`);
     }
   }
@@ -67,9 +77,9 @@ function asRequest({ method, authority, path, headers, body }, { fromHost, toHos
   }
 }
 
-async function throughGuard(guard, request, { headers, body }, { fromHost }) {
-  const { allowed, request: forwarded, response, responseHeaders, reason, decision } =
-    await guard.check(request);
+async function throughGuard(guard, request, { headers, body }, { fromHost }, served) {
+  const outcome = await guard.check(request);
+  const { allowed, request: forwarded, response, responseHeaders, reason, decision } = outcome;
   const actual = { verdict: decision.verdict, reason, status: null, challenge: null };
   if (!allowed) {
     actual.status = response.status;
@@ -88,7 +98,25 @@ async function throughGuard(guard, request, { headers, body }, { fromHost }) {
   actual.kept = Object.fromEntries([...got].filter(([name, value]) => sent.get(name) === value));
   const text = binary(new Uint8Array(await forwarded.arrayBuffer()));
   actual.lostBody = text !== (body ?? "");
+  if (served) actual.answer = await answer(outcome.filterResponse, served);
   return actual;
+}
+
+/** What the client gets of the server's response, which comes in small parts. */
+async function answer(filterResponse, { status, headers, body }) {
+  const sent = new Response(streamed(new TextEncoder().encode(body)), { status, headers });
+  const got = filterResponse?.(sent) ?? sent;
+  return { status: got.status, headers: Object.fromEntries(got.headers), body: await got.text() };
+}
+
+function* answerDifferences(actual, { expect }) {
+  yield* unequal("answer's status", actual.status, expect.status);
+  // A byte order mark is no part of what text() gives.
+  if (expect.body !== null) yield* unequal("answer", actual.body, expect.body);
+  if (expect.json !== undefined && !contains(JSON.parse(actual.body), expect.json)) {
+    yield `answer ${actual.body}, expected ${JSON.stringify(expect.json)}`;
+  }
+  for (const name of expect.removed ?? []) yield* unequal(name, actual.headers[name], undefined);
 }
 
 async function throughEngine(engine, { request }, { now }) {

@@ -113,6 +113,8 @@ reasons! {
     KeyUnknown = "key_unknown", 401, Some(InvalidToken), "The access token is invalid";
     /// The issuer's key set cannot be had now. Our fault, never the client's.
     KeysUnavailable = "keys_unavailable", 503, None, "The server cannot verify access tokens at the moment";
+    /// The server's list cannot be read strictly, so it cannot be filtered.
+    ListUnreadable = "list_unreadable", 502, None, "The server's answer cannot be filtered";
     /// The message has a longer method, name, URI, `id` or number, or more member names, than are kept.
     MessageExcessive = "message_excessive", 400, None, "The message has names or numbers that are too long, or too many of them";
     /// The message is not strict JSON or not a JSON-RPC message.

@@ -42,8 +42,9 @@ fn names_are_unique() {
 #[test]
 fn every_reason_has_a_case() {
     let cases = vectors().cases;
+    let answered = cases.iter().filter_map(|case| case.response.as_ref()?.expect.reason.as_deref());
     let reasons: BTreeSet<_> =
-        cases.iter().filter_map(|case| case.expect.reason.as_deref()).collect();
+        cases.iter().filter_map(|case| case.expect.reason.as_deref()).chain(answered).collect();
     let of_several = [Reason::FailuresExcessive, Reason::ProofReplayed, Reason::ProofsExcessive];
     for reason in Reason::ALL.iter().filter(|reason| !of_several.contains(reason)) {
         assert!(reasons.contains(reason.code()), "no case for {reason}");
@@ -68,7 +69,11 @@ fn all_cases() {
         for round in 0..(if case.once { 1 } else { 4 }) {
             let request = drive::Request { body_parts: [0, 1, 2, 17][round], ..request(case) };
             let outcome = drive::run(&mut engine, &request, &fetches, vectors.now);
-            for difference in differences(case, &outcome) {
+            for difference in differences(case, &outcome).into_iter().chain(answered(
+                case,
+                &outcome,
+                request.body_parts,
+            )) {
                 failures.push(format!("{} (round {round}): {difference}", case.name));
             }
         }
@@ -156,6 +161,42 @@ fn differences(case: &Case, outcome: &Outcome) -> Vec<String> {
                 compare(name, format!("{actual:?}"), format!("{:?}", Some(value)));
             }
         }
+    }
+    found
+}
+
+/// What the client gets of the server's response.
+fn answered(case: &Case, outcome: &Outcome, parts_of: usize) -> Vec<String> {
+    let (Some(response), Outcome::Forward(forward)) = (&case.response, outcome) else {
+        return Vec::new();
+    };
+    let sent = drive::Answered {
+        status: response.status,
+        headers: response.headers.clone(),
+        body: response.body.clone().into_bytes(),
+        refused: None,
+    };
+    let answer = drive::respond(forward, sent, parts_of);
+    let expect = &response.expect;
+    let mut found = Vec::new();
+    let mut compare = |what: &str, actual: String, expected: String| {
+        if actual != expected {
+            found.push(format!("{what} is {actual}, expected {expected}"));
+        }
+    };
+    compare("answer's status", answer.status.to_string(), expect.status.to_string());
+    let reason = answer.refused.and_then(|decision| decision.reason).map(Reason::code);
+    compare("answer's reason", format!("{reason:?}"), format!("{:?}", expect.reason.as_deref()));
+    if let Some(body) = &expect.body {
+        compare("answer", String::from_utf8_lossy(&answer.body).into_owned(), body.clone());
+    }
+    if let Some(json) = &expect.json {
+        let body = serde_json::from_slice(&answer.body).unwrap_or_default();
+        compare("answer", without_message(body).to_string(), json.to_string());
+    }
+    for name in &expect.removed {
+        let is_there = answer.headers.iter().any(|(found, _)| found == name);
+        compare(name, is_there.to_string(), "false".to_owned());
     }
     found
 }

@@ -84,11 +84,28 @@ impl HttpContext for Filter {
         self.on_body(true)
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some(shared) = self.shared.as_ref().and_then(|shared| shared.try_borrow().ok()) {
-            shared.on_response(self.id);
-        }
-        Action::Continue
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let Some(shared) = &self.shared else {
+            return Action::Continue;
+        };
+        // A local reply of this filter comes by here within the call that sends it.
+        let Ok(mut shared) = shared.try_borrow_mut() else {
+            return Action::Continue;
+        };
+        action(shared.on_response(self.id, !end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let Some(mut shared) = self.shared.as_ref().and_then(|shared| shared.try_borrow_mut().ok())
+        else {
+            return Action::Continue;
+        };
+        action(shared.on_response_body(self.id, size, end_of_stream))
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        // Trailers end a body too.
+        self.on_http_response_body(0, true)
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) enum Map {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Buffer {
     RequestBody = 0,
+    ResponseBody = 1,
     CallResponseBody = 4,
     PluginConfiguration = 7,
 }
@@ -85,6 +86,13 @@ unsafe extern "C" {
         headers_length: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *const u8,
+        data_length: usize,
+    ) -> u32;
     fn proxy_set_effective_context(id: u32) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
 }
@@ -127,6 +135,12 @@ pub(crate) fn buffer(buffer: Buffer, start: usize, max: usize) -> Result<Vec<u8>
         NOT_FOUND => Ok(Vec::new()),
         status => check(status).map(|()| take(data, length)),
     }
+}
+
+/// Replaces the first `length` bytes of a buffer.
+pub(crate) fn set_buffer(buffer: Buffer, length: usize, data: &[u8]) -> Result<(), HostError> {
+    // SAFETY: pointer and length are those of a live slice.
+    check(unsafe { proxy_set_buffer_bytes(buffer as u32, 0, length, data.as_ptr(), data.len()) })
 }
 
 /// The address of the client, as Envoy has it: that of the connection, or what its settings

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use countersign_core::guard::{
-    Answer, Engine, Fetch, Forward, Header, Pending, Response, Step, Verdict,
+    Answer, Engine, Fetch, FilterStep, FilteredBody, Forward, Header, ListFilter, Pending,
+    Response, ResponseHead, Step, Verdict,
 };
 
 use crate::{
@@ -41,8 +42,10 @@ enum Request {
     /// Waits for more of its body since that second. So many bytes of it were read; Envoy holds
     /// them back. `headers_sent` tells that the headers, already changed, were not held back.
     Body { pending: Pending, since: u64, read: usize, headers_sent: bool },
-    /// Its response gets these headers.
-    Forwarded { set: Vec<Header>, append: Vec<Header> },
+    /// Its response gets these headers, and its lists may have to be filtered.
+    Forwarded { set: Vec<Header>, append: Vec<Header>, filter: Option<Box<ListFilter>> },
+    /// The lists in its response are being filtered.
+    Filtered(Box<FilteredBody>),
     /// Answered by the filter.
     Answered,
 }
@@ -96,7 +99,7 @@ impl Shared {
     pub(crate) fn on_body(&mut self, id: u32, ended: bool, now: u64) -> Flow {
         match self.requests.remove(&id) {
             None => Flow::Continue,
-            Some(forwarded @ Request::Forwarded { .. }) => {
+            Some(forwarded @ (Request::Forwarded { .. } | Request::Filtered(_))) => {
                 self.requests.insert(id, forwarded);
                 Flow::Continue
             }
@@ -143,10 +146,22 @@ impl Shared {
     }
 
     /// Puts on the server's response what the engine said when it let the request through.
-    pub(crate) fn on_response(&self, id: u32) {
-        let Some(Request::Forwarded { set, append }) = self.requests.get(&id) else {
-            return;
+    pub(crate) fn on_response(&mut self, id: u32, has_body: bool) -> Flow {
+        let Some(Request::Forwarded { set, append, filter }) = self.requests.get_mut(&id) else {
+            return Flow::Continue;
         };
+        let filter = filter.take();
+        let (set, append) = (core::mem::take(set), core::mem::take(append));
+        if let Some(filter) = filter {
+            match self.begin_filter(id, filter, has_body) {
+                Ok(None) => {}
+                Ok(Some(mut response)) => {
+                    response.headers.extend(set.into_iter().chain(append));
+                    return self.respond(id, &response);
+                }
+                Err(error) => return self.fail(id, "reading a response's headers", error),
+            }
+        }
         let set =
             set.iter().map(|header| host::set_header(Map::Response, header.name(), header.value()));
         let append = append
@@ -154,6 +169,69 @@ impl Shared {
             .map(|header| host::add_header(Map::Response, header.name(), header.value()));
         for error in set.chain(append).filter_map(Result::err) {
             warn("setting a response header", error);
+        }
+        Flow::Continue
+    }
+
+    /// Begins to filter the server's response, or gives what takes its place.
+    fn begin_filter(
+        &mut self,
+        id: u32,
+        filter: Box<ListFilter>,
+        has_body: bool,
+    ) -> Result<Option<Response>, HostError> {
+        let pairs = host::pairs(Map::Response)?;
+        let headers: Vec<(&[u8], &[u8])> =
+            pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        let status = pairs.iter().find(|(name, _)| name == b":status");
+        let status = status.and_then(|(_, value)| core::str::from_utf8(value).ok()?.parse().ok());
+        // Without a status: one that is filtered.
+        let head = ResponseHead { status: status.unwrap_or(200), headers: &headers, has_body };
+        match filter.begin(head) {
+            FilterStep::Pass => Ok(None),
+            FilterStep::Respond(response) => Ok(Some(*response)),
+            FilterStep::Filter(body) => {
+                for name in body.remove() {
+                    host::remove_header(Map::Response, name.as_str())?;
+                }
+                self.requests.insert(id, Request::Filtered(body));
+                Ok(None)
+            }
+        }
+    }
+
+    /// A part of the server's response is there, in Envoy's buffer: what goes on of it takes its
+    /// place.
+    pub(crate) fn on_response_body(&mut self, id: u32, size: usize, ended: bool) -> Flow {
+        let Some(Request::Filtered(body)) = self.requests.get_mut(&id) else {
+            return Flow::Continue;
+        };
+        let filtered = host::buffer(Buffer::ResponseBody, 0, size).and_then(|part| {
+            let mut out = body.push(&part);
+            if ended {
+                out.extend(body.finish());
+            }
+            if size == 0 && out.is_empty() {
+                return Ok(());
+            }
+            host::set_buffer(Buffer::ResponseBody, size, &out)
+        });
+        let refused = body.take_refused();
+        let holds_back = body.holds_back() && !ended;
+        if let Some(decision) = refused {
+            self.metrics.count(&decision);
+            host::log(Level::Info, &format!("countersign: {decision}"));
+        }
+        match filtered {
+            // What cannot be replaced must not go on. With its head sent, the response breaks off.
+            Err(error) if size > 0 => self.fail(id, "filtering a response", error),
+            Err(error) => {
+                // Only an event that had not ended is lost, as it is to browsers.
+                warn("filtering the end of a response", error);
+                Flow::Continue
+            }
+            Ok(()) if holds_back => Flow::Pause,
+            Ok(()) => Flow::Continue,
         }
     }
 
@@ -281,10 +359,11 @@ impl Shared {
         };
         host::log(level, &format!("countersign: {}", forward.decision));
         let (set, append) = (&forward.response_headers, &forward.response_append);
-        if set.is_empty() && append.is_empty() {
+        let filter = forward.response_filter.clone();
+        if set.is_empty() && append.is_empty() && filter.is_none() {
             self.requests.remove(&id);
         } else {
-            let forwarded = Request::Forwarded { set: set.clone(), append: append.clone() };
+            let forwarded = Request::Forwarded { set: set.clone(), append: append.clone(), filter };
             self.requests.insert(id, forwarded);
         }
         Flow::Continue

@@ -7,11 +7,12 @@ use countersign_core::{
 use js_sys::{Array, Error, Reflect, TypeError};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-use crate::{latin1, wire};
+use crate::{filter::WasmListFilter, latin1, wire};
 
 /// One engine under one policy. Signatures are verified by the engine's own verifiers.
 ///
-/// A step is the JSON text of a final answer, or a [`Waiting`] request.
+/// A step is the JSON text of a final answer, a [`Waiting`] request, or a [`WasmListFilter`] for a
+/// request that goes on and a response to be filtered.
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct WasmEngine {
@@ -54,7 +55,7 @@ impl WasmEngine {
     /// # Errors
     /// A `TypeError` when something is no byte string.
     #[allow(clippy::too_many_arguments, reason = "JavaScript hands over texts, not a struct")]
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
     pub fn begin(
         &mut self,
         method: &str,
@@ -68,10 +69,7 @@ impl WasmEngine {
         let method = byte_string(method)?;
         let authority = byte_string(authority)?;
         let path = byte_string(path)?;
-        let headers = headers
-            .iter()
-            .map(|text| byte_string(text.as_string().as_deref().unwrap_or(NO_TEXT)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let headers = byte_strings(headers)?;
         let (pairs, _) = headers.as_chunks();
         let pairs: Vec<(&[u8], &[u8])> =
             pairs.iter().map(|[name, value]| (&name[..], &value[..])).collect();
@@ -88,19 +86,19 @@ impl WasmEngine {
     }
 
     /// Goes on with a request that waits for keys, after something was fetched.
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
     pub fn resume(&mut self, waiting: Waiting, now: f64) -> JsValue {
         self.answer(waiting, Answer::Fetched, now)
     }
 
     /// Goes on with a request that cannot wait any longer.
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
     pub fn give_up(&mut self, waiting: Waiting, now: f64) -> JsValue {
         self.answer(waiting, Answer::GiveUp, now)
     }
 
     /// Goes on with a request whose body is being read: with a part of it, or nothing at its end.
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting")]
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
     pub fn resume_with_body(
         &mut self,
         waiting: Waiting,
@@ -145,7 +143,13 @@ impl WasmEngine {
     fn proceed(&mut self, mut step: Step, now: f64) -> JsValue {
         loop {
             step = match step {
-                Step::Forward(forward) => return wire::forward(&forward).into(),
+                Step::Forward(mut forward) => {
+                    let text = wire::forward(&forward);
+                    return match forward.response_filter.take() {
+                        Some(filter) => WasmListFilter::new(text, filter).into(),
+                        None => text.into(),
+                    };
+                }
                 Step::Respond(response) => return wire::respond(&response).into(),
                 Step::NeedBody(pending) => return Waiting { pending, wants_body: true }.into(),
                 Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
@@ -183,6 +187,11 @@ pub fn fetch_timeout() -> f64 {
 
 /// Stands for what is no text, and is no byte string either.
 const NO_TEXT: &str = "\u{fffd}";
+
+/// All texts of an array.
+pub(crate) fn byte_strings(texts: &Array) -> Result<Vec<Vec<u8>>, JsValue> {
+    texts.iter().map(|text| byte_string(text.as_string().as_deref().unwrap_or(NO_TEXT))).collect()
+}
 
 fn byte_string(text: &str) -> Result<Vec<u8>, JsValue> {
     latin1::bytes(text).ok_or_else(|| TypeError::new("not a byte string").into())

@@ -10,10 +10,12 @@
 
 mod corpus;
 mod engine;
+mod filter;
 mod latin1;
 mod pkce;
 mod wire;
 
 pub use corpus::WasmCorpus;
 pub use engine::{Waiting, WasmEngine, fetch_accept, fetch_max_bytes, fetch_timeout};
+pub use filter::WasmListFilter;
 pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};

@@ -4,7 +4,7 @@
 //! no meaning. The members are described in `js/src/wire.ts`.
 
 use countersign_core::{
-    guard::{Decision, Fetch, Forward, Header, Identity, Response},
+    guard::{Decision, Fetch, FilteredBody, Forward, Header, Identity, Response},
     jose::json::{Object, Value},
 };
 
@@ -36,6 +36,23 @@ pub(crate) fn respond(response: &Response) -> String {
         ("decision", decision(&response.decision)),
     ])
     .to_string()
+}
+
+/// The response goes on as it is.
+pub(crate) fn pass() -> String {
+    object([("kind", "pass".into())]).to_string()
+}
+
+/// The response goes on without these headers, and its body filtered.
+pub(crate) fn filter(body: &FilteredBody) -> String {
+    let names = body.remove();
+    let remove: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    object([("kind", "filter".into()), ("remove", remove.into())]).to_string()
+}
+
+/// The record of what was refused of a response.
+pub(crate) fn refused(refused: &Decision) -> String {
+    decision(refused).to_string()
 }
 
 /// What is to be fetched.

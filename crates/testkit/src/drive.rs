@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 pub use countersign_core::guard::Outcome;
-use countersign_core::guard::{Engine, Fetch, RequestHead, Step, decide_offline};
+use countersign_core::guard::{
+    Decision, Engine, Fetch, FilterStep, Forward, RequestHead, ResponseHead, Step, decide_offline,
+};
 
 /// What the addresses that the engine may fetch from answer; others do not answer at all.
 pub type Fetches = BTreeMap<String, (u16, Vec<u8>)>;
@@ -55,6 +57,60 @@ pub fn run(engine: &mut Engine, request: &Request, fetches: &Fetches, now: u64) 
             true
         })
     })
+}
+
+/// What the client gets of a server's response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The record for the log, where it was refused.
+    pub refused: Option<Decision>,
+}
+
+/// Takes a server's response to the client, its body `parts_of` bytes at a time; 0 for all at once.
+#[must_use]
+pub fn respond(forward: &Forward, response: Answered, parts_of: usize) -> Answered {
+    let Some(filter) = forward.response_filter.clone() else {
+        return response;
+    };
+    let headers: Vec<(&[u8], &[u8])> =
+        response.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    let has_body = !response.body.is_empty();
+    match filter.begin(ResponseHead { status: response.status, headers: &headers, has_body }) {
+        FilterStep::Pass => response,
+        FilterStep::Respond(answer) => Answered {
+            status: answer.status,
+            headers: answer
+                .headers
+                .iter()
+                .map(|header| (header.name().to_owned(), header.value().to_owned()))
+                .collect(),
+            body: answer.body,
+            refused: Some(answer.decision),
+        },
+        FilterStep::Filter(mut filtered) => {
+            let removed = filtered.remove();
+            let is_removed = |name: &str| {
+                removed.iter().any(|removed| removed.as_str().eq_ignore_ascii_case(name))
+            };
+            let mut body = Vec::new();
+            let parts_of = if parts_of == 0 { response.body.len() } else { parts_of };
+            for part in response.body.chunks(parts_of) {
+                let more = filtered.push(part);
+                assert!(more.is_empty() || !filtered.holds_back());
+                body.extend(more);
+            }
+            body.extend(filtered.finish());
+            let refused = filtered.take_refused();
+            let kept = response.headers.into_iter().filter(|(name, _)| !is_removed(name));
+            Answered { status: response.status, headers: kept.collect(), body, refused }
+        }
+    }
 }
 
 /// Carries out what is due, as far as there is an answer.

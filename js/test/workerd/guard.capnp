@@ -27,6 +27,7 @@ const main :Workerd.Worker = (
     (name = "dist/core_bg.wasm", wasm = embed "../../dist/core_bg.wasm"),
     (name = "dist/engine.js", esModule = embed "../../dist/engine.js"),
     (name = "dist/errors.js", esModule = embed "../../dist/errors.js"),
+    (name = "dist/filter.js", esModule = embed "../../dist/filter.js"),
     (name = "dist/guard.js", esModule = embed "../../dist/guard.js"),
     (name = "dist/headers.js", esModule = embed "../../dist/headers.js"),
     (name = "dist/keys.js", esModule = embed "../../dist/keys.js"),

@@ -199,6 +199,13 @@ fn cluster(name: &str, port: u16) -> Value {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "5s",
+        // Off by default: with them, trailers are what ends a response that has them.
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } },
+            },
+        },
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{ "lb_endpoints": [endpoint] }],

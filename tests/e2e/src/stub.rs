@@ -18,21 +18,31 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// The whole answer as it goes over the wire, instead of all others.
+    pub raw: Option<Vec<u8>>,
 }
 
 impl Answer {
     /// 200 with a JSON document.
     pub fn json(body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        Self { status: 200, headers, body: body.into() }
+        Self { status: 200, headers, body: body.into(), raw: None }
     }
 
     /// An answer without a body.
     pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Vec::new(), raw: None }
+    }
+
+    /// These bytes and no others.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { raw: Some(bytes.into()), ..Self::status(200) }
     }
 
     fn to_bytes(&self) -> Vec<u8> {
+        if let Some(raw) = &self.raw {
+            return raw.clone();
+        }
         let mut bytes = format!("HTTP/1.1 {} -\r\n", self.status).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -47,7 +48,9 @@ fn run_policy(
 ) -> Vec<String> {
     let mut policy = policy.clone();
     policy["hold_headers"] = Value::Bool(hold);
-    let upstream = Stub::upstream().unwrap();
+    let served = Arc::new(Mutex::new(Answer::json("{}")));
+    let answers = Arc::clone(&served);
+    let upstream = Stub::start(move |_| answers.lock().unwrap().clone()).unwrap();
     let fetches = fetches.clone();
     let issuer = Stub::start(move |request| {
         let host = request.headers.get("host").unwrap_or_default();
@@ -57,6 +60,7 @@ fn run_policy(
                 status: u16::try_from(answer["status"].as_u64().unwrap()).unwrap(),
                 headers: Vec::new(),
                 body: answer["body"].as_str().unwrap().as_bytes().to_vec(),
+                raw: None,
             },
         }
     })
@@ -76,6 +80,7 @@ fn run_policy(
     let mut reasons = Vec::new();
     for case in cases {
         let name = case["name"].as_str().unwrap();
+        *served.lock().unwrap() = response(case);
         let answer = match request(case).send(port) {
             Ok(answer) => answer,
             Err(failure) => {
@@ -99,6 +104,9 @@ fn run_policy(
             continue;
         }
         if let Some(reason) = case["expect"]["reason"].as_str() {
+            reasons.push(reason.to_owned());
+        }
+        if let Some(reason) = case["response"]["expect"]["reason"].as_str() {
             reasons.push(reason.to_owned());
         }
         for difference in differences(case, &answer, &seen) {
@@ -153,6 +161,22 @@ fn request(case: &Value) -> Request {
     if request["body"].is_null() { made } else { made.body(bytes(&request["body"])) }
 }
 
+/// What the server answers.
+fn response(case: &Value) -> Answer {
+    let response = &case["response"];
+    if response.is_null() {
+        return Answer::json("{}");
+    }
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let headers = response["headers"].as_array().unwrap();
+    Answer {
+        status: u16::try_from(response["status"].as_u64().unwrap()).unwrap(),
+        headers: headers.iter().map(|header| (text(&header[0]), text(&header[1]))).collect(),
+        body: text(&response["body"]).into_bytes(),
+        raw: None,
+    }
+}
+
 fn differences(case: &Value, answer: &Message, seen: &[Message]) -> Vec<String> {
     let expect = &case["expect"];
     let mut found = Vec::new();
@@ -165,7 +189,10 @@ fn differences(case: &Value, answer: &Message, seen: &[Message]) -> Vec<String> 
         compare(name, answer.headers.get(name).into(), value);
     }
     if expect["status"].is_null() {
-        compare("status", answer.status().into(), &200.into());
+        match &case["response"]["expect"] {
+            Value::Null => compare("status", answer.status().into(), &200.into()),
+            expect => compare_answer(expect, answer, &mut compare),
+        }
         compare("requests that reached the server", seen.len().into(), &1.into());
         if let [request] = seen {
             compare_forwarded(case, request, &mut compare);
@@ -176,17 +203,36 @@ fn differences(case: &Value, answer: &Message, seen: &[Message]) -> Vec<String> 
     compare("requests that reached the server", seen.len().into(), &0.into());
     compare("challenge", answer.headers.get("www-authenticate").into(), &expect["challenge"]);
     if expect["json"].is_object() {
-        let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
-            error.remove("message");
-        }
-        compare("body", body, &expect["json"]);
+        compare("body", without_message(&answer.body), &expect["json"]);
     }
     if answer.status() == 503 {
         let seconds = answer.headers.get("retry-after").and_then(|text| text.parse::<u32>().ok());
         compare("retry-after", seconds.is_some_and(|seconds| seconds > 0).into(), &true.into());
     }
     found
+}
+
+/// What the client gets of the server's response.
+fn compare_answer(expect: &Value, answer: &Message, compare: &mut impl FnMut(&str, Value, &Value)) {
+    compare("status", answer.status().into(), &expect["status"]);
+    if expect["body"].is_string() {
+        compare("body", answer.text().into(), &expect["body"]);
+    } else {
+        compare("body", without_message(&answer.body), &expect["json"]);
+    }
+    for name in expect["removed"].as_array().into_iter().flatten() {
+        let name = name.as_str().unwrap();
+        compare(name, answer.headers.get(name).into(), &Value::Null);
+    }
+}
+
+/// The texts of JSON-RPC errors are for people and not part of the vectors.
+fn without_message(body: &[u8]) -> Value {
+    let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+    if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
+        error.remove("message");
+    }
+    body
 }
 
 fn compare_forwarded(

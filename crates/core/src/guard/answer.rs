@@ -28,6 +28,8 @@ use crate::{
 
 /// JSON-RPC: invalid JSON.
 const PARSE_ERROR: i64 = -32700;
+/// JSON-RPC: internal error.
+const INTERNAL_ERROR: i64 = -32603;
 /// JSON-RPC: not a valid request.
 const INVALID_REQUEST: i64 = -32600;
 /// MCP 2026-07-28: headers and message do not match.
@@ -115,7 +117,7 @@ impl Refusal<'_> {
         }
     }
 
-    fn body(&self, reason: Reason) -> Value {
+    pub(super) fn body(&self, reason: Reason) -> Value {
         let mut body = Object::new();
         if let Some(code) = json_rpc_code(reason) {
             let mut error = Object::new();
@@ -147,6 +149,7 @@ const fn json_rpc_code(reason: Reason) -> Option<i64> {
             Some(INVALID_REQUEST)
         }
         Reason::HeaderMismatch => Some(HEADER_MISMATCH),
+        Reason::ListUnreadable => Some(INTERNAL_ERROR),
         Reason::MessageMalformed => Some(PARSE_ERROR),
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! Reading a request's body part by part, as far as it takes to decide.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 
 use super::{
     inspect,
@@ -31,7 +31,7 @@ impl Reading {
 /// Reads the next part. What is refused is refused at once; a request is never let through before its
 /// body's end, but in shadow mode, where it is let through whatever it is.
 pub(super) fn read(
-    policy: &Policy,
+    policy: &Arc<Policy>,
     context: Context,
     mut reading: Box<Reading>,
     (part, is_last): (&[u8], bool),
@@ -56,7 +56,12 @@ pub(super) fn read(
     }
 }
 
-fn decide_message(policy: &Policy, context: &Context, forward: Forward, message: Message) -> Step {
+fn decide_message(
+    policy: &Arc<Policy>,
+    context: &Context,
+    forward: Forward,
+    message: Message,
+) -> Step {
     let agrees = inspect::agrees(&context.mirror, &message);
     let Message { operation, id, .. } = message;
     if agrees {

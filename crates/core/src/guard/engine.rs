@@ -19,6 +19,7 @@ use super::{
     identity::Identity,
     inspect,
     key_store::KeyStore,
+    list_filter::ListFilter,
     policy::Policy,
     proof::UsedProofs,
     request::RequestHead,
@@ -242,7 +243,7 @@ impl Engine {
             let refused = Reason::ResourceUnknown.into();
             return refuse(policy, &context, refused, Some(identity), &Asked::default());
         };
-        let forward = match forward(resource, &context, &identity) {
+        let mut forward = match forward(resource, &context, &identity) {
             Ok(forward) => forward,
             Err(reason) => {
                 return refuse(policy, &context, reason.into(), None, &Asked::default());
@@ -257,6 +258,7 @@ impl Engine {
                 // Whoever lacks even the baseline need not send a body.
                 let missing = resource.scopes.missing(&identity.scope, resource.scopes.baseline());
                 if missing.is_empty() {
+                    ListFilter::prepare(policy, context.resource, &mut forward);
                     let stage = Stage::Body(Box::new(Reading::new(forward)));
                     Step::NeedBody(Pending { context, stage })
                 } else {

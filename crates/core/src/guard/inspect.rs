@@ -60,10 +60,16 @@ pub(super) fn mirror(head: &RequestHead<'_>) -> Mirror {
 /// Whether the body is declared as `application/json` without content coding: in any other form
 /// the server could read something else than we do.
 pub(super) fn body_is_json(head: &RequestHead<'_>) -> bool {
-    let media_type = match head.single("content-type") {
-        Single::Value(value) => core::str::from_utf8(value).unwrap_or(""),
-        Single::Absent | Single::Repeated => return false,
+    let Single::Value(media_type) = head.single("content-type") else {
+        return false;
     };
+    let identity =
+        head.values("content-encoding").all(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    is_json(media_type) && identity
+}
+
+fn is_json(media_type: &[u8]) -> bool {
+    let media_type = core::str::from_utf8(media_type).unwrap_or("");
     let mut parts = media_type.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
     // RFC 8259 §8.1: JSON between systems is UTF-8.
@@ -74,9 +80,44 @@ pub(super) fn body_is_json(head: &RequestHead<'_>) -> bool {
             None => true,
         }
     });
-    let identity =
-        head.values("content-encoding").all(|coding| coding.eq_ignore_ascii_case(b"identity"));
-    is_json && is_utf8 && identity
+    is_json && is_utf8
+}
+
+/// What a response's body is declared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Media {
+    Events,
+    Json,
+    Other,
+    /// Declared twice, in a character set that JSON has not, or with a content coding.
+    Unreadable,
+}
+
+pub(super) fn media(headers: &[(&[u8], &[u8])]) -> Media {
+    let mut types = values(headers, b"content-type");
+    let (Some(value), None) = (types.next(), types.next()) else {
+        let is_absent = values(headers, b"content-type").next().is_none();
+        return if is_absent { Media::Other } else { Media::Unreadable };
+    };
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let media = if essence.eq_ignore_ascii_case(b"text/event-stream") {
+        Media::Events
+    } else if essence.eq_ignore_ascii_case(b"application/json") {
+        Media::Json
+    } else {
+        return Media::Other;
+    };
+    let mut codings = values(headers, b"content-encoding");
+    let is_plain = codings.all(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    if is_plain && (media == Media::Events || is_json(value)) { media } else { Media::Unreadable }
+}
+
+fn values<'a>(
+    headers: &'a [(&'a [u8], &'a [u8])],
+    name: &'a [u8],
+) -> impl Iterator<Item = &'a [u8]> {
+    let named = move |(found, _): &&(&[u8], &[u8])| found.eq_ignore_ascii_case(name);
+    headers.iter().filter(named).map(|(_, value)| value.trim_ascii())
 }
 
 /// Decides what can be decided before the body is read.

@@ -14,6 +14,7 @@ use super::{
     explain,
     failure_limit::Attempter,
     identity::Identity,
+    list_filter::ListFilter,
     trace::Trace,
 };
 use crate::{
@@ -91,6 +92,8 @@ pub struct Forward {
     pub response_headers: Vec<Header>,
     /// Headers to add to the server's response beside its own of that name: lists like `Vary`.
     pub response_append: Vec<Header>,
+    /// What is to be done with the server's response, where its lists are filtered.
+    pub response_filter: Option<Box<ListFilter>>,
     /// Who is calling; `None` for public paths and in shadow mode.
     pub identity: Option<Arc<Identity>>,
     /// The record for the log.

@@ -12,6 +12,7 @@ use super::{
     decision::{Decision, Header, HeaderName, Verdict},
     explain,
     identity::Identity,
+    list_filter::ListFilter,
     policy::{Dpop, Mode, Policy, ResourcePolicy},
     request::RequestHead,
     step::{Context, Forward, Step},
@@ -50,9 +51,9 @@ impl Asked {
 
 /// Finds the rule for an operation and requires its scopes.
 pub(super) fn decide(
-    policy: &Policy,
+    policy: &Arc<Policy>,
     context: &Context,
-    forward: Forward,
+    mut forward: Forward,
     operation: &Operation,
     mut asked: Asked,
 ) -> Step {
@@ -63,6 +64,8 @@ pub(super) fn decide(
         Ok(rule) => {
             asked.rule = rule.rule;
             asked.needed = Some(rule.needed.clone());
+            let id = asked.id.as_ref();
+            ListFilter::settle(policy, context.resource, operation, id, &mut forward);
             require(policy, context, forward, &rule.needed, &asked)
         }
         Err(reason) => refuse(policy, context, reason.into(), forward.identity, &asked),
@@ -141,6 +144,7 @@ fn refuse_traced(
             set: Vec::new(),
             response_headers,
             response_append,
+            response_filter: None,
             identity: None,
             decision,
         });
@@ -169,6 +173,7 @@ pub(super) fn forward(
         set: identity.headers(&resource.forward)?,
         response_headers,
         response_append,
+        response_filter: None,
         identity: Some(Arc::clone(identity)),
         decision: record(Verdict::Allow, None, Some(resource), Some(identity)),
     })
@@ -249,6 +254,7 @@ pub(super) fn public(policy: &Policy, index: usize, head: &RequestHead<'_>) -> S
         set: Vec::<Header>::new(),
         response_headers: Vec::new(),
         response_append: Vec::new(),
+        response_filter: None,
         identity: None,
         decision: record(Verdict::Public, None, resource, None),
     })

@@ -1,6 +1,8 @@
 //! What an HTTP request asks of an MCP server.
 
+pub(crate) mod events;
 pub mod headers;
+pub(crate) mod list;
 pub mod message;
 pub mod operation;
 mod scan;

@@ -8,6 +8,7 @@ mod edges;
 mod failures;
 mod hosts;
 mod keys;
+mod lists;
 mod policy;
 mod subtle;
 mod support;

@@ -162,10 +162,7 @@ fn unknown_members() {
 #[test]
 fn what_is_not_supported_yet_is_refused() {
     let endpoint = json!({ "endpoint": "https://auth.example.com/introspect" });
-    check(vec![
-        ("/issuers/0/introspection", endpoint, "$.issuers[0].introspection"),
-        ("/resources/0/scopes/filter_lists", json!(true), "$.resources[0].scopes.filter_lists"),
-    ]);
+    check(vec![("/issuers/0/introspection", endpoint, "$.issuers[0].introspection")]);
     // Asking for none of it is in order.
     let mut document = document();
     set(&mut document, "/issuers/0/status", Some(json!("ignore")));

@@ -7,6 +7,7 @@ mod algorithms;
 mod credentials;
 mod dpop;
 mod keys;
+mod lists;
 mod message_forms;
 mod operations;
 mod policies;
@@ -63,6 +64,9 @@ pub struct Case {
     pub request: Request,
     /// What must become of it.
     pub expect: Expect,
+    /// What the server answers when the request is forwarded; null for any answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<ServerResponse>,
     /// Whether Envoy itself may refuse the request before any filter sees it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub envoy_may_refuse: bool,
@@ -89,6 +93,36 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body as byte string, if there is one.
     pub body: Option<String>,
+}
+
+/// A server's response.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+    /// What the client must get of it.
+    pub expect: Answered,
+}
+
+/// What a client must get of a server's response.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Answered {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, byte for byte; null where `json` says what counts of it.
+    pub body: Option<String>,
+    /// The JSON-RPC error without its text, where the response is refused as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<Value>,
+    /// The reason code in the log, where something is refused.
+    pub reason: Option<String>,
+    /// Headers that must be gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
 }
 
 /// What must become of a request.
@@ -131,6 +165,7 @@ pub fn make() -> Vectors {
     cases.extend(status::cases());
     cases.extend(presets::cases());
     cases.extend(dpop::cases());
+    cases.extend(lists::cases());
     Vectors {
         comment: "Made by `cargo run -p countersign-testkit --bin make-vectors`; see \
                   crates/testkit/src/vectors"
@@ -181,6 +216,7 @@ impl Case {
                 body: Some(message("tools/list", "{}")),
             },
             expect: Expect::default(),
+            response: None,
             envoy_may_refuse: false,
             once: false,
         }
@@ -303,6 +339,12 @@ impl Case {
             "allow",
             &[("x-mcp-subject", "user-1"), ("x-mcp-client", "client-1"), ("x-mcp-scope", scope)],
         )
+    }
+
+    /// One header more that is set on the forwarded request.
+    fn sets(mut self, name: &str, value: &str) -> Self {
+        self.expect.set.insert(name.to_owned(), value.to_owned());
+        self
     }
 
     fn header(mut self, name: &str, value: &str) -> Self {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, algorithms, dpop, presets, status};
+use super::{FILES, ISSUER, algorithms, dpop, lists, presets, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
@@ -27,6 +27,7 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
         ("dpop", dpop::policy("require")),
         ("dpop-accept", dpop::policy("accept")),
         ("dpop-nonce", dpop::policy_with_nonces()),
+        ("lists", lists::policy()),
         ("presets", presets::policy()),
         ("status", status::policy(None)),
         ("status-required", status::policy(Some("required"))),
@@ -146,7 +147,7 @@ fn main() -> Value {
 }
 
 /// Good keys, and what must not spoil them: bad ones, and two of one name.
-fn jwks() -> Value {
+pub(super) fn jwks() -> Value {
     let mut encryption = TestKey::Es256(5).jwk("enc1");
     encryption["use"] = json!("enc");
     let mut mislabelled = TestKey::Es256(6).jwk("mislabelled");

@@ -19,6 +19,7 @@ pub struct ScopeRules {
     resources: RuleMap,
     methods: RuleMap,
     unlisted: Unlisted,
+    filter_lists: bool,
 }
 
 /// What happens to an operation that no rule names.
@@ -66,9 +67,18 @@ impl ScopeRules {
                 node.choice(&[("baseline", Unlisted::Baseline), ("deny", Unlisted::Deny)])
             })?
             .unwrap_or_default();
-        members.unsupported("filter_lists", &[crate::jose::json::Value::Bool(false)])?;
+        let filter_lists = members.read("filter_lists", Node::flag)?.unwrap_or_default();
         members.finish()?;
-        Ok(Self { baseline, implications, tools, prompts, resources, methods, unlisted })
+        Ok(Self {
+            baseline,
+            implications,
+            tools,
+            prompts,
+            resources,
+            methods,
+            unlisted,
+            filter_lists,
+        })
     }
 
     /// The scopes that every request needs.
@@ -102,17 +112,65 @@ impl ScopeRules {
             }
             _ => None,
         };
-        let by_method =
-            || operation.method().and_then(|method| self.methods.find(method, "methods"));
-        match named.or_else(by_method) {
-            Some((scopes, rule)) => {
-                Ok(RuleMatch { needed: self.baseline.union(scopes), rule: Some(rule) })
-            }
+        match named {
+            Some(found) => Ok(self.matched(found)),
+            None => self.unnamed(operation),
+        }
+    }
+
+    fn matched(&self, (scopes, rule): (&ScopeSet, String)) -> RuleMatch {
+        RuleMatch { needed: self.baseline.union(scopes), rule: Some(rule) }
+    }
+
+    /// The rule for an operation whose name no rule has.
+    fn unnamed(&self, operation: &Operation) -> Result<RuleMatch, Reason> {
+        match operation.method().and_then(|method| self.methods.find(method, "methods")) {
+            Some(found) => Ok(self.matched(found)),
             None if self.unlisted == Unlisted::Deny && !operation.is_lifecycle() => {
                 Err(Reason::OperationDenied)
             }
             None => Ok(RuleMatch { needed: self.baseline.clone(), rule: None }),
         }
+    }
+
+    /// Whether lists show what their caller may use only.
+    #[must_use]
+    pub const fn filter_lists(&self) -> bool {
+        self.filter_lists
+    }
+
+    /// Whether these scopes are enough for an operation.
+    #[must_use]
+    pub fn permits(&self, granted: &ScopeSet, operation: &Operation) -> bool {
+        self.needed(operation).is_ok_and(|rule| self.missing(granted, &rule.needed).is_empty())
+    }
+
+    /// Whether these scopes are enough to read any of the resources that a URI template (RFC 6570)
+    /// gives: all that begin with what stands before its first expression.
+    #[must_use]
+    pub fn permits_template(&self, granted: &ScopeSet, template: &str) -> bool {
+        let read =
+            |uri: &str| Operation::Resource { method: "resources/read".into(), uri: uri.into() };
+        let Some((literal, _)) = template.split_once('{') else {
+            return self.permits(granted, &read(template));
+        };
+        let in_authority =
+            literal.split_once("://").is_some_and(|(_, authority)| !authority.contains('/'));
+        let beginning = match comparable_uri(literal) {
+            _ if in_authority => literal.to_ascii_lowercase(),
+            Some(beginning) => beginning,
+            // Whatever it gives is refused.
+            None => return false,
+        };
+        let enough =
+            |scopes: &ScopeSet| self.missing(granted, &self.baseline.union(scopes)).is_empty();
+        self.resources.within(&beginning).any(enough)
+            || match self.resources.around(&beginning) {
+                Some(scopes) => enough(scopes),
+                None => self
+                    .unnamed(&read(literal))
+                    .is_ok_and(|rule| self.missing(granted, &rule.needed).is_empty()),
+            }
     }
 
     /// Those of `needed` that `granted` does not give, by itself or by implication.
@@ -159,6 +217,21 @@ impl RuleMap {
 
     fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.prefixes.is_empty()
+    }
+
+    /// The rules for some of the names that begin so.
+    fn within<'a>(&'a self, beginning: &'a str) -> impl Iterator<Item = &'a ScopeSet> {
+        let exact = self.exact.iter().filter(move |(name, _)| name.starts_with(beginning));
+        let prefixes =
+            self.prefixes.iter().filter(move |(prefix, _)| prefix.starts_with(beginning));
+        exact.map(|(_, set)| set).chain(prefixes.map(|(_, set)| set))
+    }
+
+    /// The rule for all names that begin so, where no other is closer.
+    fn around(&self, beginning: &str) -> Option<&ScopeSet> {
+        let around =
+            self.prefixes.iter().find(|(prefix, _)| beginning.starts_with(prefix.as_str()));
+        around.map(|(_, set)| set)
     }
 
     fn find(&self, name: &str, kind: &str) -> Option<(&ScopeSet, String)> {

@@ -145,14 +145,9 @@ fn mistakes_are_named_with_their_path() {
 /// A rule that is silently not enforced is worse than none: what this version cannot do is refused.
 #[test]
 fn nothing_is_silently_ignored() {
-    for (outcome, path) in [
-        (issuer(r#""introspection":{}"#), "$.issuers[0].introspection"),
-        (scopes(r#""filter_lists":true"#), "$.resources[0].scopes.filter_lists"),
-    ] {
-        let error = outcome.expect_err(path);
-        assert_eq!(error.path, path);
-        assert!(error.message.contains("not supported"), "{error}");
-    }
+    let error = issuer(r#""introspection":{}"#).expect_err("it is not there yet");
+    assert_eq!(error.path, "$.issuers[0].introspection");
+    assert!(error.message.contains("not supported"), "{error}");
     assert!(issuer(r#""status":"ignore""#).is_ok());
     assert!(resource(r#""dpop":"require""#).is_ok());
 }
