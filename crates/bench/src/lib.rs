@@ -3,4 +3,4 @@
 
 pub mod suite;
 #[cfg(target_family = "wasm")]
-mod wasm;
+pub mod wasm;
