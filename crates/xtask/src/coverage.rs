@@ -181,8 +181,7 @@ fn report(places: &Places, files: BTreeMap<PathBuf, Lines>, lines: bool) -> Outc
         run += hit;
         all += counted.len();
     }
-    for unused in exceptions.iter().filter(|exception| !exception.used) {
-        let Exception { file, text, .. } = unused;
+    if let Some(Exception { file, text, .. }) = exceptions.iter().find(|entry| !entry.used) {
         return Err(Failure::new(format!("{EXCEPTIONS}: {file} has no such missed line: {text}"))
             .next("remove the entry"));
     }
