@@ -1,7 +1,7 @@
 // Drives the engine: does what a step asks for until there is an answer.
 
 import { Waiting, WasmEngine, WasmListFilter, fetch_timeout } from "./core.js";
-import { PolicyError } from "./errors.js";
+import { asPolicyError } from "./errors.js";
 import { KeyFetcher } from "./keys.js";
 import type { Clock, Fetch } from "./options.js";
 import type { Forward, HeaderPair, Respond } from "./wire.js";
@@ -125,7 +125,6 @@ function make(policy: string): WasmEngine {
   try {
     return new WasmEngine(policy);
   } catch (error) {
-    const { path, message } = error as { path?: unknown; message?: unknown };
-    throw typeof path === "string" ? new PolicyError(path, String(message)) : error;
+    throw asPolicyError(error);
   }
 }

@@ -15,6 +15,12 @@ export class PolicyError extends TypeError {
   }
 }
 
+/** What the engine threw, as a `PolicyError` if it has a path; else as it is. */
+export function asPolicyError(error: unknown): unknown {
+  const { path, message } = error as { path?: unknown; message?: unknown };
+  return typeof path === "string" ? new PolicyError(path, String(message)) : error;
+}
+
 /** An access token that was refused, or could not be verified. */
 export class AuthError extends Error {
   override readonly name = "AuthError";

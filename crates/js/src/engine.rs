@@ -202,7 +202,8 @@ fn seconds(now: f64) -> UnixSeconds {
     now as UnixSeconds
 }
 
-fn policy_error(error: &PolicyError) -> JsValue {
+/// A mistake, with its `path` beside the message.
+pub(crate) fn policy_error(error: &PolicyError) -> JsValue {
     let thrown = Error::new(&error.message);
     // Setting a member of a new object cannot fail; without it the message is still there.
     let _ = Reflect::set(&thrown, &"path".into(), &error.path.as_str().into());

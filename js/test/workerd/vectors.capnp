@@ -24,6 +24,7 @@ const main :Workerd.Worker = (
     (name = "dist/keys.js", esModule = embed "../../dist/keys.js"),
     (name = "dist/options.js", esModule = embed "../../dist/options.js"),
     (name = "dist/pkce.js", esModule = embed "../../dist/pkce.js"),
+    (name = "dist/scopes.js", esModule = embed "../../dist/scopes.js"),
     (name = "dist/request.js", esModule = embed "../../dist/request.js"),
     (name = "dist/stream.js", esModule = embed "../../dist/stream.js"),
     (name = "dist/verify.js", esModule = embed "../../dist/verify.js"),

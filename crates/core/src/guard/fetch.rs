@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::{
     jose::jwks::JwksError,
-    oauth::{resource::split, status_list::StatusListError},
+    oauth::{metadata::MetadataError, resource::split, status_list::StatusListError},
 };
 
 /// Names one fetch, so that a late answer to an earlier one is recognised.
@@ -63,8 +63,8 @@ impl Fetch {
 pub enum FetchError {
     /// The key set is not usable.
     KeySet(JwksError),
-    /// The metadata names another issuer, or no acceptable `jwks_uri`.
-    Metadata,
+    /// The metadata is not usable: it names another issuer, say, or no acceptable `jwks_uri`.
+    Metadata(MetadataError),
     /// There was no answer in time.
     NoAnswer,
     /// The status list is not usable.
@@ -79,9 +79,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeySet(error) => error.fmt(f),
-            Self::Metadata => f.write_str(
-                "the metadata does not name this issuer byte for byte, or has no acceptable jwks_uri",
-            ),
+            Self::Metadata(error) => error.fmt(f),
             Self::NoAnswer => f.write_str("no answer"),
             Self::StatusList(error) => error.fmt(f),
             Self::Status(status) => write!(f, "status {status}"),

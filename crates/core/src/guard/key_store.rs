@@ -20,7 +20,7 @@ use crate::{
         jwk::Jwk,
         jwks::{JwkSet, Selection},
     },
-    oauth::metadata::{authorization_server_urls, jwks_uri},
+    oauth::metadata::{AuthorizationServerMetadata, authorization_server_urls},
 };
 
 /// What the store has for a token.
@@ -254,7 +254,10 @@ impl IssuerKeys {
 
     fn take(&mut self, body: &[u8], now: UnixSeconds) -> Result<(), FetchError> {
         if let Source::Discovery { jwks_uri: learned @ None, .. } = &mut self.source {
-            *learned = Some(jwks_uri(body, &self.issuer).ok_or(FetchError::Metadata)?);
+            let metadata = AuthorizationServerMetadata::parse(body, &self.issuer)
+                .map_err(FetchError::Metadata)?;
+            let uri = metadata.required_url("jwks_uri").map_err(FetchError::Metadata)?;
+            *learned = Some(String::from(uri));
             self.wanted = true;
             return Ok(());
         }

@@ -7,3 +7,4 @@ pub mod pkce;
 pub mod resource;
 pub mod scope;
 pub mod status_list;
+pub mod www_authenticate;

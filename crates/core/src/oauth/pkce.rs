@@ -9,7 +9,18 @@ use subtle::ConstantTimeEq as _;
 use crate::jose::base64url;
 
 /// A code verifier of valid grammar: 43 to 128 unreserved characters (RFC 7636 §4.1).
-#[derive(Clone, PartialEq, Eq)]
+///
+/// ```
+/// use countersign_core::oauth::pkce::{CodeChallenge, CodeVerifier};
+///
+/// // RFC 7636 Appendix B.
+/// let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
+/// let sent = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+/// assert_eq!(verifier.challenge().to_string(), sent);
+/// let challenge = CodeChallenge::from_request(sent, Some("S256")).unwrap();
+/// assert!(challenge.verify(&verifier));
+/// ```
+#[derive(Clone)]
 pub struct CodeVerifier(String);
 
 /// An S256 code challenge (RFC 7636 §4.2): the base64url form of a SHA-256 digest.
@@ -24,6 +35,8 @@ pub enum PkceError {
     InvalidChallenge,
     /// Not 43 to 128 characters of `A-Z a-z 0-9 - . _ ~`.
     InvalidVerifier,
+    /// The method is not `S256`, or is left out, which means `plain` (RFC 7636 §4.3).
+    UnsupportedMethod,
 }
 
 impl fmt::Display for PkceError {
@@ -31,6 +44,7 @@ impl fmt::Display for PkceError {
         f.write_str(match self {
             Self::InvalidChallenge => "the code challenge is not a base64url SHA-256 digest",
             Self::InvalidVerifier => "the code verifier is not 43 to 128 unreserved characters",
+            Self::UnsupportedMethod => "the code challenge method is not S256",
         })
     }
 }
@@ -77,6 +91,18 @@ impl fmt::Debug for CodeVerifier {
 }
 
 impl CodeChallenge {
+    /// Reads the parameters `code_challenge` and `code_challenge_method` of an authorization request.
+    ///
+    /// # Errors
+    /// [`PkceError::UnsupportedMethod`] unless the method is `S256`; [`PkceError::InvalidChallenge`] as
+    /// with [`Self::parse`].
+    pub fn from_request(challenge: &str, method: Option<&str>) -> Result<Self, PkceError> {
+        if method != Some("S256") {
+            return Err(PkceError::UnsupportedMethod);
+        }
+        Self::parse(challenge)
+    }
+
     /// Reads a `code_challenge` parameter.
     ///
     /// # Errors

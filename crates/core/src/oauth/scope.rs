@@ -169,6 +169,17 @@ impl Implications {
     pub fn missing(&self, granted: &ScopeSet, needed: &ScopeSet) -> ScopeSet {
         needed.iter().filter(|scope| !self.grants(granted, scope)).cloned().collect()
     }
+
+    /// Those of `scopes` that no other of them implies. They grant all that `scopes` grant, and, since
+    /// nothing implies itself by way of others, no smaller set of them does.
+    #[must_use]
+    pub fn minimal(&self, scopes: &ScopeSet) -> ScopeSet {
+        let by_another = |scope: &Scope| {
+            let others = scopes.iter().filter(|other| *other != scope);
+            others.filter_map(|other| self.closures.get(other)).any(|all| all.contains(scope))
+        };
+        scopes.iter().filter(|scope| !by_another(scope)).cloned().collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The authorization request (OAuth 2.1 §4.1.1), checked.
 
 use countersign_core::oauth::{
-    pkce::CodeChallenge,
+    pkce::{CodeChallenge, PkceError},
     scope::{Scope, ScopeSet},
 };
 use serde::{Deserialize, Serialize};
@@ -153,13 +153,13 @@ fn check_pkce(params: &Params) -> Result<String, RequestError> {
     let Some(challenge) = params.get("code_challenge") else {
         return Err(error("invalid_request", "code_challenge is missing; PKCE is required"));
     };
-    // A missing method means `plain` (RFC 7636 §4.3).
-    if params.get("code_challenge_method") != Some("S256") {
-        return Err(error("invalid_request", "code_challenge_method must be S256"));
+    match CodeChallenge::from_request(challenge, params.get("code_challenge_method")) {
+        Ok(_) => Ok(challenge.to_owned()),
+        Err(PkceError::UnsupportedMethod) => {
+            Err(error("invalid_request", "code_challenge_method must be S256"))
+        }
+        Err(_) => Err(error("invalid_request", "code_challenge is not an S256 challenge")),
     }
-    CodeChallenge::parse(challenge)
-        .map_err(|_| error("invalid_request", "code_challenge is not an S256 challenge"))?;
-    Ok(challenge.to_owned())
 }
 
 /// RFC 8707 §2: one token is for one resource. Without a parameter it is the default one.

@@ -3,7 +3,10 @@
 use alloc::format;
 
 use super::*;
-use crate::guard::{Policy, fetch::usable_body};
+use crate::{
+    guard::{Policy, fetch::usable_body},
+    oauth::metadata::MetadataError,
+};
 
 /// RFC 8037 A.2, and RFC 8032 §7.1 test 2.
 const FIRST: &str =
@@ -207,7 +210,10 @@ fn discovery_tries_every_place() {
     let second = only(&mut store, 0);
     assert_eq!(second.url, "https://a.example/.well-known/openid-configuration");
     let foreign = br#"{"issuer":"https://a.example/","jwks_uri":"https://a.example/keys"}"#;
-    assert_eq!(store.fetched(second.id, Some((200, foreign)), 0), Some(FetchError::Metadata));
+    assert_eq!(
+        store.fetched(second.id, Some((200, foreign)), 0),
+        Some(FetchError::Metadata(MetadataError::Other("issuer")))
+    );
     assert!(store.due(0).is_empty(), "rests");
     let again = only(&mut store, 1);
     assert_eq!(again.url, first.url);

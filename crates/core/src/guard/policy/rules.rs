@@ -178,6 +178,12 @@ impl ScopeRules {
     pub fn missing(&self, granted: &ScopeSet, needed: &ScopeSet) -> ScopeSet {
         self.implications.missing(granted, needed)
     }
+
+    /// Those of `scopes` that no other of them implies: they give the same.
+    #[must_use]
+    pub fn minimal(&self, scopes: &ScopeSet) -> ScopeSet {
+        self.implications.minimal(scopes)
+    }
 }
 
 impl RuleMap {
