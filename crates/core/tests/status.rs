@@ -143,7 +143,7 @@ fn a_fetch_that_hangs_is_begun_again() {
         let step = drive::begin(engine, &request(5), now);
         match step {
             Step::NeedSignature(pending) => {
-                drop(engine.resume(pending, Answer::Signature(true), now))
+                drop(engine.resume(pending, Answer::Signature(true), now));
             }
             other => drop(other),
         }
