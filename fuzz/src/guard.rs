@@ -151,7 +151,7 @@ impl World {
                 Step::Forward(forward) => return Outcome::Forward(forward),
                 Step::Respond(response) => return Outcome::Respond(response),
                 Step::NeedSignature(pending) => {
-                    let verified = pending.signature().expect("a signature").verify();
+                    let verified = engine.verify(&pending);
                     engine.resume(pending, Answer::Signature(verified), now)
                 }
                 Step::NeedBody(pending) => send(engine, pending, request, parts),

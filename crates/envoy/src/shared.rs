@@ -79,7 +79,7 @@ impl Shared {
                 Step::Forward(forward) => return self.forward(id, &forward, false),
                 Step::Respond(response) => return self.respond(id, &response),
                 Step::NeedSignature(pending) => {
-                    let verified = pending.signature().is_some_and(|check| check.verify());
+                    let verified = self.engine.verify(&pending);
                     self.engine.resume(pending, Answer::Signature(verified), now)
                 }
                 Step::NeedKeys(pending) | Step::NeedStatus(pending)

@@ -156,7 +156,7 @@ impl WasmEngine {
                     return Waiting { pending, wants_body: false }.into();
                 }
                 Step::NeedSignature(pending) => {
-                    let verified = pending.signature().is_some_and(|check| check.verify());
+                    let verified = self.engine.verify(&pending);
                     self.engine.resume(pending, Answer::Signature(verified), seconds(now))
                 }
             };

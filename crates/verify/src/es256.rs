@@ -1,23 +1,83 @@
-//! ES256: ECDSA on P-256 with SHA-256 (RFC 7518 §3.4), by the reference crate `p256`.
+//! ES256: ECDSA on P-256 with SHA-256 (RFC 7518 §3.4), by tables or by the reference crate `p256`.
 
 use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
+use sha2::{Digest as _, Sha256};
 
-use crate::KeyError;
+use crate::{
+    KeyError,
+    curve::{Generator, KeyTable},
+};
 
 #[derive(Clone)]
-pub(crate) struct Key(VerifyingKey);
+pub(crate) struct Key {
+    reference: VerifyingKey,
+    /// x and y.
+    coordinates: [u8; 64],
+}
 
 impl Key {
     pub(crate) fn new(x: &[u8], y: &[u8]) -> Result<Self, KeyError> {
         let point = uncompressed::<65>(x, y)?;
-        VerifyingKey::from_sec1_bytes(&point).map(Self).map_err(|_| KeyError::InvalidPoint)
+        let reference =
+            VerifyingKey::from_sec1_bytes(&point).map_err(|_| KeyError::InvalidPoint)?;
+        let [_, coordinates @ ..] = point;
+        Ok(Self { reference, coordinates })
     }
 
     /// High-S signatures are valid here: JWS does not ask for the low form.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature)
-            .is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
+            .is_ok_and(|signature| self.reference.verify(message, &signature).is_ok())
     }
+
+    pub(crate) const fn coordinates(&self) -> &[u8; 64] {
+        &self.coordinates
+    }
+}
+
+/// The table of the key with these coordinates.
+pub(crate) fn table(coordinates: &[u8; 64]) -> Option<KeyTable> {
+    let (x, y) = halves(coordinates)?;
+    KeyTable::new(x, y)
+}
+
+/// As [`Key::verify`]; `None`: the reference has to decide.
+pub(crate) fn verify_by_table(
+    table: &KeyTable,
+    generator: &Generator,
+    message: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
+    let Some((r, s)) = halves(signature) else { return Some(false) };
+    table.verify(generator, &Sha256::digest(message).into(), r, s)
+}
+
+fn halves(bytes: &[u8]) -> Option<(&[u8; 32], &[u8; 32])> {
+    match bytes.as_chunks::<32>() {
+        ([first, second], []) => Some((first, second)),
+        _ => None,
+    }
+}
+
+/// Whether known answers come out (RFC 6979 A.2.5: P-256, SHA-256).
+pub(crate) fn self_test(generator: &Generator) -> bool {
+    const KEY: [u8; 64] = [
+        0x60, 0xfe, 0xd4, 0xba, 0x25, 0x5a, 0x9d, 0x31, 0xc9, 0x61, 0xeb, 0x74, 0xc6, 0x35, 0x6d,
+        0x68, 0xc0, 0x49, 0xb8, 0x92, 0x3b, 0x61, 0xfa, 0x6c, 0xe6, 0x69, 0x62, 0x2e, 0x60, 0xf2,
+        0x9f, 0xb6, 0x79, 0x03, 0xfe, 0x10, 0x08, 0xb8, 0xbc, 0x99, 0xa4, 0x1a, 0xe9, 0xe9, 0x56,
+        0x28, 0xbc, 0x64, 0xf2, 0xf1, 0xb2, 0x0c, 0x2d, 0x7e, 0x9f, 0x51, 0x77, 0xa3, 0xc2, 0x94,
+        0xd4, 0x46, 0x22, 0x99,
+    ];
+    const SAMPLE: [u8; 64] = [
+        0xef, 0xd4, 0x8b, 0x2a, 0xac, 0xb6, 0xa8, 0xfd, 0x11, 0x40, 0xdd, 0x9c, 0xd4, 0x5e, 0x81,
+        0xd6, 0x9d, 0x2c, 0x87, 0x7b, 0x56, 0xaa, 0xf9, 0x91, 0xc3, 0x4d, 0x0e, 0xa8, 0x4e, 0xaf,
+        0x37, 0x16, 0xf7, 0xcb, 0x1c, 0x94, 0x2d, 0x65, 0x7c, 0x41, 0xd4, 0x36, 0xc7, 0xa1, 0xb6,
+        0xe2, 0x9f, 0x65, 0xf3, 0xe9, 0x00, 0xdb, 0xb9, 0xaf, 0xf4, 0x06, 0x4d, 0xc4, 0xab, 0x2f,
+        0x84, 0x3a, 0xcd, 0xa8,
+    ];
+    let Some(table) = halves(&KEY).and_then(|(x, y)| KeyTable::small(x, y)) else { return false };
+    let verdict = |message: &[u8]| verify_by_table(&table, generator, message, &SAMPLE);
+    verdict(b"sample") == Some(true) && verdict(b"test") == Some(false)
 }
 
 /// The uncompressed form (SEC 1 §2.3.3) of a point, `LENGTH` bytes long. It cannot name the point

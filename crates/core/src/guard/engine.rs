@@ -7,6 +7,8 @@ use alloc::{
     vec::Vec,
 };
 
+use countersign_verify::{Limits, Verifier};
+
 use super::{
     answer::{self, Origin, Refusal},
     authentication::Identified,
@@ -44,6 +46,7 @@ pub struct Engine {
     pub(super) cache: TokenCache,
     pub(super) failures: FailureLimit,
     pub(super) proofs: UsedProofs,
+    verifier: Verifier,
     /// Whether decisions come with their trace.
     tracing: bool,
     fetches: u64,
@@ -65,6 +68,7 @@ impl Engine {
             cache,
             failures,
             proofs,
+            verifier: Verifier::new(Limits::default()),
             tracing: false,
             fetches: 0,
         }
@@ -82,6 +86,17 @@ impl Engine {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Verifies the signature that a request waits for, after [`Step::NeedSignature`], for hosts that have
+    /// nothing faster: keys that come again get tables ([`countersign_verify::Verifier`]). `false` for a
+    /// request that waits for something else.
+    #[must_use]
+    pub fn verify(&mut self, pending: &Pending) -> bool {
+        pending.signature().is_some_and(|check| {
+            let key = check.key.verifier(check.algorithm);
+            key.is_some_and(|key| self.verifier.verify(key, check.signing_input, check.signature))
+        })
     }
 
     /// What is to be fetched now: wanted keys and status lists, and those that are getting old. To be

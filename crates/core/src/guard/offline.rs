@@ -50,7 +50,7 @@ pub fn decide_offline<'a>(
             Step::Forward(forward) => return Outcome::Forward(forward),
             Step::Respond(response) => return Outcome::Respond(response),
             Step::NeedSignature(pending) => {
-                let verified = pending.signature().is_some_and(|check| check.verify());
+                let verified = engine.verify(&pending);
                 engine.resume(pending, Answer::Signature(verified), now)
             }
             Step::NeedBody(pending) => {

@@ -121,15 +121,6 @@ pub struct SignatureCheck<'a> {
     pub signature: &'a [u8],
 }
 
-impl SignatureCheck<'_> {
-    /// Verifies by the engine's own verifier, for hosts that have no faster one.
-    #[must_use]
-    pub fn verify(&self) -> bool {
-        let verifier = self.key.verifier(self.algorithm);
-        verifier.is_some_and(|key| key.verify(self.signing_input, self.signature))
-    }
-}
-
 /// What is kept of the request while it waits.
 #[derive(Debug)]
 pub(super) struct Context {

@@ -104,7 +104,7 @@ fn run(engine: &mut Engine, head: RequestHead<'_>, body: &[u8], now: u64) -> Ste
     loop {
         step = match step {
             Step::NeedSignature(pending) => {
-                let verified = pending.signature().expect("a signature").verify();
+                let verified = engine.verify(&pending);
                 engine.resume(pending, Answer::Signature(verified), now)
             }
             Step::NeedBody(pending) => {

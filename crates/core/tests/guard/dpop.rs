@@ -42,7 +42,7 @@ fn ask_from(engine: &mut Engine, client: &str, token: &str, proof: &str, now: u6
     let mut checks = 0;
     while let Step::NeedSignature(pending) = step {
         checks += 1;
-        let verified = pending.signature().expect("a signature").verify();
+        let verified = engine.verify(&pending);
         step = engine.resume(pending, Answer::Signature(verified), now);
     }
     (step, checks)

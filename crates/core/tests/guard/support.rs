@@ -76,7 +76,7 @@ pub(crate) fn begin(engine: &mut Engine, path: &str, token: &str, now: u64) -> S
 pub(crate) fn verify(engine: &mut Engine, step: Step, now: u64) -> Step {
     match step {
         Step::NeedSignature(pending) => {
-            let verified = pending.signature().expect("a signature to verify").verify();
+            let verified = engine.verify(&pending);
             engine.resume(pending, Answer::Signature(verified), now)
         }
         other => other,

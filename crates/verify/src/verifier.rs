@@ -1,0 +1,172 @@
+//! The fast way: tables of the keys in use, bounded in number and memory, and the reference beside it.
+
+use alloc::{boxed::Box, collections::BTreeMap};
+
+use crate::{
+    Key, Kind,
+    curve::{Generator, KeyTable},
+    es256, rsa,
+};
+
+/// How much memory a [`Verifier`] may take, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys. The
+    /// generator's table, once one key has one, takes 300 KB beside it. With 0 there are no tables.
+    pub table_bytes: usize,
+    /// How often a key verifies by the reference before it gets a table; by default once. A table
+    /// costs about as much as one verification by the reference does.
+    pub uses_before_table: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { table_bytes: 1 << 20, uses_before_table: 1 }
+    }
+}
+
+/// Verifies signatures with what was computed for keys that came before.
+///
+/// A key that is used again gets a table of its multiples; where all of them take too much memory, the
+/// one that was not used for longest goes. A verifier shows by known answers that its arithmetic is
+/// right before it relies on it, and else leaves all to the reference ([`Key::verify`]). Either way the
+/// verdicts are the same.
+///
+/// ```
+/// use countersign_verify::{Key, Limits, Verifier};
+///
+/// let mut verifier = Verifier::new(Limits::default());
+/// let key = Key::ed25519(&[0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3,
+///     0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68,
+///     0xf7, 0x07, 0x51, 0x1a]).unwrap();
+/// assert!(!verifier.verify(&key, b"message", &[0; 64]));
+/// ```
+#[derive(Debug)]
+pub struct Verifier {
+    limits: Limits,
+    curve: Curve,
+    /// Whether our own RSA can be relied on, once that is known.
+    rsa: Option<bool>,
+    /// By coordinates.
+    keys: BTreeMap<[u8; 64], Entry>,
+    table_bytes: usize,
+    /// Counts verifications.
+    now: u64,
+}
+
+/// What P-256 is verified with.
+#[derive(Debug)]
+enum Curve {
+    /// Not needed so far.
+    Unknown,
+    Fast(Box<Generator>),
+    /// The known answers came out wrong.
+    Reference,
+}
+
+#[derive(Debug)]
+struct Entry {
+    table: Option<Box<KeyTable>>,
+    uses: u32,
+    last_use: u64,
+}
+
+/// Most keys that are remembered, with a table or without.
+const MAX_KEYS: usize = 256;
+
+impl Verifier {
+    /// One that has computed nothing so far.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            curve: Curve::Unknown,
+            rsa: None,
+            keys: BTreeMap::new(),
+            table_bytes: 0,
+            now: 0,
+        }
+    }
+
+    /// As [`Key::verify`], by tables where that pays.
+    #[must_use]
+    pub fn verify(&mut self, key: &Key, message: &[u8], signature: &[u8]) -> bool {
+        match &key.0 {
+            _ if cfg!(countersign_fuzz) => key.verify(message, signature),
+            Kind::Es256(point) => self
+                .by_table(point, message, signature)
+                .unwrap_or_else(|| key.verify(message, signature)),
+            Kind::Rsa(key) if self.can_rsa() => key
+                .verify_fast(message, signature)
+                .unwrap_or_else(|| key.verify(message, signature)),
+            _ => key.verify(message, signature),
+        }
+    }
+
+    /// Whether the known answer of RSA came out, which is asked once.
+    fn can_rsa(&mut self) -> bool {
+        *self.rsa.get_or_insert_with(rsa::self_test)
+    }
+
+    /// The memory that all tables take, in bytes.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        match &self.curve {
+            Curve::Fast(generator) => self.table_bytes + generator.size(),
+            _ => self.table_bytes,
+        }
+    }
+
+    /// `None`: the reference has to decide.
+    fn by_table(&mut self, key: &es256::Key, message: &[u8], signature: &[u8]) -> Option<bool> {
+        if self.limits.table_bytes == 0 || matches!(self.curve, Curve::Reference) {
+            return None;
+        }
+        self.now += 1;
+        let name = key.coordinates();
+        if !self.keys.contains_key(name) && self.keys.len() >= MAX_KEYS {
+            self.forget(|_| true);
+        }
+        let now = self.now;
+        let entry = self.keys.entry(*name).or_insert(Entry { table: None, uses: 0, last_use: now });
+        entry.last_use = now;
+        if entry.table.is_none() {
+            if entry.uses < self.limits.uses_before_table {
+                entry.uses += 1;
+                return None;
+            }
+            self.add_table(name)?;
+        }
+        let Curve::Fast(generator) = &self.curve else { return None };
+        let table = self.keys.get(name)?.table.as_ref()?;
+        es256::verify_by_table(table, generator, message, signature)
+    }
+
+    fn add_table(&mut self, name: &[u8; 64]) -> Option<()> {
+        if matches!(self.curve, Curve::Unknown) {
+            let generator = Generator::new().map(Box::new).filter(|curve| es256::self_test(curve));
+            self.curve = generator.map_or(Curve::Reference, Curve::Fast);
+        }
+        let table = Box::new(es256::table(name)?);
+        while self.table_bytes.saturating_add(table.size()) > self.limits.table_bytes {
+            if !self.forget(|entry| entry.table.is_some()) {
+                return None;
+            }
+        }
+        self.table_bytes += table.size();
+        self.keys.get_mut(name)?.table = Some(table);
+        Some(())
+    }
+
+    /// Forgets the one of these that was not used for longest; `false`: there is none.
+    fn forget(&mut self, of_these: impl Fn(&Entry) -> bool) -> bool {
+        let candidates = self.keys.iter().filter(|(_, entry)| of_these(entry));
+        let Some(name) = candidates.min_by_key(|(_, entry)| entry.last_use).map(|(name, _)| *name)
+        else {
+            return false;
+        };
+        let table = self.keys.remove(&name).and_then(|entry| entry.table);
+        self.table_bytes -= table.map_or(0, |table| table.size());
+        true
+    }
+}
