@@ -2,4 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod guard;
+pub mod lists;
 pub mod model;
