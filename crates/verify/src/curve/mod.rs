@@ -70,6 +70,9 @@ impl Generator {
 pub(crate) struct KeyTable(Table<Field>);
 
 impl KeyTable {
+    /// What [`Self::size`] of a key's table is.
+    pub(crate) const SIZE: usize = table::size::<Field>(KEY_WIDTH);
+
     /// Computes it from the coordinates; `None` when they are no point of the curve.
     pub(crate) fn new(x: &[u8; 32], y: &[u8; 32]) -> Option<Self> {
         Self::with_width(x, y, KEY_WIDTH)

@@ -15,11 +15,11 @@ use proptest::prelude::*;
 use super::{
     GENERATOR_WIDTH, Generator, KEY_WIDTH, KeyTable,
     field::{Field, P, batch_invert},
-    field29::Field29,
-    field64::Field64,
+    field29::{self, Field29},
+    field64::{self, Field64},
     inverse,
-    point::Affine,
-    scalar::{N, Scalar, plus_order},
+    point::{self, Affine},
+    scalar::{self, N, Scalar, plus_order},
     table::Table,
 };
 
@@ -140,15 +140,49 @@ proptest! {
     }
 }
 
-/// The constants are what their names say.
+/// The constants are what their names say: each is derived here, or asked of the reference crate.
 #[test]
 fn constants() {
     let two = BigUint::from(2_u8);
     let power = |exponent: u32| two.pow(exponent);
-    assert_eq!(big(&P), power(256) - power(224) + power(192) + power(96) - 1_u8);
+    let (p, n) = (big(&P), big(&N));
+    assert_eq!(p, power(256) - power(224) + power(192) + power(96) - 1_u8);
     let order = p256::Scalar::ZERO - p256::Scalar::ONE;
-    assert_eq!(big(&N), big(&order.to_bytes()) + 1_u8);
+    assert_eq!(n, big(&order.to_bytes()) + 1_u8);
+
+    // R and R² modulo p, for both R.
+    let value = |limbs: &[u64], bits: u32| {
+        limbs.iter().rev().fold(BigUint::default(), |sum, limb| (sum << bits) + *limb)
+    };
+    let of_29 = |number: Field29| value(&number.0.map(|limb| u64::try_from(limb).unwrap()), 29);
+    assert_eq!(of_29(Field29::ONE), power(261) % &p);
+    assert_eq!(of_29(field29::R_SQUARED), power(522) % &p);
+    assert_eq!(value(&field64::MODULUS, 64), p);
+    assert_eq!(value(&Field64::ONE.0, 64), power(256) % &p);
+    assert_eq!(value(&field64::R_SQUARED.0, 64), power(512) % &p);
     assert_eq!(Field29::ONE.to_bytes(), bytes(&BigUint::from(1_u8)));
+    assert_eq!(Field64::ONE.to_bytes(), bytes(&BigUint::from(1_u8)));
+    // The reductions multiply by nothing: −1/p is 1 modulo 2^29 and 2^64, as p ≡ −1 modulo 2^96.
+    assert_eq!(&p % power(96), power(96) - 1_u8);
+
+    // What is computed with modulo n.
+    let of_32 = |limbs: [u32; 8]| value(&limbs.map(u64::from), 32);
+    assert_eq!(of_32(scalar::MODULUS), n);
+    assert_eq!(of_32(scalar::R_SQUARED.0), power(512) % &n);
+    let negative = (power(32) - scalar::NEGATIVE_INVERSE) % power(32);
+    assert_eq!(negative, n.modinv(&power(32)).unwrap());
+
+    for (modulus, own) in [(&p, &inverse::P), (&n, &inverse::N)] {
+        assert_eq!(value(&own.limbs.map(|limb| u64::try_from(limb).unwrap()), 30), *modulus);
+        assert_eq!(BigUint::try_from(own.inverse).unwrap(), modulus.modinv(&power(30)).unwrap());
+    }
+
+    // b = y² − x³ + 3 x for the reference's generator, and ours is the same.
+    let generator = p256::AffinePoint::GENERATOR.to_sec1_point(false);
+    let (x, y) = generator.as_bytes()[1..].split_at(32);
+    assert_eq!((&point::GENERATOR.0[..], &point::GENERATOR.1[..]), (x, y));
+    let (x, y) = (big(x), big(y));
+    assert_eq!(big(&point::B), (y.pow(2) + &p * &p * &p - x.pow(3) + 3_u8 * x) % &p);
     assert!(Affine::<Field29>::generator().is_some());
     assert!(Affine::<Field64>::generator().is_some());
 }
@@ -312,6 +346,7 @@ fn as_it_is_used() {
     let x = point.as_bytes()[1..33].try_into().unwrap();
     let y = point.as_bytes()[33..].try_into().unwrap();
     let table = KeyTable::new(x, y).unwrap();
+    assert_eq!(table.size(), KeyTable::SIZE);
     assert!(table.size() <= 100 << 10, "{}", table.size());
     assert!(generator.size() <= 300 << 10, "{}", generator.size());
     for seed in 0_u8..=255 {
