@@ -91,15 +91,26 @@ impl Verifier {
     /// As [`Key::verify`], by tables where that pays.
     #[must_use]
     pub fn verify(&mut self, key: &Key, message: &[u8], signature: &[u8]) -> bool {
+        if cfg!(countersign_fuzz) {
+            return key.verify(message, signature);
+        }
+        self.verify_by_fastest(key, message, signature)
+    }
+
+    pub(crate) fn verify_by_fastest(
+        &mut self,
+        key: &Key,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
         match &key.0 {
-            _ if cfg!(countersign_fuzz) => key.verify(message, signature),
             Kind::Es256(point) => self
                 .by_table(point, message, signature)
-                .unwrap_or_else(|| key.verify(message, signature)),
+                .unwrap_or_else(|| point.verify(message, signature)),
             Kind::Rsa(key) if self.can_rsa() => key
                 .verify_fast(message, signature)
                 .unwrap_or_else(|| key.verify(message, signature)),
-            _ => key.verify(message, signature),
+            _ => key.verify_by_reference(message, signature),
         }
     }
 

@@ -8,7 +8,8 @@ use super::field::{Field, P, Ring};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Field64(pub(super) [u64; 4]);
 
-pub(super) const MODULUS: [u64; 4] = [0xffff_ffff_ffff_ffff, 0x0000_0000_ffff_ffff, 0, 0xffff_ffff_0000_0001];
+pub(super) const MODULUS: [u64; 4] =
+    [0xffff_ffff_ffff_ffff, 0x0000_0000_ffff_ffff, 0, 0xffff_ffff_0000_0001];
 
 /// R² modulo p.
 pub(super) const R_SQUARED: Field64 =

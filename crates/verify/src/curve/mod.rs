@@ -10,10 +10,12 @@
 //! knows log Q, which is the private key. So nobody can make this happen often, and nothing depends on
 //! that.
 
+#[cfg(fuzzing)]
+pub(crate) mod both;
 mod field;
-#[cfg(any(test, not(target_pointer_width = "64")))]
+#[cfg(any(test, fuzzing, not(target_pointer_width = "64")))]
 mod field29;
-#[cfg(any(test, target_pointer_width = "64"))]
+#[cfg(any(test, fuzzing, target_pointer_width = "64"))]
 mod field64;
 mod inverse;
 mod limbs;

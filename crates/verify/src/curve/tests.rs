@@ -313,6 +313,65 @@ fn x_coordinates_above_the_order() {
     assert!(found > 10);
 }
 
+/// Whatever G and Q are multiplied by: digits at the edges of windows, a single window, none of G, sums that
+/// come to nothing. Since u₁ = e/s and u₂ = r/s, there is a signature for any two of them.
+#[test]
+fn chosen_multiples() {
+    let n = big(&N);
+    let one = BigUint::from(1_u8);
+    let mut numbers: Vec<BigUint> = [0_u8, 1, 2, 3].map(BigUint::from).into();
+    numbers.extend([31, 32, 33, 127, 128, 129, 255].map(|digit: u8| BigUint::from(digit) << 96));
+    numbers.extend([[0x80; 32], [0x82; 32], [0x7f; 32], [0xff; 32]].map(|bytes| big(&bytes) % &n));
+    numbers.extend([&n - 1_u8, &n >> 1, (&n >> 1) + 1_u8, &one << 255, (&one << 255) - 1_u8]);
+    let scalar =
+        |number: &BigUint| p256::Scalar::reduce(&p256::FieldBytes::from(bytes(&(number % &n))));
+    let part = |scalar: p256::Scalar| -> [u8; 32] { scalar.to_bytes().into() };
+    let secrets = [big(&[0x17; 32]), one.clone(), &n - 1_u8, one << 96];
+    let (mut valid, mut undecided) = (0, 0);
+    for (secret, is_ordinary) in secrets.iter().zip([true, false, false, false]) {
+        let secret = scalar(secret);
+        let key = p256::ProjectivePoint::GENERATOR * secret;
+        let point = key.to_affine().to_sec1_point(false);
+        let (x, y) = point.as_bytes()[1..].split_at(32);
+        for_both(x.try_into().unwrap(), y.try_into().unwrap(), |verify| {
+            for (u1, u2) in numbers.iter().flat_map(|u1| numbers.iter().map(move |u2| (u1, u2))) {
+                let (u1, u2) = (scalar(u1), scalar(u2));
+                let sum = p256::ProjectivePoint::GENERATOR * u1 + key * u2;
+                // With R at infinity no x is r.
+                let is_point = !bool::from(sum.is_identity());
+                let x = if is_point { sum.to_affine().x() } else { [1; 32].into() };
+                let r = p256::Scalar::reduce(&x);
+                let Some(inverse) = Option::<p256::Scalar>::from(u2.invert()) else { continue };
+                let s = r * inverse;
+                match verify(&part(u1 * s), &part(r), &part(s)) {
+                    Some(verdict) => assert_eq!(verdict, is_point),
+                    // Nobody can make that happen for a key whose secret he does not know.
+                    None => {
+                        assert!(!is_ordinary);
+                        undecided += 1;
+                    }
+                }
+                valid += usize::from(is_point);
+            }
+        });
+    }
+    assert!(valid > 2000 && undecided > 0 && undecided < valid / 2, "{undecided} of {valid}");
+}
+
+/// The digests 0 and 2^256 − 1, which is above n, with an ordinary key: valid, and not for another digest.
+#[test]
+fn digests_at_the_edges() {
+    let key = signing_key(&[0x17; 32]).unwrap();
+    for digest in [[0; 32], [0xff; 32], N, bytes(&(big(&N) - 1_u8)), bytes(&(big(&N) + 1_u8))] {
+        let signature: Signature = key.sign_prehash(&digest).unwrap();
+        let (r, s) = (signature.r().to_bytes().into(), signature.s().to_bytes().into());
+        assert_eq!(check(&key, &digest, &r, &s), Some(true));
+        let mut other = digest;
+        other[16] ^= 1;
+        assert_eq!(check(&key, &other, &r, &s), Some(false));
+    }
+}
+
 /// Q = G, Q = −G and small multiples: equal and opposite points meet. That is noticed, and never taken
 /// for a verdict.
 #[test]

@@ -6,7 +6,8 @@ use num_bigint::BigUint;
 use p256::{
     ProjectivePoint, Scalar,
     elliptic_curve::{
-        ff::PrimeField as _, ops::Reduce as _, point::AffineCoordinates as _, sec1::ToSec1Point as _,
+        ff::PrimeField as _, ops::Reduce as _, point::AffineCoordinates as _,
+        sec1::ToSec1Point as _,
     },
 };
 use sha2::{Digest as _, Sha256};

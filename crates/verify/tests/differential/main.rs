@@ -6,6 +6,8 @@
 
 mod ecdsa;
 #[allow(unreachable_pub, reason = "the fuzz targets share it")]
+mod encoder;
+#[allow(unreachable_pub, reason = "the fuzz targets share it")]
 mod random;
 mod rsa;
 #[allow(unreachable_pub, reason = "the fuzz targets share it")]
@@ -33,6 +35,9 @@ fn cases() -> u64 {
     from_environment("COUNTERSIGN_CASES", CASES)
 }
 
+/// Whether aws-lc takes a message with a signature, by the same key.
+type AwsLc<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
+
 /// Three verifiers, and what they said so far.
 struct Judges {
     verifier: Verifier,
@@ -53,7 +58,7 @@ impl Judges {
     fn judge(
         &mut self,
         what: impl fmt::Display,
-        key: (&Key, &dyn Fn(&[u8], &[u8]) -> bool),
+        key: (&Key, AwsLc<'_>),
         message: &[u8],
         signature: &[u8],
         expected: Option<bool>,
@@ -120,7 +125,7 @@ fn es256() {
 #[test]
 fn rsa_keys_of_all_lengths() {
     let keys = rsa::keys();
-    run("RSA", cases() / 10, |random, judges| rsa::block(random.pick(&keys), random, judges));
+    run("RSA", cases() / 10, |random, judges| rsa::block(random.pick(keys), random, judges));
 }
 
 /// Exhaustively: each byte of each encoded message, with each algorithm.

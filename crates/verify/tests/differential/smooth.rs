@@ -99,7 +99,7 @@ impl Part {
 fn prime(bits: u64, others: &[u64], random: &mut Random) -> u64 {
     loop {
         let number = random.number() >> (64 - bits) | 1 << (bits - 1) | 1;
-        if !others.contains(&number) && (number - 1) % E != 0 && is_prime(number) {
+        if !others.contains(&number) && !(number - 1).is_multiple_of(E) && is_prime(number) {
             return number;
         }
     }
