@@ -134,3 +134,43 @@ fn memory_is_bounded() {
     assert_eq!(ask(&mut engine, 0, NOW + 300), Some(Reason::TokenRevoked));
     assert_eq!(ask(&mut engine, 64, NOW + 301), Some(Reason::TokenRevoked), "others were dropped");
 }
+
+/// A fetch that never ends is over after a while, and one that failed is not tried again at once.
+#[test]
+fn a_fetch_that_hangs_is_begun_again() {
+    let (mut engine, nothing) = (engine(), Fetches::new());
+    let wants = |engine: &mut Engine, now| {
+        let step = drive::begin(engine, &request(5), now);
+        match step {
+            Step::NeedSignature(pending) => {
+                drop(engine.resume(pending, Answer::Signature(true), now));
+            }
+            other => drop(other),
+        }
+    };
+    wants(&mut engine, NOW);
+    assert_eq!(engine.due(NOW).len(), 1);
+    wants(&mut engine, NOW + 1);
+    assert!(engine.due(NOW + 9).is_empty(), "it may still be answered");
+    assert!(engine.due(NOW + 10).is_empty(), "it is over, and the pause begins");
+    wants(&mut engine, NOW + 12);
+    assert_eq!(engine.due(NOW + 12).len(), 1);
+    assert_eq!(reason(&mut engine, 5, &nothing, NOW + 12), Some(Reason::StatusUnavailable));
+}
+
+/// draft-ietf-oauth-status-list-21 §5.1: `exp` and `ttl` may be left out. Then it is ours to say how
+/// long a list is good for.
+#[test]
+fn a_list_without_an_end_is_not_used_for_ever() {
+    let mut engine = engine();
+    let endless = TestList::new(LIST, &[5])
+        .claim("iat", NOW)
+        .claim("exp", serde_json::Value::Null)
+        .claim("ttl", serde_json::Value::Null);
+    let fetches = BTreeMap::from([(LIST.to_owned(), (200, endless.sign().into_bytes()))]);
+    assert_eq!(reason(&mut engine, 5, &fetches, NOW), Some(Reason::TokenRevoked));
+    assert_eq!(reason(&mut engine, 6, &Fetches::new(), NOW + 60), None);
+    let much_later = NOW + 30 * 86400;
+    let found = reason(&mut engine, 6, &Fetches::new(), much_later);
+    assert_eq!(found, Some(Reason::StatusUnavailable));
+}

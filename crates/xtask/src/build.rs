@@ -54,21 +54,20 @@ fn js(places: &Places) -> Outcome<()> {
     let module = compile(places, "countersign-js")?;
     let dist = places.path("js/dist");
     if !wasm::is_newer(&dist.join("core_bg.wasm"), &module) {
-        glue(places, &module, &dist)?;
+        glue(places, &module, &places.made("wasm/js"), &dist)?;
     }
     typescript(places)
 }
 
-/// Makes `core.js`, `core.d.ts` and the module that they go with.
-fn glue(places: &Places, module: &Path, dist: &Path) -> Outcome<()> {
-    let made = places.made("wasm/js");
-    remove_dir(&made)?;
-    make_dir(&made)?;
+/// Makes `core.js`, `core.d.ts` and the module that they go with, by way of the folder `made`.
+pub(crate) fn glue(places: &Places, module: &Path, made: &Path, dist: &Path) -> Outcome<()> {
+    remove_dir(made)?;
+    make_dir(made)?;
     run(cargo(places)
         .args(["run", "--quiet", "--package", "countersign-glue", "--"])
         .arg(module)
-        .arg(&made))?;
-    for file in files_in(&made)? {
+        .arg(made))?;
+    for file in files_in(made)? {
         match file.file_name() {
             Some(name) if name != "core_bg.wasm" => copy(&file, &dist.join(name))?,
             _ => {}
@@ -89,7 +88,7 @@ fn typescript(places: &Places) -> Outcome<()> {
 }
 
 /// Compiles one cdylib; returns the module.
-fn compile(places: &Places, package: &str) -> Outcome<PathBuf> {
+pub(crate) fn compile(places: &Places, package: &str) -> Outcome<PathBuf> {
     let toolchain = Toolchain::find(places)?;
     let mut cargo = toolchain.cargo(places, "build");
     // wasm-bindgen reads the section that names the module's features; wasm-opt strips it later.

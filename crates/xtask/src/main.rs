@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_core, reason = "a program: there is no build of it without std")]
 
+mod bench;
 mod build;
 mod command;
+mod coverage;
 mod demo;
 mod fuzz;
 mod lint;
 mod no_std;
+mod panics;
 mod test;
 mod tools;
 mod wasm;
@@ -26,8 +29,11 @@ usage: cargo xtask <command>
        [--headers-continue]            an official MCP client; --keep leaves it running for a look
   test [stage…]                        build, lint and test everything, as CI does; or some stages
   fuzz [TARGET] [--seconds N]          libFuzzer on every target, or one, for 10 s or N each
+  bench core [--rounds N]              what the engine costs, natively and in wasm, beside others
+  coverage [--lines]                   which lines of the engine its tests run; fails below 96 %
   lint                                 formatting, clippy, licences and advisories
   no-std                               prove that the engine builds without the standard library
+  panics                               prove that no code of ours can panic in the wasm modules
   tools                                fetch the pinned tools (Envoy, npm packages) into target/tools
 ";
 
@@ -49,12 +55,15 @@ fn run(args: &[String]) -> Outcome<()> {
         None => ("help", args),
     };
     match command {
+        "bench" => bench::measure(&places, rest),
         "build" => build::parts(&places, rest),
+        "coverage" => coverage::measure(&places, rest),
         "demo" => demo::run(&places, rest),
         "test" => test::run(&places, rest),
         "fuzz" => fuzz::command(&places, rest),
         "lint" => lint::check(&places),
         "no-std" => no_std::prove(&places),
+        "panics" => panics::prove(&places).map(drop),
         "tools" => tools::fetch_all(&places),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

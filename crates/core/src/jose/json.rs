@@ -208,10 +208,6 @@ impl<'de> Visitor<'de> for ValueSeed {
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let deeper = self.deeper()?;
         let mut array = Vec::new();

@@ -79,24 +79,9 @@ impl Profile {
             .ok_or(Reason::AlgorithmUnsupported)
     }
 
-    /// Checks the claims of a token whose signature was verified, at the second `now`, with
-    /// `leeway` seconds for clocks that differ.
-    ///
-    /// # Errors
-    /// The first [`Reason`] that stands against the token.
-    pub fn check_claims(
-        &self,
-        claims: &Claims,
-        audience: &Audience,
-        presentation: Presentation<'_>,
-        now: UnixSeconds,
-        leeway: u64,
-    ) -> Result<(), Reason> {
-        let checks = self.claim_checks(claims, audience, presentation, now, leeway);
-        checks.into_iter().try_for_each(|(_, result)| result)
-    }
-
-    /// The same checks one by one, in their order, each with its result.
+    /// The checks of a token's claims, in their order, each with its result: at the second `now`, with
+    /// `leeway` seconds for clocks that differ. All must hold, after the signature was verified; the
+    /// first that does not says why the token is refused.
     pub fn claim_checks(
         &self,
         claims: &Claims,

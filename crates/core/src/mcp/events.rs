@@ -124,7 +124,7 @@ impl<'a> Event<'a> {
             let length = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
             let (text, after) = rest.split_at(length.unwrap_or(rest.len()));
             let end = if after.starts_with(b"\r\n") { 2 } else { after.len().min(1) };
-            let (end, after) = after.split_at(end);
+            let (end, after) = after.split_at_checked(end).unwrap_or((after, &[]));
             let line = rest.get(..text.len() + end.len()).unwrap_or_default();
             let text = match text.strip_prefix(b"\xef\xbb\xbf") {
                 Some(text) if is_first && lines.is_empty() => text,

@@ -163,6 +163,8 @@ const RESULT_MEMBERS: [&str; 5] =
     ["cacheScope", "prompts", "resourceTemplates", "resources", "tools"];
 
 impl<P: FnMut(List, &str) -> bool> Sink for Reader<P> {
+    const DEPTH: usize = 4;
+
     fn name(&mut self, depth: usize, name: &str) -> Result<(), Reason> {
         let found = &mut self.found;
         let known: &[&str] = match (depth, found.in_result, found.list) {

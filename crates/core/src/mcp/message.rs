@@ -220,6 +220,8 @@ impl Reader {
 }
 
 impl Sink for Reader {
+    const DEPTH: usize = 3;
+
     fn name(&mut self, depth: usize, name: &str) -> Result<(), Reason> {
         match (depth, self.member) {
             (1, _) => self.member = Self::member(name)?,

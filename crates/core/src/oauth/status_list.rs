@@ -206,9 +206,9 @@ impl Places {
 
 /// The status at a place. Each byte holds its places from the lowest bits up (§4.1).
 fn status_in(bytes: &[u8], bits: u64, index: u64) -> Option<u8> {
-    let per_byte = 8 / bits;
-    let byte = bytes.get(usize::try_from(index / per_byte).ok()?)?;
-    let shift = u32::try_from(index % per_byte * bits).ok()?;
+    let per_byte = 8_u64.checked_div(bits)?;
+    let byte = bytes.get(usize::try_from(index.checked_div(per_byte)?).ok()?)?;
+    let shift = u32::try_from(index.checked_rem(per_byte)? * bits).ok()?;
     Some((byte >> shift) & (u8::MAX >> (8 - bits)))
 }
 

@@ -4,6 +4,7 @@
 mod arbitrary;
 mod cache;
 mod dpop;
+mod edges;
 mod failures;
 mod hosts;
 mod keys;

@@ -83,7 +83,10 @@ pub(crate) fn add_all<F: Field>(
     others: &[Affine<F>],
     scratch: &mut [F],
 ) -> bool {
-    let (differences, scratch) = scratch.split_at_mut(ours.len().min(others.len()));
+    let Some((differences, scratch)) = scratch.split_at_mut_checked(ours.len().min(others.len()))
+    else {
+        return false;
+    };
     for ((difference, our), other) in differences.iter_mut().zip(ours.iter()).zip(others) {
         *difference = other.x.sub(our.x);
     }

@@ -58,7 +58,7 @@ impl<F: Field> Table<F> {
             let mut sums = Vec::new();
             let mut others = Vec::new();
             for window in points.chunks(per_window) {
-                let (below, from_m) = window.split_at(m - 1);
+                let (below, from_m) = window.split_at_checked(m - 1)?;
                 sums.extend_from_slice(below);
                 others.extend(from_m.first().into_iter().cycle().take(below.len()));
             }
@@ -67,8 +67,8 @@ impl<F: Field> Table<F> {
                 return None;
             }
             for (window, sums) in points.chunks_mut(per_window).zip(sums.chunks(m - 1)) {
-                if let Some(places) = window.get_mut(m..2 * m - 1) {
-                    places.copy_from_slice(sums);
+                for (place, sum) in window.iter_mut().skip(m).zip(sums) {
+                    *place = *sum;
                 }
             }
         }

@@ -79,10 +79,13 @@ pub(super) fn is_pkcs1(encoded: &[u8], message: &[u8], hash: Hash) -> bool {
 pub(super) fn is_pss(encoded: &[u8], modulus_bits: usize, message: &[u8], hash: Hash) -> bool {
     // emBits; where the modulus has 8 k + 1 bits, the encoded message is a byte shorter than it.
     let bits = modulus_bits - 1;
-    let (zeros, encoded) = encoded.split_at(encoded.len() - bits.div_ceil(8));
+    let over = encoded.len().checked_sub(bits.div_ceil(8));
+    let Some((zeros, encoded)) = over.and_then(|over| encoded.split_at_checked(over)) else {
+        return false;
+    };
     let Some((0xbc, rest)) = encoded.split_last() else { return false };
     let Some(masked_length) = rest.len().checked_sub(hash.length()) else { return false };
-    let (masked, h) = rest.split_at(masked_length);
+    let Some((masked, h)) = rest.split_at_checked(masked_length) else { return false };
     let unused = 8 * encoded.len() - bits;
     let top_mask = 0xff_u8 >> unused;
     // Steps 3 and 4: room for the salt, the 1 before it and the last byte.
@@ -98,7 +101,7 @@ pub(super) fn is_pss(encoded: &[u8], modulus_bits: usize, message: &[u8], hash: 
     if let Some(first) = block.first_mut() {
         *first &= top_mask;
     }
-    let (zeros, rest) = block.split_at(padding);
+    let Some((zeros, rest)) = block.split_at_checked(padding) else { return false };
     let Some((1, salt)) = rest.split_first() else { return false };
     zeros.iter().all(|byte| *byte == 0) && hash.of(&[&[0; 8], &hash.of(&[message]), salt]) == h
 }

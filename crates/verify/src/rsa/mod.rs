@@ -212,10 +212,11 @@ fn has_roca_fingerprint(modulus: &[u8]) -> bool {
         97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
     ];
     PRIMES.iter().all(|prime| {
-        let rest = modulus.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+        let reduce = |number: u32| number.checked_rem(*prime).unwrap_or_default();
+        let rest = modulus.iter().fold(0, |rest, byte| reduce(rest * 256 + u32::from(*byte)));
         let mut power = 1;
         (0..*prime).any(|_| {
-            power = power * 65537 % prime;
+            power = reduce(power * 65537);
             power == rest
         })
     })

@@ -158,7 +158,7 @@ impl Modulus {
         let mut columns = vec![0; self.limbs.len() + ROWS];
         let mut power = one.clone();
         self.double(&mut power);
-        for bit in (0..r_bits.ilog2()).rev() {
+        for bit in (0..r_bits.checked_ilog2().unwrap_or_default()).rev() {
             self.square(&mut power, &mut columns);
             self.subtract_once(&mut power);
             if r_bits >> bit & 1 == 1 {

@@ -42,6 +42,9 @@ pub(crate) enum Kind {
 /// Who reads. `depth` is the number of arrays and objects around what is told; offsets are counted
 /// from the text's first byte. What it refuses ends the reading.
 pub(crate) trait Sink {
+    /// The greatest depth at which it wants to be told names and numbers.
+    const DEPTH: usize;
+
     /// The name of the member that follows.
     fn name(&mut self, depth: usize, name: &str) -> Result<(), Reason>;
 
@@ -142,19 +145,19 @@ impl<S: Sink> Scan<S> {
     /// # Errors
     /// What the text is refused for.
     pub(crate) fn finish(mut self) -> Result<S, Reason> {
-        if self.token == Token::Number {
-            self.end_number(self.read)?;
+        if matches!(self.token, Token::Number) {
+            self.end_kept_number(self.read)?;
         }
-        let whole = self.token == Token::None && self.expect == Expect::Nothing;
+        let whole = matches!(self.token, Token::None) && self.expect == Expect::Nothing;
         if whole && self.utf8.is_complete() { Ok(self.sink) } else { Err(Reason::MessageMalformed) }
     }
 
     fn whole_characters(&mut self, bytes: &[u8]) -> Result<(), Reason> {
         let mut rest = bytes;
-        while let Some((&first, after)) = rest.split_first() {
+        while !rest.is_empty() {
             let at = self.read + (bytes.len() - rest.len());
             rest = match self.token {
-                Token::None => self.structural(first, at).map(|()| after)?,
+                Token::None => self.structural(rest, at)?,
                 Token::Literal(literal) => self.literal(literal, rest, at)?,
                 Token::Number => self.number(rest, at)?,
                 Token::Text(text) => self.text(text, rest, at)?,
@@ -164,32 +167,32 @@ impl<S: Sink> Scan<S> {
         Ok(())
     }
 
-    fn structural(&mut self, byte: u8, at: usize) -> Result<(), Reason> {
+    /// Reads what stands between two tokens, and the token that begins with it.
+    fn structural<'a>(&mut self, bytes: &'a [u8], at: usize) -> Result<&'a [u8], Reason> {
+        let Some((&byte, rest)) = bytes.split_first() else { return Ok(bytes) };
         match (byte, self.expect) {
-            (b' ' | b'\t' | b'\n' | b'\r', _) => Ok(()),
+            (b' ' | b'\t' | b'\n' | b'\r', _) => {}
             (b'"', Expect::Name | Expect::NameOrEnd) => {
-                self.token = Token::Text(Text::name());
-                Ok(())
+                return self.text(Text::name(), rest, at + 1);
             }
-            (b':', Expect::Colon) => {
-                self.expect = Expect::Value;
-                Ok(())
-            }
+            (b':', Expect::Colon) => self.expect = Expect::Value,
             (b',', Expect::CommaOrEnd) => {
                 self.expect = match self.open.last() {
                     Some(Open::Object(_)) => Expect::Name,
                     _ => Expect::Value,
                 };
-                Ok(())
             }
-            (b'}', Expect::NameOrEnd | Expect::CommaOrEnd) => self.close(at, true),
-            (b']', Expect::ValueOrEnd | Expect::CommaOrEnd) => self.close(at, false),
-            (_, Expect::Value | Expect::ValueOrEnd) => self.begin(byte, at),
-            _ => Err(Reason::MessageMalformed),
+            (b'}', Expect::NameOrEnd | Expect::CommaOrEnd) => self.close(at, true)?,
+            (b']', Expect::ValueOrEnd | Expect::CommaOrEnd) => self.close(at, false)?,
+            (_, Expect::Value | Expect::ValueOrEnd) => return self.begin(bytes, at),
+            _ => return Err(Reason::MessageMalformed),
         }
+        Ok(rest)
     }
 
-    fn begin(&mut self, byte: u8, at: usize) -> Result<(), Reason> {
+    /// Reads the beginning of a value.
+    fn begin<'a>(&mut self, bytes: &'a [u8], at: usize) -> Result<&'a [u8], Reason> {
+        let Some((&byte, rest)) = bytes.split_first() else { return Ok(bytes) };
         let literal = Literal::beginning_with(byte);
         let kind = match byte {
             b'{' => Kind::Object,
@@ -205,23 +208,20 @@ impl<S: Sink> Scan<S> {
         }
         let wanted = self.sink.begin(depth, kind, at)?;
         self.kept.clear();
-        match kind {
-            Kind::Object => {
+        match (kind, literal) {
+            (Kind::Object, _) => {
                 self.open.push(Open::Object(self.names.mark()));
                 self.expect = Expect::NameOrEnd;
             }
-            Kind::Array => {
+            (Kind::Array, _) => {
                 self.open.push(Open::Array);
                 self.expect = Expect::ValueOrEnd;
             }
-            Kind::String => self.token = Token::Text(Text::value(wanted)),
-            Kind::Number => {
-                self.kept.push(byte);
-                self.token = Token::Number;
-            }
-            Kind::Literal => self.token = literal.map_or(Token::None, Token::Literal),
+            (Kind::String, _) => return self.text(Text::value(wanted), rest, at + 1),
+            (_, Some(literal)) => return self.literal(literal, rest, at + 1),
+            (_, None) => return self.number(bytes, at),
         }
-        Ok(())
+        Ok(rest)
     }
 
     fn close(&mut self, at: usize, object: bool) -> Result<(), Reason> {
@@ -256,24 +256,40 @@ impl<S: Sink> Scan<S> {
 
     fn number<'a>(&mut self, rest: &'a [u8], at: usize) -> Result<&'a [u8], Reason> {
         let length = rest.iter().position(|byte| !token::in_number(*byte)).unwrap_or(rest.len());
-        let (digits, after) = rest.split_at(length);
+        let (digits, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         if digits.len() > MAX_NUMBER - self.kept.len() {
             return Err(Reason::MessageExcessive);
         }
+        // One that ends before the part does need not be kept.
+        if self.kept.is_empty() && !after.is_empty() {
+            self.end_number(digits, at + length)?;
+            return Ok(after);
+        }
+        self.token = Token::Number;
         self.kept.extend_from_slice(digits);
         if !after.is_empty() {
-            self.end_number(at + length)?;
+            self.end_kept_number(at + length)?;
         }
         Ok(after)
     }
 
-    fn end_number(&mut self, at: usize) -> Result<(), Reason> {
-        let text = core::str::from_utf8(&self.kept).map_err(|_| Reason::MessageMalformed)?;
-        if !token::is_plain_number(text.as_bytes()) {
+    fn end_kept_number(&mut self, at: usize) -> Result<(), Reason> {
+        let kept = core::mem::take(&mut self.kept);
+        let ended = self.end_number(&kept, at);
+        self.kept = kept;
+        self.kept.clear();
+        ended
+    }
+
+    fn end_number(&mut self, digits: &[u8], at: usize) -> Result<(), Reason> {
+        if !token::is_plain_number(digits) {
             // With an exponent: whether it is in range is for the one who knows all numbers.
-            json::parse(text.as_bytes()).map_err(|_| Reason::MessageMalformed)?;
+            json::parse(digits).map_err(|_| Reason::MessageMalformed)?;
         }
-        self.sink.number(self.open.len(), text)?;
+        if self.open.len() <= S::DEPTH {
+            let text = core::str::from_utf8(digits).map_err(|_| Reason::MessageMalformed)?;
+            self.sink.number(self.open.len(), text)?;
+        }
         self.ended(at)
     }
 
@@ -286,7 +302,10 @@ impl<S: Sink> Scan<S> {
             let name = self.names.end_name()?;
             self.token = Token::None;
             self.expect = Expect::Colon;
-            self.sink.name(self.open.len(), name)?;
+            if self.open.len() <= S::DEPTH {
+                let name = core::str::from_utf8(name).map_err(|_| Reason::MessageMalformed)?;
+                self.sink.name(self.open.len(), name)?;
+            }
         } else {
             if let Some(kept) = text.kept(&self.kept)? {
                 self.sink.text(self.open.len(), kept)?;

@@ -17,6 +17,9 @@ pub(super) const MAX_NAMES: usize = 16_384;
 /// Most bytes of names in open objects, unescaped.
 pub(super) const MAX_NAMES_BYTES: usize = 262_144;
 
+/// So many names are compared each with each: sorting them would take longer.
+const FEW: usize = 8;
+
 /// The names of all objects that are open, the outermost first.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -44,7 +47,7 @@ impl Names {
     }
 
     /// The name in the buffer has ended.
-    pub(super) fn end_name(&mut self) -> Result<&str, Reason> {
+    pub(super) fn end_name(&mut self) -> Result<&[u8], Reason> {
         if self.names.len() == MAX_NAMES {
             return Err(Reason::MessageExcessive);
         }
@@ -52,16 +55,22 @@ impl Names {
         let start = self.names.last().map_or(0, |(_, end)| *end);
         let end = offset(self.bytes.len())?;
         self.names.push((start, end));
-        core::str::from_utf8(text(&self.bytes, (start, end))).map_err(|_| Reason::MessageMalformed)
+        Ok(text(&self.bytes, (start, end)))
     }
 
     /// An object has ended: its names must differ.
     pub(super) fn close(&mut self, mark: Mark) -> Result<(), Reason> {
         let bytes = &self.bytes;
         let own = self.names.get_mut(mark.names..).unwrap_or_default();
-        own.sort_unstable_by(|a, b| text(bytes, *a).cmp(text(bytes, *b)));
-        let repeats =
-            own.iter().zip(own.iter().skip(1)).any(|(a, b)| text(bytes, *a) == text(bytes, *b));
+        let repeats = if own.len() <= FEW {
+            let mut rest = own.iter();
+            core::iter::from_fn(|| rest.next().map(|name| (name, rest.clone()))).any(
+                |(name, mut others)| others.any(|other| text(bytes, *other) == text(bytes, *name)),
+            )
+        } else {
+            own.sort_unstable_by(|a, b| text(bytes, *a).cmp(text(bytes, *b)));
+            own.windows(2).any(|pair| matches!(pair, [a, b] if text(bytes, *a) == text(bytes, *b)))
+        };
         self.names.truncate(mark.names);
         self.bytes.truncate(mark.bytes);
         if repeats { Err(Reason::MessageMalformed) } else { Ok(()) }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Reason,
-    jose::json::{self, Value},
+    jose::json::{self, MAX_DEPTH, Value},
 };
 
 /// Writes down everything that it is told.
@@ -33,6 +33,8 @@ struct Record {
 const KEPT: usize = 12;
 
 impl Sink for Record {
+    const DEPTH: usize = MAX_DEPTH;
+
     fn name(&mut self, depth: usize, name: &str) -> Result<(), Reason> {
         self.said.push(format!("{depth} name {name:?}"));
         Ok(())
@@ -217,8 +219,8 @@ fn utf_8_in_parts() {
 #[test]
 fn bounds() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(scan_every_way(nested(json::MAX_DEPTH).as_bytes()).is_ok());
-    let deeper = nested(json::MAX_DEPTH + 1);
+    assert!(scan_every_way(nested(MAX_DEPTH).as_bytes()).is_ok());
+    let deeper = nested(MAX_DEPTH + 1);
     assert_eq!(scan_every_way(deeper.as_bytes()), Err(Reason::MessageMalformed));
 
     let number = |length: usize| format!("0.{}", "1".repeat(length - 2));

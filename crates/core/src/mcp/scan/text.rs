@@ -51,7 +51,7 @@ impl Text {
     ) -> Result<(bool, &'a [u8]), Reason> {
         loop {
             if self.escape == Escape::None {
-                let (run, after) = rest.split_at(plain(rest));
+                let (run, after) = rest.split_at_checked(plain(rest)).unwrap_or((rest, &[]));
                 self.keep(run, kept)?;
                 rest = after;
             }

@@ -36,7 +36,7 @@ impl Utf8 {
         let Err(error) = core::str::from_utf8(part) else {
             return (part, Ok(()));
         };
-        let (whole, begun) = part.split_at(error.valid_up_to());
+        let (whole, begun) = part.split_at_checked(error.valid_up_to()).unwrap_or((part, &[]));
         if error.error_len().is_some() {
             return (whole, Err(Reason::MessageMalformed));
         }
