@@ -149,6 +149,7 @@ fn constants() {
     assert_eq!(p, power(256) - power(224) + power(192) + power(96) - 1_u8);
     let order = p256::Scalar::ZERO - p256::Scalar::ONE;
     assert_eq!(n, big(&order.to_bytes()) + 1_u8);
+    assert!(&p - &n < power(127) && n > power(256) - power(224));
 
     // R and R² modulo p, for both R.
     let value = |limbs: &[u64], bits: u32| {
@@ -282,8 +283,8 @@ proptest! {
     }
 }
 
-/// SEC 1 §4.1.4 step 8 compares modulo n, and x may be n or more: then r is x − n. Such points are rare (one
-/// in 2^32), so the key is made for the point.
+/// SEC 1 §4.1.4 step 8 compares modulo n, and x may be n or more: then r is x − n. Nobody meets such a point
+/// by chance, since p − n is below 2^127; so the key is made for the point.
 #[test]
 fn x_coordinates_above_the_order() {
     use p256::elliptic_curve::{ff::PrimeField as _, point::DecompressPoint as _};
