@@ -1,15 +1,17 @@
-//! Challenges: whatever goes in comes out of a parser as the same parameters, and as no others.
+//! Challenges: whatever goes in comes out of the client's parser as the same parameters, and as no
+//! others; and what that parser takes of a stranger says the same when it is written again.
 //! The input is the metadata URL, the description and the scopes, one a line.
 #![no_main]
 
 use countersign_core::{
     ChallengeError,
     jose::alg::Algorithm,
-    oauth::{challenge::Challenge, scope::ScopeSet},
+    oauth::{challenge::Challenge, scope::ScopeSet, www_authenticate::ReceivedChallenge},
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
+    received(text);
     let mut lines = text.splitn(3, '\n');
     let [url, description, scopes] = [(); 3].map(|()| lines.next().unwrap_or_default());
     let mut expected = vec![
@@ -46,35 +48,24 @@ fn shown(text: &str) -> String {
 
 type Read = Vec<(String, Vec<(String, String)>)>;
 
-/// A parser of `WWW-Authenticate` (RFC 9110 §11.6.1): challenges of a scheme and parameters.
-fn read(mut text: &str) -> Option<Read> {
-    let mut challenges: Read = Vec::new();
-    loop {
-        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-        let (word, rest) = text.split_at(end);
-        if let Some(rest) = rest.strip_prefix(' ') {
-            challenges.push((word.to_owned(), Vec::new()));
-            text = rest;
-            continue;
-        }
-        let (value, rest) = quoted(rest.strip_prefix('=')?)?;
-        challenges.last_mut()?.1.push((word.to_owned(), value));
-        match rest.strip_prefix(", ") {
-            Some(rest) => text = rest,
-            None => return rest.is_empty().then_some(challenges),
-        }
-    }
+/// As the client's own parser has it.
+fn read(text: &str) -> Option<Read> {
+    let challenges = ReceivedChallenge::parse_all(text.as_bytes()).ok()?;
+    Some(challenges.into_iter().map(|challenge| (challenge.scheme, challenge.parameters)).collect())
 }
 
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut characters = text.strip_prefix('"')?.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, text.get(at + 2..)?)),
-            '\\' => value.push(characters.next()?.1),
-            other => value.push(other),
-        }
-    }
-    None
+/// Any text that the parser takes can be written out again, and says the same then.
+fn received(text: &str) {
+    let Ok(challenges) = ReceivedChallenge::parse_all(text.as_bytes()) else { return };
+    let quoted = |value: &str| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+    let written = challenges.iter().map(|challenge| {
+        let named = challenge.parameters.iter();
+        let parameters: Vec<String> =
+            named.map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+        let token = challenge.token68.clone();
+        assert!(token.is_none() || parameters.is_empty());
+        format!("{} {}", challenge.scheme, token.unwrap_or_else(|| parameters.join(", ")))
+    });
+    let written = written.collect::<Vec<_>>().join(", ");
+    assert_eq!(ReceivedChallenge::parse_all(written.as_bytes()), Ok(challenges), "{written}");
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::model;
 
-const VECTORS: &[u8] = include_bytes!("../../tests/vectors/guard.json");
+pub(crate) const VECTORS: &[u8] = include_bytes!("../../tests/vectors/guard.json");
 
 /// The policies and fetches of the shared vectors.
 pub struct World {

@@ -4,6 +4,7 @@
 #[path = "../../crates/verify/tests/differential/encoder.rs"]
 pub mod encoder;
 pub mod guard;
+pub mod lists;
 pub mod model;
 #[path = "../../crates/verify/tests/differential/random.rs"]
 pub mod random;

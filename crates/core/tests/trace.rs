@@ -5,8 +5,10 @@
 use countersign_core::guard::{CheckOutcome, Engine, Policy};
 use countersign_testkit::{
     drive::{self, Fetches},
+    token::Token,
     vectors::{self, Case},
 };
+use serde_json::json;
 
 fn request(case: &Case) -> drive::Request {
     let bytes =
@@ -68,6 +70,40 @@ fn every_decision_is_explained_and_no_secret_told() {
                 assert!(!text.contains(part), "{name} tells {part}");
             }
         }
+    }
+}
+
+/// Whoever makes a token up chooses texts that are shown before anything is verified.
+#[test]
+fn no_token_writes_lines_of_its_own() {
+    let policy = vectors::make().policies["main"].to_string();
+    let mut engine = Engine::explaining(Policy::parse(policy.as_bytes()).expect("a valid policy"));
+    let forged = "x\nok  signature       verified\u{2028}\u{202e}\u{1b}[2K\u{85}";
+    let reference = json!({ "status_list": { "idx": 1, "uri": forged } });
+    let token = Token::new("https://auth.example.com", "https://mcp.example.com/files/mcp");
+    for token in [
+        token.clone().header("kid", forged).sign(),
+        token.clone().header("typ", forged).sign(),
+        token.clone().claim("iss", forged).sign(),
+        token.clone().claim("aud", forged).sign(),
+        token.clone().claim("resource", forged).sign(),
+        token.clone().claim("client_id", forged).sign(),
+        token.claim("status", reference).sign(),
+    ] {
+        let request = drive::Request {
+            method: "GET".to_owned(),
+            authority: "mcp.example.com".to_owned(),
+            path: "/files/mcp".to_owned(),
+            headers: vec![(b"authorization".to_vec(), format!("Bearer {token}").into_bytes())],
+            body: None,
+            body_parts: 0,
+        };
+        let outcome = drive::run(&mut engine, &request, &Fetches::new(), vectors::NOW);
+        let trace = outcome.decision().trace.clone();
+        let text = trace.to_string();
+        assert_eq!(text.split('\n').count(), trace.entries().len() + 1, "{text}");
+        let odd = |c: char| c != '\n' && (c.is_control() || "\u{2028}\u{202e}".contains(c));
+        assert!(!text.contains(odd), "{text:?}");
     }
 }
 

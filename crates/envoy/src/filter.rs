@@ -17,11 +17,13 @@ use crate::{
 pub(crate) struct Filter {
     id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
+    /// Its response was replaced by one that is not looked at.
+    has_refused: bool,
 }
 
 impl Filter {
     pub(crate) const fn new(id: u32, shared: Option<Rc<RefCell<Shared>>>) -> Self {
-        Self { id, shared }
+        Self { id, shared, has_refused: false }
     }
 
     fn on_body(&self, ended: bool) -> Action {
@@ -32,6 +34,21 @@ impl Filter {
             return refuse();
         };
         action(shared.on_body(self.id, ended, now))
+    }
+
+    fn on_response(&mut self, callback: impl FnOnce(&mut Shared, u32) -> Flow) -> Action {
+        let Some(shared) = self.shared.as_ref().filter(|_| !self.has_refused) else {
+            // The answer of this filter to a request that it could not decide.
+            return Action::Continue;
+        };
+        // Envoy sends local replies, and lets requests go on, when the call into the filter that
+        // asked for it has returned. A host that does so within that call finds the state in use:
+        // what cannot be filtered now does not go on.
+        let Ok(mut shared) = shared.try_borrow_mut() else {
+            self.has_refused = true;
+            return refuse();
+        };
+        action(callback(&mut shared, self.id))
     }
 }
 
@@ -85,22 +102,11 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        let Some(shared) = &self.shared else {
-            return Action::Continue;
-        };
-        // A local reply of this filter comes by here within the call that sends it.
-        let Ok(mut shared) = shared.try_borrow_mut() else {
-            return Action::Continue;
-        };
-        action(shared.on_response(self.id, !end_of_stream))
+        self.on_response(|shared, id| shared.on_response(id, !end_of_stream))
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let Some(mut shared) = self.shared.as_ref().and_then(|shared| shared.try_borrow_mut().ok())
-        else {
-            return Action::Continue;
-        };
-        action(shared.on_response_body(self.id, size, end_of_stream))
+        self.on_response(|shared, id| shared.on_response_body(id, size, end_of_stream))
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {

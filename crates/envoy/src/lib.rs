@@ -10,6 +10,7 @@
 mod filter;
 mod host;
 mod metrics;
+mod response;
 mod root;
 mod shared;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use countersign_core::guard::{
-    Answer, Engine, Fetch, FilterStep, FilteredBody, Forward, Header, ListFilter, Pending,
-    Response, ResponseHead, Step, Verdict,
+    Answer, Engine, Fetch, FilteredBody, Forward, Header, ListFilter, Pending, Response, Step,
+    Verdict,
 };
 
 use crate::{
@@ -25,8 +25,8 @@ const BODY_PATIENCE: u64 = 5;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
-    metrics: Metrics,
-    requests: BTreeMap<u32, Request>,
+    pub(crate) metrics: Metrics,
+    pub(crate) requests: BTreeMap<u32, Request>,
     /// Fetches under way, by Envoy's number for the call.
     calls: BTreeMap<u32, Fetch>,
     warned_of_body: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
 
 /// A request that is not over for the filter.
 #[derive(Debug)]
-enum Request {
+pub(crate) enum Request {
     /// Waits for keys since that second. `body_ended` tells whether its body is already here.
     Keys { pending: Pending, since: u64, body_ended: bool },
     /// Waits for more of its body since that second. So many bytes of it were read; Envoy holds
@@ -142,96 +142,6 @@ impl Shared {
             }
             Step::Forward(forward) => self.forward(id, &forward, headers_sent),
             step => self.proceed(id, step, now, ended),
-        }
-    }
-
-    /// Puts on the server's response what the engine said when it let the request through.
-    pub(crate) fn on_response(&mut self, id: u32, has_body: bool) -> Flow {
-        let Some(Request::Forwarded { set, append, filter }) = self.requests.get_mut(&id) else {
-            return Flow::Continue;
-        };
-        let filter = filter.take();
-        let (set, append) = (core::mem::take(set), core::mem::take(append));
-        if let Some(filter) = filter {
-            match self.begin_filter(id, filter, has_body) {
-                Ok(None) => {}
-                Ok(Some(mut response)) => {
-                    response.headers.extend(set.into_iter().chain(append));
-                    return self.respond(id, &response);
-                }
-                Err(error) => return self.fail(id, "reading a response's headers", error),
-            }
-        }
-        let set =
-            set.iter().map(|header| host::set_header(Map::Response, header.name(), header.value()));
-        let append = append
-            .iter()
-            .map(|header| host::add_header(Map::Response, header.name(), header.value()));
-        for error in set.chain(append).filter_map(Result::err) {
-            warn("setting a response header", error);
-        }
-        Flow::Continue
-    }
-
-    /// Begins to filter the server's response, or gives what takes its place.
-    fn begin_filter(
-        &mut self,
-        id: u32,
-        filter: Box<ListFilter>,
-        has_body: bool,
-    ) -> Result<Option<Response>, HostError> {
-        let pairs = host::pairs(Map::Response)?;
-        let headers: Vec<(&[u8], &[u8])> =
-            pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-        let status = pairs.iter().find(|(name, _)| name == b":status");
-        let status = status.and_then(|(_, value)| core::str::from_utf8(value).ok()?.parse().ok());
-        // Without a status: one that is filtered.
-        let head = ResponseHead { status: status.unwrap_or(200), headers: &headers, has_body };
-        match filter.begin(head) {
-            FilterStep::Pass => Ok(None),
-            FilterStep::Respond(response) => Ok(Some(*response)),
-            FilterStep::Filter(body) => {
-                for name in body.remove() {
-                    host::remove_header(Map::Response, name.as_str())?;
-                }
-                self.requests.insert(id, Request::Filtered(body));
-                Ok(None)
-            }
-        }
-    }
-
-    /// A part of the server's response is there, in Envoy's buffer: what goes on of it takes its
-    /// place.
-    pub(crate) fn on_response_body(&mut self, id: u32, size: usize, ended: bool) -> Flow {
-        let Some(Request::Filtered(body)) = self.requests.get_mut(&id) else {
-            return Flow::Continue;
-        };
-        let filtered = host::buffer(Buffer::ResponseBody, 0, size).and_then(|part| {
-            let mut out = body.push(&part);
-            if ended {
-                out.extend(body.finish());
-            }
-            if size == 0 && out.is_empty() {
-                return Ok(());
-            }
-            host::set_buffer(Buffer::ResponseBody, size, &out)
-        });
-        let refused = body.take_refused();
-        let holds_back = body.holds_back() && !ended;
-        if let Some(decision) = refused {
-            self.metrics.count(&decision);
-            host::log(Level::Info, &format!("countersign: {decision}"));
-        }
-        match filtered {
-            // What cannot be replaced must not go on. With its head sent, the response breaks off.
-            Err(error) if size > 0 => self.fail(id, "filtering a response", error),
-            Err(error) => {
-                // Only an event that had not ended is lost, as it is to browsers.
-                warn("filtering the end of a response", error);
-                Flow::Continue
-            }
-            Ok(()) if holds_back => Flow::Pause,
-            Ok(()) => Flow::Continue,
         }
     }
 
@@ -369,7 +279,7 @@ impl Shared {
         Flow::Continue
     }
 
-    fn respond(&mut self, id: u32, response: &Response) -> Flow {
+    pub(crate) fn respond(&mut self, id: u32, response: &Response) -> Flow {
         self.metrics.count(&response.decision);
         let level = match response.decision.verdict {
             Verdict::Deny => Level::Info,
@@ -386,7 +296,7 @@ impl Shared {
     }
 
     /// The host did not do what it was asked: the request must not go on.
-    fn fail(&mut self, id: u32, doing: &str, error: HostError) -> Flow {
+    pub(crate) fn fail(&mut self, id: u32, doing: &str, error: HostError) -> Flow {
         warn(doing, error);
         self.requests.insert(id, Request::Answered);
         let headers = [("retry-after", "1")].into_iter();

@@ -84,6 +84,23 @@ impl EnvoyConfig {
         Self { text: document.to_string(), port }
     }
 
+    /// The same, but that Envoy answers every request itself (`direct_response`), with this body.
+    #[must_use]
+    pub fn answering(self, media: &str, body: &str) -> Self {
+        let route = json!({ "route": { "cluster": "upstream" } }).to_string();
+        let direct = json!({
+            "direct_response": { "status": 200, "body": { "inline_string": body } },
+            "response_headers_to_add": [{
+                "header": { "key": "content-type", "value": media },
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }],
+        });
+        // Their members, without the braces around them.
+        let direct = direct.to_string();
+        let members = |object: &str| object.get(1..object.len() - 1).unwrap_or_default().to_owned();
+        Self { text: self.text.replacen(&members(&route), &members(&direct), 1), ..self }
+    }
+
     /// `envoy/plain/envoy.yaml` as users copy it, with only its ports, the module's path and the
     /// header mode replaced.
     pub fn plain(

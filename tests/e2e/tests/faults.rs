@@ -1,6 +1,8 @@
 //! Faults around a real Envoy: nothing unauthenticated passes, and everything recovers by itself.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod common;
+
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -8,134 +10,11 @@ use std::sync::{
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use countersign_e2e::http::{Message, Request, send_raw};
-use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use common::{Front, HOST, RESOURCE, call, good_keys, jwks, post, token};
+use countersign_e2e::http::{Request, send_raw};
+use countersign_e2e::{Answer, Stub};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::json;
-
-const ISSUER: &str = "https://auth.example.com";
-const RESOURCE: &str = "https://mcp.example.com/mcp";
-const HOST: &str = "mcp.example.com";
-
-/// An Envoy whose issuer answers what the test says.
-struct Front {
-    envoy: Envoy,
-    upstream: Stub,
-    _issuer: Stub,
-    _scratch: Scratch,
-}
-
-impl Front {
-    fn start(hold: bool, keys: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
-        Self::before(Stub::upstream().unwrap(), hold, keys)
-    }
-
-    fn before(
-        upstream: Stub,
-        hold: bool,
-        keys: impl Fn() -> Answer + Send + Sync + 'static,
-    ) -> Self {
-        Self::with_holds(upstream, hold, hold, keys)
-    }
-
-    /// What the policy says of holding headers back, and what Envoy does, may differ.
-    fn with_holds(
-        upstream: Stub,
-        hold: bool,
-        envoy_holds: bool,
-        keys: impl Fn() -> Answer + Send + Sync + 'static,
-    ) -> Self {
-        let places = Places::of_checkout();
-        let scratch = Scratch::new().unwrap();
-        let issuer = Stub::start(move |_| keys()).unwrap();
-        let [port] = free_ports().unwrap();
-        let policy = json!({
-            "issuers": [{ "issuer": ISSUER, "jwks_uri": "https://auth.example.com/keys",
-                          "cluster": "auth", "max_lifetime": 3_155_760_000_u64,
-                          "jwks_cache": { "cooldown": 2 } }],
-            "resources": [{ "resource": RESOURCE, "dpop": "accept", "scopes": {
-                "baseline": ["mcp:use"], "tools": { "read_file": ["files:read"], "write_file": ["files:write"] },
-            } }],
-            "hold_headers": hold,
-        });
-        let clusters = [("auth", issuer.port())];
-        let policy = policy.to_string();
-        let config =
-            EnvoyConfig::new(&places, port, &policy, envoy_holds, upstream.port(), &clusters);
-        let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
-        Self { envoy, upstream, _issuer: issuer, _scratch: scratch }
-    }
-
-    fn send(&self, request: &Request) -> Message {
-        request.send(self.envoy.port()).unwrap()
-    }
-
-    /// Whole requests that reached the server.
-    fn seen(&self) -> usize {
-        let whole = |request: &Message| {
-            let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
-            length.is_none_or(|length: usize| length == request.body.len())
-        };
-        self.upstream.take().iter().filter(|request| whole(request)).count()
-    }
-
-    /// Asks until the status comes, at most ten seconds.
-    fn until(&self, status: u16, request: &Request) -> bool {
-        (0..50).any(|_| {
-            let found = self.send(request).status() == status;
-            if !found {
-                thread::sleep(Duration::from_millis(200));
-            }
-            found
-        })
-    }
-}
-
-/// An Envoy before a server whose lists are filtered, up to 4 MiB of them.
-fn before_lists(upstream: &Stub, hold: bool) -> (Envoy, Scratch) {
-    let places = Places::of_checkout();
-    let scratch = Scratch::new().unwrap();
-    let [port] = free_ports().unwrap();
-    let policy = json!({
-        "issuers": [{ "issuer": ISSUER, "max_lifetime": 3_155_760_000_u64,
-                      "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] } }],
-        "resources": [{ "resource": RESOURCE, "scopes": {
-            "baseline": ["mcp:use"], "tools": { "read_file": ["files:read"], "write_file": ["files:write"] },
-            "filter_lists": true,
-        } }],
-        "limits": { "body_bytes": 4 << 20 },
-        "hold_headers": hold,
-    });
-    let policy = policy.to_string();
-    let config = EnvoyConfig::new(&places, port, &policy, hold, upstream.port(), &[]);
-    let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
-    (envoy, scratch)
-}
-
-fn jwks(keys: &[(TestKey, &str)]) -> Answer {
-    let keys: Vec<_> = keys.iter().map(|(key, kid)| key.jwk(kid)).collect();
-    Answer::json(json!({ "keys": keys }).to_string())
-}
-
-fn good_keys() -> Answer {
-    jwks(&[(TestKey::Es256(1), "es1")])
-}
-
-fn token() -> Token {
-    Token::new(ISSUER, RESOURCE)
-}
-
-fn call(token: &str, tool: &str) -> Request {
-    let body =
-        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
-    post(token).body(body.to_string())
-}
-
-fn post(token: &str) -> Request {
-    Request::new("POST", "/mcp", HOST)
-        .header("authorization", format!("Bearer {token}"))
-        .header("content-type", "application/json")
-}
 
 #[test]
 fn keys_that_are_down_at_the_start_mean_503_until_they_are_back() {
@@ -353,64 +232,6 @@ fn the_servers_own_headers_stay() {
     assert_eq!(all("access-control-allow-origin"), "https://mcp.example.com");
     let exposed = "X-Own, WWW-Authenticate, Mcp-Session-Id";
     assert_eq!(all("access-control-expose-headers"), exposed);
-}
-
-/// Lists through a real Envoy in pieces of any size, with trailers, and longer than its own buffers.
-#[test]
-fn lists_in_pieces_are_filtered() {
-    let tool = |name: &str, pad: usize| json!({ "name": name, "description": "x".repeat(pad) });
-    let list = |pad: usize| {
-        let tools = [tool("write_file", pad), tool("read_file", pad), tool("other", 1)];
-        json!({ "jsonrpc": "2.0", "id": 1, "result": { "tools": tools } }).to_string()
-    };
-    let chunked = |media: &str, body: &str, size: usize, end: &str| {
-        let mut text = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ntransfer-encoding: chunked\r\n\r\n"
-        );
-        for part in body.as_bytes().chunks(size) {
-            let part = String::from_utf8_lossy(part);
-            text += &format!("{:x}\r\n{part}\r\n", part.len());
-        }
-        text + "0\r\n" + end + "\r\n"
-    };
-    let response = Arc::new(Mutex::new(String::new()));
-    let served = Arc::clone(&response);
-    let upstream = Stub::start(move |_| Answer::raw(served.lock().unwrap().clone())).unwrap();
-    for hold in [true, false] {
-        let (envoy, _scratch) = before_lists(&upstream, hold);
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
-        let request = post(&token().claim("scope", "mcp:use files:read").sign()).body(body);
-        let names = |text: &str| {
-            let message: serde_json::Value = serde_json::from_str(text).expect(text);
-            assert_eq!(message["result"]["cacheScope"], "private", "{text}");
-            let tools = message["result"]["tools"].as_array().unwrap();
-            tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-        };
-        for (pad, size, end) in [
-            (1, 1, ""),
-            (1, 7, "x-trailer: 1\r\n"),
-            (200_000, 50_000, ""),
-            (900_000, 60_000, "x-trailer: 1\r\n"),
-        ] {
-            *response.lock().unwrap() = chunked("application/json", &list(pad), size, end);
-            let answer = request.send(envoy.port()).unwrap();
-            assert_eq!(answer.status(), 200);
-            assert_eq!(names(&answer.text()), ["read_file", "other"], "{pad} by {size} {hold}");
-
-            let events = format!(": ping\n\ndata: {}\n\nid: 1\ndata:\n\n", list(pad));
-            *response.lock().unwrap() = chunked("text/event-stream", &events, size, end);
-            let text = request.send(envoy.port()).unwrap().text();
-            let text = text.strip_prefix(": ping\n\ndata: ").expect(&text);
-            let text = text.strip_suffix("\n\nid: 1\ndata:\n\n").expect(text);
-            assert_eq!(names(text), ["read_file", "other"], "{pad} by {size} {hold}");
-        }
-        // Beyond the limit: an error in its place, and Envoy goes on.
-        *response.lock().unwrap() = chunked("application/json", &list(3 << 20), 60_000, "");
-        let answer = request.send(envoy.port()).unwrap();
-        assert_eq!(answer.status(), 200);
-        assert!(answer.text().contains("-32603"), "{}", answer.text());
-        assert!(envoy.reasons().iter().any(|reason| reason == "list_unreadable"));
-    }
 }
 
 /// DPoP with the machine's clock: what the vectors cannot have, since a proof lives for a minute.

@@ -98,7 +98,8 @@ pub(super) fn proof(head: &RequestHead<'_>) -> Result<Proof, (Reason, Option<Pro
 /// `b64token` of RFC 6750 §2.1. Two headers that a proxy joined by a comma are none.
 fn is_b64token(token: &str) -> bool {
     let body = token.trim_end_matches('=');
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    // As a pattern it is compiled to one look at a set of bits.
+    let allowed = |byte: u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     !body.is_empty() && body.bytes().all(allowed)
 }
 

@@ -155,7 +155,7 @@ pub(super) fn status(identity: &Identity, policy: &Policy, position: usize) -> S
     match (mode, StatusReference::of(&identity.claims)) {
         (Some(StatusCheck::Ignore), _) => "the policy ignores status lists".to_string(),
         (_, Ok(Some(reference))) => {
-            format!("place {} of the list {}", reference.index, reference.uri)
+            format!("place {} of the list {:?}", reference.index, reference.uri)
         }
         (_, Ok(None)) => "the token refers to no status list".to_string(),
         (_, Err(_)) => "the status claim is malformed".to_string(),

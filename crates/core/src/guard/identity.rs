@@ -36,14 +36,25 @@ pub struct Identity {
     pub expires_at: UnixSeconds,
     /// The key that the token is bound to.
     pub confirmation: Confirmation,
+    /// The beginning of SHA-256 over issuer and subject, in hexadecimal digits: enough to tell callers
+    /// apart in a log.
+    pub subject_digest: String,
     /// All claims.
     pub claims: Object,
 }
 
 impl Identity {
     pub(super) fn new(claims: Claims) -> Self {
+        let issuer = claims.issuer.unwrap_or_default();
+        // Once for each token, not for each request.
+        let mut hash = Sha256::new();
+        hash.update(&issuer);
+        hash.update([0]);
+        hash.update(claims.subject.as_deref().unwrap_or(""));
+        let digest: [u8; 32] = hash.finalize().into();
         Self {
-            issuer: claims.issuer.unwrap_or_default(),
+            issuer,
+            subject_digest: digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
             subject: claims.subject,
             client_id: claims.client_id,
             scope: claims.scope,
@@ -52,16 +63,6 @@ impl Identity {
             confirmation: claims.confirmation,
             claims: claims.all,
         }
-    }
-
-    /// The beginning of SHA-256 over issuer and subject: enough to tell callers apart in a log.
-    pub(super) fn subject_digest(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(&self.issuer);
-        hash.update([0]);
-        hash.update(self.subject.as_deref().unwrap_or(""));
-        let digest: [u8; 32] = hash.finalize().into();
-        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The headers that tell the server. A claim that is absent sets none.

@@ -112,6 +112,15 @@ pub(super) fn media(headers: &[(&[u8], &[u8])]) -> Media {
     if is_plain && (media == Media::Events || is_json(value)) { media } else { Media::Unreadable }
 }
 
+/// Whether lenient clients may read messages in a body of another type: without one, or with one that
+/// only has the right words in it.
+pub(super) fn looks_like_messages(headers: &[(&[u8], &[u8])]) -> bool {
+    let mut types = values(headers, b"content-type").map(<[u8]>::to_ascii_lowercase).peekable();
+    let has = |value: &[u8], word: &[u8]| value.windows(word.len()).any(|part| part == word);
+    types.peek().is_none()
+        || types.any(|value| has(&value, b"json") || has(&value, b"event-stream"))
+}
+
 fn values<'a>(
     headers: &'a [(&'a [u8], &'a [u8])],
     name: &'a [u8],

@@ -123,12 +123,17 @@ impl ListFilter {
         if !head.has_body {
             return FilterStep::Pass;
         }
+        // RFC 9110 §15.3.7: a part of a stream, begun anywhere, is no stream.
+        if head.status == 206 {
+            return self.refuse("it is a part of something (206)");
+        }
         let limit = self.caller.policy.limits.body_bytes;
         let form = match inspect::media(head.headers) {
             Media::Json => Form::Message(Some(Vec::new())),
             Media::Events => Form::Events(Events::new(limit)),
             // Pages of errors and the like are no answers to clients of MCP.
-            Media::Other if self.list.is_none() || !(200..300).contains(&head.status) => {
+            Media::Other if !(200..300).contains(&head.status) => return FilterStep::Pass,
+            Media::Other if self.list.is_none() && !inspect::looks_like_messages(head.headers) => {
                 return FilterStep::Pass;
             }
             Media::Other => return self.refuse("its content type is neither JSON nor events"),

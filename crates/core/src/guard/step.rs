@@ -15,6 +15,7 @@ use super::{
     failure_limit::Attempter,
     identity::Identity,
     list_filter::ListFilter,
+    policy::{Mode, Policy},
     trace::Trace,
 };
 use crate::{
@@ -232,6 +233,21 @@ impl Pending {
             Stage::Body(reading) => Some(&reading.forward),
             _ => None,
         }
+    }
+
+    /// Headers for a response that comes before the request was decided: those to set, and those to
+    /// add, as in [`Forward::response_headers`] and [`Forward::response_append`].
+    #[must_use]
+    pub fn response_headers(&self) -> (Vec<Header>, Vec<Header>) {
+        self.context.extra.iter().cloned().partition(|header| !header.is_list())
+    }
+
+    /// Whether the request is held to its decision: not in shadow mode. A response that comes
+    /// before it is decided must then not be shown, unless it is an error.
+    #[must_use]
+    pub fn is_enforced(&self, policy: &Policy) -> bool {
+        let resource = policy.resources.get(self.context.resource);
+        resource.is_none_or(|resource| resource.mode == Mode::Enforce)
     }
 }
 

@@ -75,6 +75,8 @@ impl TokenCache {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
     use super::*;
     use crate::{jose::json::Object, jwt::confirmation::Confirmation, oauth::scope::ScopeSet};
 
@@ -82,6 +84,7 @@ mod tests {
         let identity = Identity {
             issuer: "i".into(),
             subject: None,
+            subject_digest: String::new(),
             client_id: None,
             scope: ScopeSet::default(),
             token_id: None,

@@ -81,9 +81,18 @@ impl Trace {
     /// Without the feature nothing is ever enabled, and no text gets into the program.
     fn add(&mut self, check: &'static str, outcome: CheckOutcome, text: impl FnOnce() -> String) {
         if cfg!(feature = "explain") && self.enabled {
-            self.entries.push(TraceEntry { check, outcome, text: text() });
+            let text = text().chars().flat_map(visible).collect();
+            self.entries.push(TraceEntry { check, outcome, text });
         }
     }
+}
+
+/// Tokens choose some of the texts: none of them begins a line of its own, or turns one around. What
+/// was quoted before stays as it is.
+fn visible(character: char) -> impl Iterator<Item = char> {
+    let plain = matches!(character, '"' | '\'' | '\\').then_some(character);
+    let escaped = plain.is_none().then(|| character.escape_debug());
+    plain.into_iter().chain(escaped.into_iter().flatten())
 }
 
 /// One line for each check.

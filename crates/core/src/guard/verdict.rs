@@ -227,7 +227,7 @@ fn record(
         resource: resource.map(|resource| resource.audience.resource.to_string()),
         issuer: identity.map(|identity| identity.issuer.clone()),
         client_id: identity.and_then(|identity| identity.client_id.clone()),
-        subject: identity.map(Identity::subject_digest),
+        subject: identity.map(|identity| identity.subject_digest.clone()),
         ..Decision::new(verdict, reason)
     }
 }

@@ -173,9 +173,35 @@ fn data(line: &[u8]) -> Result<Option<&[u8]>, Unreadable> {
         let value = value.get(1..).unwrap_or_default();
         return Ok(Some(value.strip_prefix(b" ").unwrap_or(value)));
     }
-    let name: Vec<u8> = field.iter().copied().filter(u8::is_ascii_alphabetic).collect();
-    if name.eq_ignore_ascii_case(b"data") {
+    if is_almost_data(field) || other_lines(line).any(is_almost_data) {
         return Err(Unreadable("an event has a line that is almost one of data"));
     }
     Ok(None)
+}
+
+fn is_almost_data(field: &[u8]) -> bool {
+    let name: Vec<u8> = field.iter().copied().filter(u8::is_ascii_alphabetic).collect();
+    name.eq_ignore_ascii_case(b"data")
+}
+
+/// The field names of the further lines that some readers see in one: those that take all of Unicode's
+/// line ends, like Python's `splitlines`, and not only the standard's.
+fn other_lines(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    const ENDS: [&[u8]; 8] = [
+        b"\x0b",
+        b"\x0c",
+        b"\x1c",
+        b"\x1d",
+        b"\x1e",
+        "\u{85}".as_bytes(),
+        "\u{2028}".as_bytes(),
+        "\u{2029}".as_bytes(),
+    ];
+    (0..line.len()).filter_map(move |at| {
+        let rest = line.get(at..)?;
+        let rest = ENDS.iter().find_map(|end| rest.strip_prefix(*end))?;
+        let name = |byte: &u8| !matches!(byte, b':' | 0x0b | 0x0c | 0x1c..=0x1e | 0x80..);
+        let end = rest.iter().position(|byte| !name(byte)).unwrap_or(rest.len());
+        rest.get(..end)
+    })
 }

@@ -21,6 +21,7 @@ fn main() -> io::Result<()> {
     guard(&mut seeds, &vectors);
     tokens(&mut seeds, &vectors);
     bodies(&mut seeds, &vectors);
+    answers(&mut seeds, &vectors);
     documents(&mut seeds, &vectors);
     texts(&mut seeds);
     signatures(&mut seeds);
@@ -140,6 +141,18 @@ fn bodies(seeds: &mut Seeds, vectors: &Vectors) {
     }
 }
 
+/// Answers with lists, and streams of them.
+fn answers(seeds: &mut Seeds, vectors: &Vectors) {
+    for response in vectors.cases.iter().filter_map(|case| case.response.as_ref()) {
+        let is = |media: &str| response.headers.iter().any(|(_, value)| value.starts_with(media));
+        if response.body.len() < 800 && is("application/json") {
+            seeds.add("list", byte_string(&response.body));
+        } else if response.body.len() < 800 && is("text/event-stream") {
+            seeds.add("events", byte_string(&response.body));
+        }
+    }
+}
+
 fn documents(seeds: &mut Seeds, vectors: &Vectors) {
     for policy in vectors.policies.values() {
         let text = policy.to_string();
@@ -190,6 +203,23 @@ fn texts(seeds: &mut Seeds) {
         "ü\n\u{0}\u{7f}\n",
     ] {
         seeds.add("challenge", lines);
+    }
+    for text in [
+        "Basic realm=\"a, \\\"b\\\"\", Bearer error=invalid_token ,scope=\"a b\", DPoP algs=\"ES256\"",
+        "Negotiate YII=, ,Bearer",
+        "Bearer a=b, A=c",
+    ] {
+        seeds.add("challenge", text);
+    }
+    for text in [
+        r#"https://h/mcp
+{"resource":"https://h/mcp","authorization_servers":["https://auth.example.com"],"scopes_supported":["a","b"],"bearer_methods_supported":["header"],"dpop_bound_access_tokens_required":true}"#,
+        r#"http://localhost:1/mcp
+{"resource":"http://localhost:1/mcp","authorization_servers":["http://localhost:2"]}"#,
+        r#"https://auth.example.com
+{"issuer":"https://auth.example.com","jwks_uri":"https://auth.example.com/jwks","token_endpoint":"http://auth.example.com/token","code_challenge_methods_supported":["S256"],"client_id_metadata_document_supported":true}"#,
+    ] {
+        seeds.add("metadata", text);
     }
 }
 

@@ -377,5 +377,51 @@ fn unreadable() -> Vec<Case> {
         }
     }
     cases.extend([large, almost]);
+    cases.extend(unreadable_heads(list));
     cases
+}
+
+/// A part of a stream begins anywhere, and what has no type, or almost one of messages, is read as
+/// messages by some: on the transport's other legs too.
+fn unreadable_heads(list: &str) -> Vec<Case> {
+    let low = "mcp:use";
+    let refused = |case: Case, id: Value, status: u16, media: Option<&str>, body: &str| {
+        let expect = Answered {
+            status: 502,
+            json: Some(json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32603 } })),
+            reason: Some("list_unreadable".to_owned()),
+            ..Answered::default()
+        };
+        let headers = media.map(|media| ("content-type".to_owned(), media.to_owned()));
+        let (headers, body) = (headers.into_iter().collect(), body.to_owned());
+        respond(case, ServerResponse { status, headers, body, expect })
+    };
+    let ask = |name: &str| ask(name, low, "tools/list");
+    let events = format!("data: {list}\n\n");
+    let part = format!(": {list}\n\n");
+    vec![
+        refused(ask("list-in-a-part-of-a-stream"), json!(7), 206, Some("text/event-stream"), &part),
+        refused(
+            listen("listening-to-a-part-of-a-stream", low),
+            Value::Null,
+            206,
+            Some("multipart/byteranges; boundary=x"),
+            &part,
+        ),
+        refused(listen("listening-to-no-type", low), Value::Null, 200, None, &events),
+        refused(
+            listen("listening-to-two-types-in-one", low),
+            Value::Null,
+            200,
+            Some("text/plain, text/Event-Stream"),
+            &events,
+        ),
+        refused(
+            listen("listening-to-another-json", low),
+            Value::Null,
+            200,
+            Some("application/json-rpc"),
+            list,
+        ),
+    ]
 }

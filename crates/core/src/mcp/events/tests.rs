@@ -44,11 +44,23 @@ fn fields() {
     assert_eq!(data(":data:a\n\n"), vec![Ok(None)]);
     assert_eq!(data("id:data\n\n"), vec![Ok(None)]);
     assert_eq!(data("data:a\n\ndata:b\r\r"), [some("a"), some("b")].concat());
-    for almost in
-        ["Data:a\n\n", " data:a\n\n", "data :a\n\n", "id:1\n\u{feff}data:a\n\n", "d\0ata:a\n\n"]
-    {
+    for almost in [
+        "Data:a\n\n",
+        " data:a\n\n",
+        "data :a\n\n",
+        "id:1\n\u{feff}data:a\n\n",
+        "d\0ata:a\n\n",
+        // Two lines to Python's `splitlines`.
+        ":\u{b}data:a\n\n",
+        "id:1\u{2028}data: a\n\n",
+        "event: x\u{85}Data\u{c}\n\n",
+    ] {
         assert!(data(almost)[0].is_err(), "{almost:?}");
     }
+    assert_eq!(
+        data(": a\u{2028}data, not a field\ndata:a\u{2028}b\n\n"),
+        [some("a\u{2028}b")].concat()
+    );
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! The response to a request: its headers are set, and its lists filtered.
+
+use countersign_core::guard::{FilterStep, Header, ListFilter, Response, ResponseHead};
+
+use crate::{
+    host::{self, Buffer, HostError, Level, Map, Pair},
+    shared::{Flow, Request, Shared, warn},
+};
+
+/// What the engine wants on a response: headers to set, and headers to add.
+type Decoration = (Vec<Header>, Vec<Header>);
+
+impl Shared {
+    /// The head of a response is there: the server's, or one of Envoy's own.
+    pub(crate) fn on_response(&mut self, id: u32, has_body: bool) -> Flow {
+        match self.requests.get_mut(&id) {
+            Some(Request::Forwarded { set, append, filter }) => {
+                let decoration = (core::mem::take(set), core::mem::take(append));
+                let filter = filter.take();
+                self.on_answer(id, decoration, filter, has_body)
+            }
+            Some(Request::Keys { .. } | Request::Body { .. }) => self.on_early_answer(id),
+            // Answered by the filter, or nothing is to be done.
+            _ => Flow::Continue,
+        }
+    }
+
+    /// Puts on the response what the engine said when it let the request through.
+    fn on_answer(
+        &mut self,
+        id: u32,
+        (set, append): Decoration,
+        filter: Option<Box<ListFilter>>,
+        has_body: bool,
+    ) -> Flow {
+        if let Some(filter) = filter {
+            match self.begin_filter(id, filter, has_body) {
+                Ok(None) => {}
+                Ok(Some(mut response)) => {
+                    response.headers.extend(set.into_iter().chain(append));
+                    return self.respond(id, &response);
+                }
+                Err(error) => return self.fail(id, "reading a response's headers", error),
+            }
+        }
+        decorate(&set, &append);
+        Flow::Continue
+    }
+
+    /// A response to a request that was not let through yet. Where headers are not held back, the
+    /// server has those, and a route of Envoy's may need no more; but what was asked for, and
+    /// whether it may be, is in the body. Errors go on: Envoy's own, and those of servers that want
+    /// no such body.
+    fn on_early_answer(&mut self, id: u32) -> Flow {
+        let Some(Request::Keys { pending, .. } | Request::Body { pending, .. }) =
+            self.requests.get(&id)
+        else {
+            return Flow::Continue;
+        };
+        let (set, append) = pending.response_headers();
+        if !pending.is_enforced(self.engine.policy()) {
+            decorate(&set, &append);
+            return Flow::Continue;
+        }
+        let status = host::pairs(Map::Response).ok().and_then(|pairs| status(&pairs));
+        self.requests.insert(id, Request::Answered);
+        if status.is_some_and(|status| status >= 400) {
+            decorate(&set, &append);
+            return Flow::Continue;
+        }
+        host::log(
+            Level::Warn,
+            "countersign: a response came before the request was decided, and was replaced by 502",
+        );
+        let headers = set.iter().chain(&append).map(|header| (header.name(), header.value()));
+        if let Err(error) = host::respond(502, "countersign_answered_early", headers, b"") {
+            warn("answering a request", error);
+        }
+        Flow::Pause
+    }
+
+    /// Begins to filter the server's response, or gives what takes its place.
+    fn begin_filter(
+        &mut self,
+        id: u32,
+        filter: Box<ListFilter>,
+        has_body: bool,
+    ) -> Result<Option<Response>, HostError> {
+        let pairs = host::pairs(Map::Response)?;
+        let headers: Vec<(&[u8], &[u8])> =
+            pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        // Without a status: one that is filtered.
+        let head =
+            ResponseHead { status: status(&pairs).unwrap_or(200), headers: &headers, has_body };
+        match filter.begin(head) {
+            FilterStep::Pass => Ok(None),
+            FilterStep::Respond(response) => Ok(Some(*response)),
+            FilterStep::Filter(body) => {
+                for name in body.remove() {
+                    host::remove_header(Map::Response, name.as_str())?;
+                }
+                self.requests.insert(id, Request::Filtered(body));
+                Ok(None)
+            }
+        }
+    }
+
+    /// A part of the server's response is there, in Envoy's buffer: what goes on of it takes its
+    /// place.
+    pub(crate) fn on_response_body(&mut self, id: u32, size: usize, ended: bool) -> Flow {
+        let Some(Request::Filtered(body)) = self.requests.get_mut(&id) else {
+            return Flow::Continue;
+        };
+        let filtered = host::buffer(Buffer::ResponseBody, 0, size).and_then(|part| {
+            let mut out = body.push(&part);
+            if ended {
+                out.extend(body.finish());
+            }
+            if size == 0 && out.is_empty() {
+                return Ok(());
+            }
+            host::set_buffer(Buffer::ResponseBody, size, &out)
+        });
+        let refused = body.take_refused();
+        let holds_back = body.holds_back() && !ended;
+        if let Some(decision) = refused {
+            self.metrics.count(&decision);
+            host::log(Level::Info, &format!("countersign: {decision}"));
+        }
+        match filtered {
+            // What cannot be replaced must not go on. With its head sent, the response breaks off.
+            Err(error) if size > 0 => self.fail(id, "filtering a response", error),
+            Err(error) => {
+                // Only an event that had not ended is lost, as it is to browsers.
+                warn("filtering the end of a response", error);
+                Flow::Continue
+            }
+            Ok(()) if holds_back => Flow::Pause,
+            Ok(()) => Flow::Continue,
+        }
+    }
+}
+
+fn decorate(set: &[Header], append: &[Header]) {
+    let set =
+        set.iter().map(|header| host::set_header(Map::Response, header.name(), header.value()));
+    let append =
+        append.iter().map(|header| host::add_header(Map::Response, header.name(), header.value()));
+    for error in set.chain(append).filter_map(Result::err) {
+        warn("setting a response header", error);
+    }
+}
+
+fn status(pairs: &[Pair]) -> Option<u16> {
+    let (_, value) = pairs.iter().find(|(name, _)| name == b":status")?;
+    core::str::from_utf8(value).ok()?.parse().ok()
+}

@@ -1,0 +1,118 @@
+//! What tests with faults around a real Envoy share: one whose issuer answers what the test says.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses some of it"
+)]
+
+use std::thread;
+use std::time::Duration;
+
+use countersign_e2e::http::{Message, Request};
+use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use countersign_testkit::{keys::TestKey, token::Token};
+use serde_json::json;
+
+pub const ISSUER: &str = "https://auth.example.com";
+pub const RESOURCE: &str = "https://mcp.example.com/mcp";
+pub const HOST: &str = "mcp.example.com";
+
+/// An Envoy whose issuer answers what the test says.
+pub struct Front {
+    pub envoy: Envoy,
+    pub upstream: Stub,
+    _issuer: Stub,
+    _scratch: Scratch,
+}
+
+impl Front {
+    pub fn start(hold: bool, keys: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
+        Self::before(Stub::upstream().unwrap(), hold, keys)
+    }
+
+    pub fn before(
+        upstream: Stub,
+        hold: bool,
+        keys: impl Fn() -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_holds(upstream, hold, hold, keys)
+    }
+
+    /// What the policy says of holding headers back, and what Envoy does, may differ.
+    pub fn with_holds(
+        upstream: Stub,
+        hold: bool,
+        envoy_holds: bool,
+        keys: impl Fn() -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let places = Places::of_checkout();
+        let scratch = Scratch::new().unwrap();
+        let issuer = Stub::start(move |_| keys()).unwrap();
+        let [port] = free_ports().unwrap();
+        let policy = json!({
+            "issuers": [{ "issuer": ISSUER, "jwks_uri": "https://auth.example.com/keys",
+                          "cluster": "auth", "max_lifetime": 3_155_760_000_u64,
+                          "jwks_cache": { "cooldown": 2 } }],
+            "resources": [{ "resource": RESOURCE, "dpop": "accept", "scopes": {
+                "baseline": ["mcp:use"], "tools": { "read_file": ["files:read"], "write_file": ["files:write"] },
+            } }],
+            "hold_headers": hold,
+        });
+        let clusters = [("auth", issuer.port())];
+        let policy = policy.to_string();
+        let config =
+            EnvoyConfig::new(&places, port, &policy, envoy_holds, upstream.port(), &clusters);
+        let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
+        Self { envoy, upstream, _issuer: issuer, _scratch: scratch }
+    }
+
+    pub fn send(&self, request: &Request) -> Message {
+        request.send(self.envoy.port()).unwrap()
+    }
+
+    /// Whole requests that reached the server.
+    pub fn seen(&self) -> usize {
+        let whole = |request: &Message| {
+            let length = request.headers.get("content-length").and_then(|text| text.parse().ok());
+            length.is_none_or(|length: usize| length == request.body.len())
+        };
+        self.upstream.take().iter().filter(|request| whole(request)).count()
+    }
+
+    /// Asks until the status comes, at most ten seconds.
+    pub fn until(&self, status: u16, request: &Request) -> bool {
+        (0..50).any(|_| {
+            let found = self.send(request).status() == status;
+            if !found {
+                thread::sleep(Duration::from_millis(200));
+            }
+            found
+        })
+    }
+}
+
+pub fn jwks(keys: &[(TestKey, &str)]) -> Answer {
+    let keys: Vec<_> = keys.iter().map(|(key, kid)| key.jwk(kid)).collect();
+    Answer::json(json!({ "keys": keys }).to_string())
+}
+
+pub fn good_keys() -> Answer {
+    jwks(&[(TestKey::Es256(1), "es1")])
+}
+
+pub fn token() -> Token {
+    Token::new(ISSUER, RESOURCE)
+}
+
+pub fn call(token: &str, tool: &str) -> Request {
+    let body =
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
+    post(token).body(body.to_string())
+}
+
+pub fn post(token: &str) -> Request {
+    Request::new("POST", "/mcp", HOST)
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+}
