@@ -91,15 +91,26 @@ impl Verifier {
     /// As [`Key::verify`], by tables where that pays.
     #[must_use]
     pub fn verify(&mut self, key: &Key, message: &[u8], signature: &[u8]) -> bool {
+        if cfg!(countersign_fuzz) {
+            return key.verify(message, signature);
+        }
+        self.verify_by_fastest(key, message, signature)
+    }
+
+    pub(crate) fn verify_by_fastest(
+        &mut self,
+        key: &Key,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
         match &key.0 {
-            _ if cfg!(countersign_fuzz) => key.verify(message, signature),
             Kind::Es256(point) => self
                 .by_table(point, message, signature)
-                .unwrap_or_else(|| key.verify(message, signature)),
+                .unwrap_or_else(|| point.verify(message, signature)),
             Kind::Rsa(key) if self.can_rsa() => key
                 .verify_fast(message, signature)
                 .unwrap_or_else(|| key.verify(message, signature)),
-            _ => key.verify(message, signature),
+            _ => key.verify_by_reference(message, signature),
         }
     }
 
@@ -142,17 +153,23 @@ impl Verifier {
         es256::verify_by_table(table, generator, message, signature)
     }
 
+    /// Room is made before the table is: where there is none, nothing is computed in vain, and memory
+    /// stays within its limit.
     fn add_table(&mut self, name: &[u8; 64]) -> Option<()> {
+        if KeyTable::SIZE > self.limits.table_bytes {
+            return None;
+        }
         if matches!(self.curve, Curve::Unknown) {
             let generator = Generator::new().map(Box::new).filter(|curve| es256::self_test(curve));
             self.curve = generator.map_or(Curve::Reference, Curve::Fast);
         }
-        let table = Box::new(es256::table(name)?);
-        while self.table_bytes.saturating_add(table.size()) > self.limits.table_bytes {
+        let Curve::Fast(_) = self.curve else { return None };
+        while self.table_bytes.saturating_add(KeyTable::SIZE) > self.limits.table_bytes {
             if !self.forget(|entry| entry.table.is_some()) {
                 return None;
             }
         }
+        let table = Box::new(es256::table(name)?);
         self.table_bytes += table.size();
         self.keys.get_mut(name)?.table = Some(table);
         Some(())

@@ -71,11 +71,12 @@ fn without_memory_the_reference_decides() {
     let mut verifier = Verifier::new(Limits { table_bytes: 0, uses_before_table: 0 });
     check(&mut verifier, &signer(1));
     assert_eq!(verifier.size(), 0);
-    // Too little for one table.
-    let mut verifier = Verifier::new(Limits { table_bytes: 1000, uses_before_table: 0 });
+    // Too little for one table: then the generator's is not made either.
+    let mut verifier = Verifier::new(Limits { table_bytes: 80_000, uses_before_table: 0 });
     let signer = signer(1);
     check(&mut verifier, &signer);
     check(&mut verifier, &signer);
+    assert_eq!(verifier.size(), 0);
 }
 
 /// Keys that come once cost no memory worth speaking of.

@@ -106,8 +106,8 @@ fn the_documented_example() {
     let tokens = [good.sign(), good.claim("scope", "files:read").sign()].join("\n");
     let args = ["verify", "--policy", "policy.json", ANSWER[0], ANSWER[1], "--now", "1769904000"];
     let block = format!("```\n{}```\n", folder.run(&args, &tokens).stdout);
-    let text = include_str!("../../../../docs/verify.md");
-    assert!(text.contains(&block), "docs/verify.md should have:\n{block}");
+    let text = include_str!("../../../../docs/tokens.md");
+    assert!(text.contains(&block), "docs/tokens.md should have:\n{block}");
     assert!(text.contains(&format!("countersign {} < tokens\n", args[..5].join(" "))));
 }
 

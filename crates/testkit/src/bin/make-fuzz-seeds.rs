@@ -24,6 +24,7 @@ fn main() -> io::Result<()> {
     answers(&mut seeds, &vectors);
     documents(&mut seeds, &vectors);
     texts(&mut seeds);
+    signatures(&mut seeds);
     seeds.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus"))
 }
 
@@ -219,5 +220,27 @@ fn texts(seeds: &mut Seeds) {
 {"issuer":"https://auth.example.com","jwks_uri":"https://auth.example.com/jwks","token_endpoint":"http://auth.example.com/token","code_challenge_methods_supported":["S256"],"client_id_metadata_document_supported":true}"#,
     ] {
         seeds.add("metadata", text);
+    }
+}
+
+/// Which key, what the numbers are, and the numbers; for RSA which key, algorithm and way, and bytes.
+fn signatures(seeds: &mut Seeds) {
+    let small = |last: u8| {
+        let mut number = [0; 32];
+        number[31] = last;
+        number
+    };
+    // Windows of digits at their edges, and all ones, which is above n.
+    let numbers = [small(1), small(2), [0x80; 32], [0x82; 32], [0x7f; 32], [0xff; 32]];
+    for kind in 0..3 {
+        for (at, (a, b)) in (0..).zip(numbers.iter().zip(numbers.iter().rev())) {
+            let signer = 3 * at + kind;
+            seeds.add("ecdsa", [&[signer, kind][..], a, b, &small(0)].concat());
+            seeds.add("ecdsa", [&[signer, kind][..], a, a, b].concat());
+        }
+        for algorithm in 0..6 {
+            seeds.add("rsa", [algorithm, algorithm, kind]);
+            seeds.add("rsa", [&[algorithm, algorithm, kind][..], &[1; 40]].concat());
+        }
     }
 }

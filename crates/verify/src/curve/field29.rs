@@ -25,6 +25,7 @@ pub(crate) trait Limb: Copy + Add<Output = Self> + Sub<Output = Self> {
 /// A sum of products of limbs: `i64`, or an interval of the proof.
 pub(crate) trait Wide:
     Copy
+    + Default
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -73,7 +74,7 @@ pub(crate) struct Element<L>(pub(super) [L; 9]);
 pub(crate) type Field29 = Element<i32>;
 
 /// R² modulo p.
-const R_SQUARED: Field29 = Element([
+pub(super) const R_SQUARED: Field29 = Element([
     0xc00,
     0,
     0x1fff_0000,
@@ -146,6 +147,13 @@ impl<L: Limb> Element<L> {
     #[inline(always)]
     fn widen(self) -> [L::Wide; 9] {
         self.0.map(L::widen)
+    }
+
+    /// The number itself, from 0 to p inclusive: the sum that the reduction divides by R is at most R · p
+    /// more than what it is given, which is less than R in size.
+    pub(super) fn out_of_montgomery_form(self) -> Self {
+        let a = self.carry().widen();
+        reduce(|k| a.get(k).copied().unwrap_or_default())
     }
 }
 
@@ -271,15 +279,6 @@ impl Field for Field29 {
     fn is_zero(self) -> bool {
         let reduced = self.out_of_montgomery_form();
         reduced.0 == [0; 9] || reduced.0 == plain(&P).0
-    }
-}
-
-impl Field29 {
-    /// The number itself, from 0 to p inclusive: the sum that the reduction divides by R is at most R · p
-    /// more than what it is given, which is less than R in size.
-    fn out_of_montgomery_form(self) -> Self {
-        let a = self.carry().widen();
-        reduce(|k| a.get(k).copied().unwrap_or_default())
     }
 }
 

@@ -6,12 +6,13 @@ use super::field::{Field, P, Ring};
 
 /// The limbs, least significant first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Field64([u64; 4]);
+pub(crate) struct Field64(pub(super) [u64; 4]);
 
-const MODULUS: [u64; 4] = [0xffff_ffff_ffff_ffff, 0x0000_0000_ffff_ffff, 0, 0xffff_ffff_0000_0001];
+pub(super) const MODULUS: [u64; 4] =
+    [0xffff_ffff_ffff_ffff, 0x0000_0000_ffff_ffff, 0, 0xffff_ffff_0000_0001];
 
 /// R² modulo p.
-const R_SQUARED: Field64 =
+pub(super) const R_SQUARED: Field64 =
     Field64([3, 0xffff_fffb_ffff_ffff, 0xffff_ffff_ffff_fffe, 0x0000_0004_ffff_fffd]);
 
 /// a + b · c + d, which fits in two limbs: the lower, and the higher.

@@ -15,14 +15,14 @@ const MASK: i64 = (1 << STEP) - 1;
 type Signed = [i64; 9];
 
 /// An odd modulus.
-struct Modulus {
-    limbs: Signed,
+pub(super) struct Modulus {
+    pub(super) limbs: Signed,
     /// Its inverse modulo 2^30.
-    inverse: i64,
+    pub(super) inverse: i64,
 }
 
-const P: Modulus = Modulus::new(&super::field::P, 0x3fff_ffff);
-const N: Modulus = Modulus::new(&super::scalar::N, 0x11ff_43b1);
+pub(super) const P: Modulus = Modulus::new(&super::field::P, 0x3fff_ffff);
+pub(super) const N: Modulus = Modulus::new(&super::scalar::N, 0x11ff_43b1);
 
 /// The inverse modulo p of a number below p, both big-endian; zero for zero.
 pub(crate) fn modulo_p(number: &[u8; 32]) -> [u8; 32] {

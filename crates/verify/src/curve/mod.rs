@@ -10,10 +10,12 @@
 //! knows log Q, which is the private key. So nobody can make this happen often, and nothing depends on
 //! that.
 
+#[cfg(fuzzing)]
+pub(crate) mod both;
 mod field;
-#[cfg(any(test, not(target_pointer_width = "64")))]
+#[cfg(any(test, fuzzing, not(target_pointer_width = "64")))]
 mod field29;
-#[cfg(any(test, target_pointer_width = "64"))]
+#[cfg(any(test, fuzzing, target_pointer_width = "64"))]
 mod field64;
 mod inverse;
 mod limbs;
@@ -70,6 +72,9 @@ impl Generator {
 pub(crate) struct KeyTable(Table<Field>);
 
 impl KeyTable {
+    /// What [`Self::size`] of a key's table is.
+    pub(crate) const SIZE: usize = table::size::<Field>(KEY_WIDTH);
+
     /// Computes it from the coordinates; `None` when they are no point of the curve.
     pub(crate) fn new(x: &[u8; 32], y: &[u8; 32]) -> Option<Self> {
         Self::with_width(x, y, KEY_WIDTH)

@@ -3,25 +3,31 @@
 //! results, and panics where that does not fit: into 64 bits for sums of products, into 32 for limbs.
 //!
 //! What a formula is given are the widest intervals that it ever gets. They are invariants: what comes
-//! out, in any order and however often, lies within them again, and that is checked too.
+//! out, in any order and however often, lies within them again, and that is checked too. So each formula
+//! is proven once, for all places where it is used; beside that, tables are made and signatures verified
+//! on intervals, by the same code as on numbers, so that no use of a formula is left out.
 
+use alloc::vec::Vec;
 use core::ops::{Add, Mul, Shl, Shr, Sub};
 
 use super::{
-    field::Ring as _,
-    field29::{Element, Limb, Wide},
-    point::{Affine, Jacobian},
+    GENERATOR_WIDTH, KEY_WIDTH, SELF_TEST_WIDTH,
+    field::{Field, Ring as _, batch_invert},
+    field29::{Element, Field29, Limb, R_SQUARED, Wide},
+    point::{Affine, Jacobian, to_affine},
+    scalar::Scalar,
+    table::Table,
 };
 
 /// All integers from `low` to `high`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Interval {
     low: i128,
     high: i128,
 }
 
 /// One that fits into 32 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct LimbInterval(Interval);
 
 impl Interval {
@@ -115,23 +121,54 @@ impl Sub for LimbInterval {
 
 type Numbers = Element<LimbInterval>;
 
+/// What may come where numbers are asked about: they answer as most numbers do.
+impl Field for Numbers {
+    const ONE: Self = coordinate();
+    const PAIRINGS: u32 = Field29::PAIRINGS;
+
+    /// Any number; the constant that it is multiplied by is within these, a test says.
+    fn from_bytes(_: &[u8; 32]) -> Option<Self> {
+        Some(any_bytes().mul(any_bytes()))
+    }
+
+    fn to_bytes(self) -> [u8; 32] {
+        assert!(!self.is_zero());
+        [1; 32]
+    }
+
+    /// Nothing is known to be zero. What is asked about comes out of Montgomery's form as less than R =
+    /// 2^29 · 2^232 in size, so that the reduction ends from 0 to p, and there is one spelling of zero and
+    /// one of p.
+    fn is_zero(self) -> bool {
+        assert_coordinate(self.carry());
+        let reduced = self.out_of_montgomery_form();
+        assert!(is_within(reduced, coordinate()));
+        false
+    }
+}
+
 fn is_within(inner: Numbers, outer: Numbers) -> bool {
     inner.0.iter().zip(outer.0).all(|(inner, outer)| inner.0.is_within(outer.0))
 }
 
 /// Eight limbs of 29 bits, and a last one of at most so many units.
-fn carried(last: i128) -> Numbers {
-    let limb = LimbInterval::new(0, (1 << 29) - 1);
+const fn carried(last: i128) -> Numbers {
+    let limb = LimbInterval(Interval { low: 0, high: (1 << 29) - 1 });
     let mut limbs = [limb; 9];
-    limbs[8] = LimbInterval::new(-last, last);
+    limbs[8] = LimbInterval(Interval { low: -last, high: last });
     Element(limbs)
 }
 
 /// What the last limb of a coordinate is at most in size, where p's is 2^24.
 const LAST: i128 = 1 << 25;
 
-fn coordinate() -> Numbers {
+const fn coordinate() -> Numbers {
     carried(LAST)
+}
+
+/// The limbs of any 32 bytes.
+const fn any_bytes() -> Numbers {
+    carried((1 << 24) - 1)
 }
 
 #[track_caller]
@@ -149,9 +186,19 @@ fn products() {
     assert_coordinate(a.add(a).mul(a));
     assert_coordinate(Numbers::mul_sub(a, a, a, a));
     // What numbers are made from: any 256 bits, and what the reduction out of Montgomery's form takes.
-    let bytes = carried((1 << 24) - 1);
-    assert_coordinate(bytes.mul(bytes));
+    assert_coordinate(any_bytes().mul(any_bytes()));
     assert_coordinate(a.carry());
+}
+
+/// The constants are numbers like all others.
+#[test]
+fn constants() {
+    let exactly = |Element(limbs): Field29| {
+        Element(limbs.map(|limb| LimbInterval::new(i128::from(limb), i128::from(limb))))
+    };
+    assert_coordinate(exactly(Field29::ONE));
+    assert!(is_within(exactly(R_SQUARED), any_bytes()));
+    assert!(is_within(exactly(Field29::default()), coordinate()));
 }
 
 #[test]
@@ -173,18 +220,53 @@ fn sums_of_points() {
     }
 }
 
-/// What the verdict compares, and the curve's equation.
+/// One inversion for many: of the differences of x, and of z.
+#[test]
+fn inversions() {
+    let difference = coordinate().sub(coordinate());
+    for value in [coordinate(), difference] {
+        let mut values = [value; 3];
+        assert!(batch_invert(&mut values, &mut [Numbers::default(); 3]));
+        values.into_iter().for_each(assert_coordinate);
+    }
+    let sum = Jacobian { x: coordinate(), y: coordinate(), z: coordinate() };
+    for Affine { x, y } in to_affine(&[sum; 3]).unwrap() {
+        assert_coordinate(x);
+        assert_coordinate(y);
+    }
+}
+
+/// What the verdict compares, and the curve's equation: [`Field::is_zero`] asserts.
 #[test]
 fn comparisons() {
     let (a, product) = (coordinate(), coordinate().mul(coordinate()));
-    // `is_zero` carries what it is given: it is then less than R = 2^29 · 2^232 in size, so that the
-    // reduction ends at p.
-    let below_r = |number: Numbers| assert_coordinate(number.carry());
-    below_r(product.sub(a));
-    below_r(a);
-    below_r(a.sub(a));
-    let three = a.add(a).add(a).carry();
-    below_r(a.square().mul(a).sub(three).add(a).carry().sub(a.square()));
+    assert!(!product.sub(a).is_zero());
+    assert!(!a.is_zero());
+    // Nothing is zero, so no point is on the curve.
+    assert!(Affine::<Numbers>::from_bytes(&[1; 32], &[1; 32]).is_none());
+}
+
+/// All of it, as it is used: the tables, their points, the sum in pairs and one by one, the comparisons
+/// with r and with r + n.
+#[test]
+fn a_verification() {
+    let point = Affine { x: coordinate(), y: coordinate() };
+    let generator = Table::<Numbers>::new(point, GENERATOR_WIDTH).unwrap();
+    let mut r = [0; 32];
+    r[31] = 5;
+    for width in [KEY_WIDTH, SELF_TEST_WIDTH] {
+        let key = Table::new(point, width).unwrap();
+        for seed in [1, 0x7f, 0xa5] {
+            let mut points = Vec::new();
+            key.multiply(Scalar::of_digest(&[seed; 32]), |point| points.push(point));
+            for Affine { x, y } in points {
+                assert_coordinate(x);
+                assert_coordinate(y);
+            }
+            let verdict = super::verify(&key, &generator, &[seed; 32], &r, &[seed; 32]);
+            assert_eq!(verdict, Some(false));
+        }
+    }
 }
 
 /// The proof can fail: without the carry, limbs get too long.

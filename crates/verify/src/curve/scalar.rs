@@ -7,14 +7,14 @@ pub(crate) const N: [u8; 32] = [
 ];
 
 /// n in eight limbs of 32 bits, least significant first.
-const MODULUS: [u32; 8] =
+pub(super) const MODULUS: [u32; 8] =
     [0xfc63_2551, 0xf3b9_cac2, 0xa717_9e84, 0xbce6_faad, 0xffff_ffff, 0xffff_ffff, 0, 0xffff_ffff];
 
 /// −1/n modulo 2^32.
-const NEGATIVE_INVERSE: u32 = 0xee00_bc4f;
+pub(super) const NEGATIVE_INVERSE: u32 = 0xee00_bc4f;
 
 /// 2^512 modulo n.
-const R_SQUARED: Scalar = Scalar([
+pub(super) const R_SQUARED: Scalar = Scalar([
     0xbe79_eea2,
     0x8324_4c95,
     0x49bd_6fa6,
@@ -27,7 +27,7 @@ const R_SQUARED: Scalar = Scalar([
 
 /// A number below n, least significant limb first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Scalar([u32; 8]);
+pub(crate) struct Scalar(pub(super) [u32; 8]);
 
 impl Scalar {
     /// A part of a signature: from 1 to n − 1 (SEC 1 §4.1.4 step 1).
@@ -77,7 +77,7 @@ impl Scalar {
         }
     }
 
-    /// `count` bits from bit `at` on, at most 25.
+    /// `count` bits from bit `at` on, at most 32.
     pub(crate) fn bits(self, at: u32, count: u32) -> u32 {
         let limb = |index: u32| {
             let limb = usize::try_from(index).ok().and_then(|index| self.0.get(index));

@@ -25,6 +25,11 @@ const fn windows(width: u32) -> u32 {
     256_u32.div_ceil(width)
 }
 
+/// The bytes that the points of a table take.
+pub(super) const fn size<F>(width: u32) -> usize {
+    (windows(width) << (width - 1)) as usize * size_of::<Affine<F>>()
+}
+
 impl<F: Field> Table<F> {
     /// The table of a point of the curve with windows of 2 to 8 bits. `None`: the point has too small an
     /// order, so it is none of this curve.

@@ -15,11 +15,11 @@ use proptest::prelude::*;
 use super::{
     GENERATOR_WIDTH, Generator, KEY_WIDTH, KeyTable,
     field::{Field, P, batch_invert},
-    field29::Field29,
-    field64::Field64,
+    field29::{self, Field29},
+    field64::{self, Field64},
     inverse,
-    point::Affine,
-    scalar::{N, Scalar, plus_order},
+    point::{self, Affine},
+    scalar::{self, N, Scalar, plus_order},
     table::Table,
 };
 
@@ -140,15 +140,50 @@ proptest! {
     }
 }
 
-/// The constants are what their names say.
+/// The constants are what their names say: each is derived here, or asked of the reference crate.
 #[test]
 fn constants() {
     let two = BigUint::from(2_u8);
     let power = |exponent: u32| two.pow(exponent);
-    assert_eq!(big(&P), power(256) - power(224) + power(192) + power(96) - 1_u8);
+    let (p, n) = (big(&P), big(&N));
+    assert_eq!(p, power(256) - power(224) + power(192) + power(96) - 1_u8);
     let order = p256::Scalar::ZERO - p256::Scalar::ONE;
-    assert_eq!(big(&N), big(&order.to_bytes()) + 1_u8);
+    assert_eq!(n, big(&order.to_bytes()) + 1_u8);
+    assert!(&p - &n < power(127) && n > power(256) - power(224));
+
+    // R and R² modulo p, for both R.
+    let value = |limbs: &[u64], bits: u32| {
+        limbs.iter().rev().fold(BigUint::default(), |sum, limb| (sum << bits) + *limb)
+    };
+    let of_29 = |number: Field29| value(&number.0.map(|limb| u64::try_from(limb).unwrap()), 29);
+    assert_eq!(of_29(Field29::ONE), power(261) % &p);
+    assert_eq!(of_29(field29::R_SQUARED), power(522) % &p);
+    assert_eq!(value(&field64::MODULUS, 64), p);
+    assert_eq!(value(&Field64::ONE.0, 64), power(256) % &p);
+    assert_eq!(value(&field64::R_SQUARED.0, 64), power(512) % &p);
     assert_eq!(Field29::ONE.to_bytes(), bytes(&BigUint::from(1_u8)));
+    assert_eq!(Field64::ONE.to_bytes(), bytes(&BigUint::from(1_u8)));
+    // The reductions multiply by nothing: −1/p is 1 modulo 2^29 and 2^64, as p ≡ −1 modulo 2^96.
+    assert_eq!(&p % power(96), power(96) - 1_u8);
+
+    // What is computed with modulo n.
+    let of_32 = |limbs: [u32; 8]| value(&limbs.map(u64::from), 32);
+    assert_eq!(of_32(scalar::MODULUS), n);
+    assert_eq!(of_32(scalar::R_SQUARED.0), power(512) % &n);
+    let negative = (power(32) - scalar::NEGATIVE_INVERSE) % power(32);
+    assert_eq!(negative, n.modinv(&power(32)).unwrap());
+
+    for (modulus, own) in [(&p, &inverse::P), (&n, &inverse::N)] {
+        assert_eq!(value(&own.limbs.map(|limb| u64::try_from(limb).unwrap()), 30), *modulus);
+        assert_eq!(BigUint::try_from(own.inverse).unwrap(), modulus.modinv(&power(30)).unwrap());
+    }
+
+    // b = y² − x³ + 3 x for the reference's generator, and ours is the same.
+    let generator = p256::AffinePoint::GENERATOR.to_sec1_point(false);
+    let (x, y) = generator.as_bytes()[1..].split_at(32);
+    assert_eq!((&point::GENERATOR.0[..], &point::GENERATOR.1[..]), (x, y));
+    let (x, y) = (big(x), big(y));
+    assert_eq!(big(&point::B), (y.pow(2) + &p * &p * &p - x.pow(3) + 3_u8 * x) % &p);
     assert!(Affine::<Field29>::generator().is_some());
     assert!(Affine::<Field64>::generator().is_some());
 }
@@ -248,8 +283,8 @@ proptest! {
     }
 }
 
-/// SEC 1 §4.1.4 step 8 compares modulo n, and x may be n or more: then r is x − n. Such points are rare (one
-/// in 2^32), so the key is made for the point.
+/// SEC 1 §4.1.4 step 8 compares modulo n, and x may be n or more: then r is x − n. Nobody meets such a point
+/// by chance, since p − n is below 2^127; so the key is made for the point.
 #[test]
 fn x_coordinates_above_the_order() {
     use p256::elliptic_curve::{ff::PrimeField as _, point::DecompressPoint as _};
@@ -277,6 +312,65 @@ fn x_coordinates_above_the_order() {
         found += 1;
     }
     assert!(found > 10);
+}
+
+/// Whatever G and Q are multiplied by: digits at the edges of windows, a single window, none of G, sums that
+/// come to nothing. Since u₁ = e/s and u₂ = r/s, there is a signature for any two of them.
+#[test]
+fn chosen_multiples() {
+    let n = big(&N);
+    let one = BigUint::from(1_u8);
+    let mut numbers: Vec<BigUint> = [0_u8, 1, 2, 3].map(BigUint::from).into();
+    numbers.extend([31, 32, 33, 127, 128, 129, 255].map(|digit: u8| BigUint::from(digit) << 96));
+    numbers.extend([[0x80; 32], [0x82; 32], [0x7f; 32], [0xff; 32]].map(|bytes| big(&bytes) % &n));
+    numbers.extend([&n - 1_u8, &n >> 1, (&n >> 1) + 1_u8, &one << 255, (&one << 255) - 1_u8]);
+    let scalar =
+        |number: &BigUint| p256::Scalar::reduce(&p256::FieldBytes::from(bytes(&(number % &n))));
+    let part = |scalar: p256::Scalar| -> [u8; 32] { scalar.to_bytes().into() };
+    let secrets = [big(&[0x17; 32]), one.clone(), &n - 1_u8, one << 96];
+    let (mut valid, mut undecided) = (0, 0);
+    for (secret, is_ordinary) in secrets.iter().zip([true, false, false, false]) {
+        let secret = scalar(secret);
+        let key = p256::ProjectivePoint::GENERATOR * secret;
+        let point = key.to_affine().to_sec1_point(false);
+        let (x, y) = point.as_bytes()[1..].split_at(32);
+        for_both(x.try_into().unwrap(), y.try_into().unwrap(), |verify| {
+            for (u1, u2) in numbers.iter().flat_map(|u1| numbers.iter().map(move |u2| (u1, u2))) {
+                let (u1, u2) = (scalar(u1), scalar(u2));
+                let sum = p256::ProjectivePoint::GENERATOR * u1 + key * u2;
+                // With R at infinity no x is r.
+                let is_point = !bool::from(sum.is_identity());
+                let x = if is_point { sum.to_affine().x() } else { [1; 32].into() };
+                let r = p256::Scalar::reduce(&x);
+                let Some(inverse) = Option::<p256::Scalar>::from(u2.invert()) else { continue };
+                let s = r * inverse;
+                match verify(&part(u1 * s), &part(r), &part(s)) {
+                    Some(verdict) => assert_eq!(verdict, is_point),
+                    // Nobody can make that happen for a key whose secret he does not know.
+                    None => {
+                        assert!(!is_ordinary);
+                        undecided += 1;
+                    }
+                }
+                valid += usize::from(is_point);
+            }
+        });
+    }
+    assert!(valid > 2000 && undecided > 0 && undecided < valid / 2, "{undecided} of {valid}");
+}
+
+/// The digests 0 and 2^256 − 1, which is above n, with an ordinary key: valid, and not for another digest.
+#[test]
+fn digests_at_the_edges() {
+    let key = signing_key(&[0x17; 32]).unwrap();
+    for digest in [[0; 32], [0xff; 32], N, bytes(&(big(&N) - 1_u8)), bytes(&(big(&N) + 1_u8))] {
+        let signature: Signature = key.sign_prehash(&digest).unwrap();
+        let (r, s) = (signature.r().to_bytes().into(), signature.s().to_bytes().into());
+        assert_eq!(check(&key, &digest, &r, &s), Some(true));
+        let mut other = digest;
+        other[16] ^= 1;
+        assert_eq!(check(&key, &other, &r, &s), Some(false));
+    }
 }
 
 /// Q = G, Q = −G and small multiples: equal and opposite points meet. That is noticed, and never taken
@@ -312,6 +406,7 @@ fn as_it_is_used() {
     let x = point.as_bytes()[1..33].try_into().unwrap();
     let y = point.as_bytes()[33..].try_into().unwrap();
     let table = KeyTable::new(x, y).unwrap();
+    assert_eq!(table.size(), KeyTable::SIZE);
     assert!(table.size() <= 100 << 10, "{}", table.size());
     assert!(generator.size() <= 300 << 10, "{}", generator.size());
     for seed in 0_u8..=255 {
