@@ -132,7 +132,7 @@ pub(super) fn lifetime(claims: &Claims, longest: u64) -> String {
 
 pub(super) fn required(claims: &Claims, profile: &Profile) -> String {
     let (there, missing): (Vec<&str>, Vec<&str>) =
-        profile.required_claims.iter().map(String::as_str).partition(|name| claims.has(name));
+        profile.needed_claims().partition(|name| claims.has(name));
     if missing.is_empty() {
         format!("there are {}", there.join(", "))
     } else {

@@ -94,7 +94,7 @@ impl Profile {
         let is_other = claims.issuer.as_ref() != Some(&self.issuer);
         let is_other_kind = self.preset.missing_mark(claims).is_some();
         let beside = |name: &str| self.preset.stands_beside(&self.issuer, name);
-        let lacks = self.required_claims.iter().any(|name| !claims.has(name));
+        let lacks = self.needed_claims().any(|name| !claims.has(name));
         [
             (ClaimCheck::Issuer, unless(is_other, Reason::IssuerUnknown)),
             (ClaimCheck::Kind, unless(is_other_kind, Reason::TokenTypeUnsupported)),
@@ -104,6 +104,14 @@ impl Profile {
             (ClaimCheck::Required, unless(lacks, Reason::ClaimMissing)),
             (ClaimCheck::Binding, claims.confirmation.check(presentation)),
         ]
+    }
+
+    /// The claims that must be there: those that are required, and whatever a preset tells access tokens
+    /// from ID tokens by.
+    pub fn needed_claims(&self) -> impl Iterator<Item = &str> {
+        let own = self.required_claims.iter().map(String::as_str);
+        let always = self.preset.always_required().iter().copied();
+        own.chain(always.filter(|name| !self.required_claims.iter().any(|own| own == name)))
     }
 
     fn check_lifetime(&self, claims: &Claims) -> Result<(), Reason> {

@@ -199,6 +199,13 @@ impl Preset {
         })
     }
 
+    /// Claims that are needed whatever the policy requires: where ID tokens have the same `typ`, the client
+    /// is one of the things that tell them apart.
+    #[must_use]
+    pub const fn always_required(&self) -> &'static [&'static str] {
+        if self.marks.is_empty() { &[] } else { &["client_id"] }
+    }
+
     /// Whether this audience may stand beside the resource in tokens of `issuer`.
     #[must_use]
     pub fn stands_beside(&self, issuer: &str, audience: &str) -> bool {
@@ -272,7 +279,10 @@ fn is_guid(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
     use super::*;
+    use crate::jwt::access_token::Profile;
 
     #[test]
     fn issuers_that_stand_for_many_are_refused() {
@@ -321,6 +331,27 @@ mod tests {
             assert!(!AUTH0.stands_beside(issuer, other), "{other}");
         }
         assert!(!RFC_9068.stands_beside(issuer, "https://tenant.auth0.com/userinfo"));
+    }
+
+    /// A policy that requires no claims does not let in ID tokens by that.
+    #[test]
+    fn the_client_is_always_needed() {
+        let needed = |preset, required: &[&str]| -> Vec<String> {
+            let profile = Profile {
+                issuer: String::new(),
+                preset,
+                algorithms: Vec::new(),
+                token_types: Vec::new(),
+                required_claims: required.iter().map(|name| (*name).into()).collect(),
+                max_lifetime: 0,
+            };
+            profile.needed_claims().map(String::from).collect()
+        };
+        for preset in Preset::ALL {
+            assert_eq!(needed(preset, &[]), ["client_id"], "{}", preset.name);
+            assert_eq!(needed(preset, &["client_id", "jti"]), ["client_id", "jti"]);
+        }
+        assert_eq!(needed(&RFC_9068, &["sub"]), ["sub"]);
     }
 
     /// Whoever takes the `typ` that the provider's ID tokens have must tell them apart otherwise.
