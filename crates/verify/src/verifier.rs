@@ -19,9 +19,14 @@ pub struct Limits {
     pub uses_before_table: u32,
 }
 
+impl Limits {
+    /// 1 MiB, and a table for the second use.
+    pub const DEFAULT: Self = Self { table_bytes: 1 << 20, uses_before_table: 1 };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { table_bytes: 1 << 20, uses_before_table: 1 }
+        Self::DEFAULT
     }
 }
 
