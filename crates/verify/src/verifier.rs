@@ -19,16 +19,21 @@ pub struct Limits {
     pub uses_before_table: u32,
 }
 
+impl Limits {
+    /// 1 MiB, and a table for the second use.
+    pub const DEFAULT: Self = Self { table_bytes: 1 << 20, uses_before_table: 1 };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { table_bytes: 1 << 20, uses_before_table: 1 }
+        Self::DEFAULT
     }
 }
 
 /// Verifies signatures with what was computed for keys that came before.
 ///
-/// A key that is used again gets a table of its multiples; where all of them take too much memory, the
-/// one that was not used for longest goes. A verifier shows by known answers that its arithmetic is
+/// A key that is used again gets a table of its multiples; where all of them take too much memory, one that
+/// was not used for long goes, or else the key does without. A verifier shows by known answers that its arithmetic is
 /// right before it relies on it, and else leaves all to the reference ([`Key::verify`]). Either way the
 /// verdicts are the same.
 ///
@@ -70,6 +75,11 @@ struct Entry {
     uses: u32,
     last_use: u64,
 }
+
+/// A table goes for another key's when it was not used in so many verifications. With more keys in turn
+/// than there is room for, some have tables and the others the reference: none is made only to be dropped
+/// before it has paid, whoever chooses the keys.
+const IDLE: u64 = 256;
 
 /// Most keys that are remembered, with a table or without.
 const MAX_KEYS: usize = 256;
@@ -119,6 +129,17 @@ impl Verifier {
         *self.rsa.get_or_insert_with(rsa::self_test)
     }
 
+    /// Whether a key has a table now.
+    #[must_use]
+    pub fn has_table(&self, key: &Key) -> bool {
+        match &key.0 {
+            Kind::Es256(key) => {
+                self.keys.get(key.coordinates()).is_some_and(|entry| entry.table.is_some())
+            }
+            _ => false,
+        }
+    }
+
     /// The memory that all tables take, in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
@@ -136,7 +157,7 @@ impl Verifier {
         self.now += 1;
         let name = key.coordinates();
         if !self.keys.contains_key(name) && self.keys.len() >= MAX_KEYS {
-            self.forget(|_| true);
+            let _ = self.forget(|entry| entry.table.is_none()) || self.forget(|_| true);
         }
         let now = self.now;
         let entry = self.keys.entry(*name).or_insert(Entry { table: None, uses: 0, last_use: now });
@@ -165,7 +186,9 @@ impl Verifier {
         }
         let Curve::Fast(_) = self.curve else { return None };
         while self.table_bytes.saturating_add(KeyTable::SIZE) > self.limits.table_bytes {
-            if !self.forget(|entry| entry.table.is_some()) {
+            let now = self.now;
+            let is_idle = |entry: &Entry| now.saturating_sub(entry.last_use) >= IDLE;
+            if !self.forget(|entry| entry.table.is_some() && is_idle(entry)) {
                 return None;
             }
         }

@@ -44,7 +44,7 @@ fn a_key_gets_a_table_when_it_is_used_again() {
 }
 
 #[test]
-fn memory_is_bounded_and_the_least_recently_used_goes() {
+fn memory_is_bounded_and_only_idle_tables_go() {
     let one = {
         let mut verifier = Verifier::new(Limits { uses_before_table: 0, ..Limits::default() });
         check(&mut verifier, &signer(1));
@@ -57,12 +57,24 @@ fn memory_is_bounded_and_the_least_recently_used_goes() {
     let signers: Vec<Signer> = (1..=6).map(signer).collect();
     check(&mut verifier, &signers[0]);
     let generator = verifier.size() - one;
+    let with_tables = |verifier: &Verifier| -> Vec<bool> {
+        signers.iter().map(|signer| verifier.has_table(&signer.key)).collect()
+    };
+    // In turn: those that came first stay, and the others do without.
     for _ in 0..3 {
         for signer in &signers {
             check(&mut verifier, signer);
             assert!(verifier.size() <= generator + 3 * one);
         }
     }
+    assert_eq!(with_tables(&verifier), [true, true, true, false, false, false]);
+    // The second and the fourth alone: the first, not used for longest, makes room.
+    for _ in 0..300 {
+        for signer in [&signers[1], &signers[3]] {
+            assert!(verifier.verify(&signer.key, MESSAGE, &signer.signature));
+        }
+    }
+    assert_eq!(with_tables(&verifier), [false, true, true, true, false, false]);
     assert_eq!(verifier.size(), generator + 3 * one);
 }
 

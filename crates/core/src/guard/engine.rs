@@ -93,10 +93,7 @@ impl Engine {
     /// request that waits for something else.
     #[must_use]
     pub fn verify(&mut self, pending: &Pending) -> bool {
-        pending.signature().is_some_and(|check| {
-            let key = check.key.verifier(check.algorithm);
-            key.is_some_and(|key| self.verifier.verify(key, check.signing_input, check.signature))
-        })
+        pending.signature().is_some_and(|check| check.verify(&mut self.verifier))
     }
 
     /// What is to be fetched now: wanted keys and status lists, and those that are getting old. To be

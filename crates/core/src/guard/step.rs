@@ -7,6 +7,8 @@ use alloc::{
     vec::Vec,
 };
 
+use countersign_verify::Verifier;
+
 use super::{
     body::Reading,
     credentials::Scheme,
@@ -120,6 +122,15 @@ pub struct SignatureCheck<'a> {
     pub signing_input: &'a [u8],
     /// The signature in JWS encoding (RFC 7518 §3).
     pub signature: &'a [u8],
+}
+
+impl SignatureCheck<'_> {
+    /// Verifies with a verifier that several engines may share: tables of keys are made once for all.
+    #[must_use]
+    pub fn verify(&self, verifier: &mut Verifier) -> bool {
+        let key = self.key.verifier(self.algorithm);
+        key.is_some_and(|key| verifier.verify(key, self.signing_input, self.signature))
+    }
 }
 
 /// What is kept of the request while it waits.
