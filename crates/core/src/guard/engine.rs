@@ -208,7 +208,7 @@ impl Engine {
                     Err(refused) => self.refuse_token(&context, refused, now),
                 }
             }
-            (Stage::Proof { identity, issuer }, Answer::Signature(verified)) => {
+            (Stage::Proof { identity, issuer, .. }, Answer::Signature(verified)) => {
                 match self.accept_proof(&mut context, verified, now) {
                     Ok(()) => self.check_status(context, identity, issuer, now),
                     Err(refused) => {

@@ -211,7 +211,7 @@ pub(super) enum Stage {
     Keys(Box<Presented>),
     Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
     Body(Box<Reading>),
-    Proof { identity: Arc<Identity>, issuer: usize },
+    Proof { identity: Arc<Identity>, issuer: usize, key: Box<Jwk> },
     Status { identity: Arc<Identity>, issuer: usize },
 }
 
@@ -226,9 +226,9 @@ impl Pending {
                 signing_input: presented.signing_input.as_bytes(),
                 signature: &presented.signature,
             }),
-            Stage::Proof { .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
+            Stage::Proof { key, .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
                 algorithm: proof.algorithm(),
-                key: proof.key(),
+                key,
                 signing_input: proof.signing_input(),
                 signature: proof.signature(),
             }),

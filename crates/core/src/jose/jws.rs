@@ -68,6 +68,11 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// [`JwsError`] for everything that is not exactly one signed, unencrypted token.
     pub fn parse(text: &'a str) -> Result<Self, JwsError> {
+        Self::parse_with_header(text).map(|(jws, _)| jws)
+    }
+
+    /// The same, with all members of the header: for proofs, which carry their key there.
+    pub(crate) fn parse_with_header(text: &'a str) -> Result<(Self, Object), JwsError> {
         let mut segments = text.split('.');
         let (Some(header), Some(payload), Some(signature)) =
             (segments.next(), segments.next(), segments.next())
@@ -84,12 +89,16 @@ impl<'a> CompactJws<'a> {
         }
         let decode = |segment| base64url::decode(segment).map_err(|_| JwsError::Encoding);
         let (signing_input, _) = text.rsplit_once('.').ok_or(JwsError::Segments)?;
-        Ok(Self {
-            header: Header::parse(&decode(header)?)?,
+        let Ok(Value::Object(members)) = json::parse(&decode(header)?) else {
+            return Err(JwsError::Header);
+        };
+        let jws = Self {
+            header: Header::read(&members)?,
             payload: decode(payload)?,
             signature: decode(signature)?,
             signing_input,
-        })
+        };
+        Ok((jws, members))
     }
 
     /// The header.
@@ -118,9 +127,7 @@ impl<'a> CompactJws<'a> {
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Result<Self, JwsError> {
-        let value = json::parse(bytes).map_err(|_| JwsError::Header)?;
-        let members = value.as_object().ok_or(JwsError::Header)?;
+    fn read(members: &Object) -> Result<Self, JwsError> {
         if members.contains_key("crit") || members.contains_key("b64") {
             return Err(JwsError::CriticalHeader);
         }

@@ -7,3 +7,4 @@ pub mod jwk;
 pub mod jwks;
 pub mod jws;
 pub mod thumbprint;
+pub mod unchecked_jwk;
