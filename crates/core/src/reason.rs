@@ -160,7 +160,7 @@ reasons! {
     TokenBound = "token_bound", 401, Some(InvalidToken), "The access token is invalid";
     /// The token's time is over.
     TokenExpired = "token_expired", 401, Some(InvalidToken), "The access token expired";
-    /// A token in the query string , where it would reach logs (forbidden by MCP and OAuth 2.1 §5.1).
+    /// A token in the query string, where it would reach logs (forbidden by MCP and OAuth 2.1 §5.1).
     TokenInQuery = "token_in_query", 400, Some(InvalidRequest), "The access token must be sent in the Authorization header";
     /// The token lives longer than the policy's `max_lifetime`.
     TokenLifetimeExcessive = "token_lifetime_excessive", 401, Some(InvalidToken), "The access token is invalid";

@@ -7,6 +7,8 @@ use countersign_core::guard::{
     Decision, Engine, Fetch, FilterStep, Forward, RequestHead, ResponseHead, Step, decide_offline,
 };
 
+use crate::vectors::Case;
+
 /// What the addresses that the engine may fetch from answer; others do not answer at all.
 pub type Fetches = BTreeMap<String, (u16, Vec<u8>)>;
 
@@ -25,6 +27,24 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// How many bytes of it come at a time; 0 for all at once.
     pub body_parts: usize,
+}
+
+/// The request of a shared vector; its texts are byte strings, each character one byte.
+impl From<&Case> for Request {
+    fn from(case: &Case) -> Self {
+        let bytes =
+            |text: &str| text.chars().map(|c| u8::try_from(c).expect("a byte string")).collect();
+        let request = &case.request;
+        let header = |(name, value): &(String, String)| (name.clone().into_bytes(), bytes(value));
+        Self {
+            method: request.method.clone(),
+            authority: request.authority.clone(),
+            path: request.path.clone(),
+            headers: request.headers.iter().map(header).collect(),
+            body: request.body.as_deref().map(bytes),
+            body_parts: 0,
+        }
+    }
 }
 
 impl Request {

@@ -88,16 +88,17 @@ impl Engine {
         &self.policy
     }
 
-    /// Verifies the signature that a request waits for, after [`Step::NeedSignature`], for hosts that have
-    /// nothing faster: keys that come again get tables ([`countersign_verify::Verifier`]). `false` for a
-    /// request that waits for something else.
+    /// Verifies the signature that a request waits for, after [`Step::NeedSignature`], for hosts
+    /// that have nothing faster: keys that come again get tables
+    /// ([`countersign_verify::Verifier`]). `false` for a request that waits for something else.
     #[must_use]
     pub fn verify(&mut self, pending: &Pending) -> bool {
         pending.signature().is_some_and(|check| check.verify(&mut self.verifier))
     }
 
-    /// What is to be fetched now: wanted keys and status lists, and those that are getting old. To be
-    /// called after [`Step::NeedKeys`] and [`Step::NeedStatus`], at the start, and every few seconds. Each fetch is given once.
+    /// What is to be fetched now: wanted keys and status lists, and those that are getting old. To
+    /// be called after [`Step::NeedKeys`] and [`Step::NeedStatus`], at the start, and every few
+    /// seconds. Each fetch is given once.
     pub fn due(&mut self, now: UnixSeconds) -> Vec<Fetch> {
         let fetches = &mut self.fetches;
         let mut next_id = || {
@@ -134,13 +135,11 @@ impl Engine {
             Route::Metadata(index) => return metadata(&policy, index, &head).traced(trace),
             Route::Public(index) => return public(&policy, index, &head).traced(trace),
             Route::Refuse(reason) => {
-                let mut decision = Decision::new(Verdict::Deny, Some(reason));
                 trace.failed("resource", || explain::covered(&policy));
-                trace.failed("decision", || explain::refused(&reason.into()));
-                decision.trace = trace;
+                let decision = Decision::new(Verdict::Deny, Some(reason));
                 let is_head = head.method == b"HEAD";
                 let refusal = Refusal { is_head, ..Refusal::default() };
-                return Step::Respond(refusal.response(decision, reason, &[]));
+                return Step::Respond(refusal.response(decision, reason, &[])).traced(trace);
             }
         };
         let Some(resource) = policy.resources.get(index) else {

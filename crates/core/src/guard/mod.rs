@@ -32,7 +32,7 @@ pub use fetch::{Fetch, FetchError, FetchId};
 pub use identity::Identity;
 pub use list_filter::{FilterStep, FilteredBody, ListFilter, ResponseHead};
 pub use minimal_scopes::{UnattainableOperation, minimal_scopes};
-pub use offline::{Outcome, decide_offline};
+pub use offline::{Outcome, decide_offline, decide_token_offline};
 pub use policy::{Policy, PolicyError};
 pub use proof::NonceSecret;
 pub use request::{Host, RequestHead};

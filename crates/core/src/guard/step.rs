@@ -164,6 +164,11 @@ impl Context {
             Some(proof) => Presentation::Dpop(proof.key().thumbprint()),
         }
     }
+
+    /// The headers for the server's response: those to set, and those to add.
+    pub(super) fn response_headers(&self) -> (Vec<Header>, Vec<Header>) {
+        self.extra.iter().cloned().partition(|header| !header.is_list())
+    }
 }
 
 /// The HTTP methods that MCP tells apart.
@@ -250,7 +255,7 @@ impl Pending {
     /// add, as in [`Forward::response_headers`] and [`Forward::response_append`].
     #[must_use]
     pub fn response_headers(&self) -> (Vec<Header>, Vec<Header>) {
-        self.context.extra.iter().cloned().partition(|header| !header.is_list())
+        self.context.response_headers()
     }
 
     /// Whether the request is held to its decision: not in shadow mode. A response that comes

@@ -78,6 +78,9 @@ impl Claims {
     /// [`Reason::ClaimMalformed`] when one of them has the wrong type, or when claims that name the
     /// client contradict each other.
     pub fn read_as(&mut self, preset: &Preset) -> Result<(), Reason> {
+        if preset.has_claims_of_rfc_9068() {
+            return Ok(());
+        }
         self.client_id = None;
         for name in preset.client {
             let found = text(&self.all, name)?;
