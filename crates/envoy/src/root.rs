@@ -4,7 +4,7 @@ use core::{cell::RefCell, time::Duration};
 use std::rc::Rc;
 
 use countersign_core::guard::{
-    Engine, Fetch, Policy, PolicyError,
+    Engine, Fetch, Form, Policy, PolicyError,
     policy::{IssuerPolicy, KeySource},
 };
 use proxy_wasm::{
@@ -53,20 +53,26 @@ impl Root {
 
     fn dispatch(&self, fetch: &Fetch) -> Option<u32> {
         let (scheme, authority, path) = fetch.parts();
-        let headers = vec![
-            (":method", "GET"),
+        let method = if fetch.form.is_some() { "POST" } else { "GET" };
+        let mut headers = vec![
+            (":method", method),
             (":scheme", scheme),
             (":authority", authority),
             (":path", path),
             ("accept", Fetch::ACCEPT),
         ];
+        if let Some(form) = &fetch.form {
+            headers.push(("content-type", Form::CONTENT_TYPE));
+            headers.push(("authorization", &form.authorization));
+        }
+        let body = fetch.form.as_ref().map(|form| form.body.as_bytes());
         let Some(cluster) = fetch.cluster.as_deref() else {
             let message = "countersign: the policy names no \"cluster\" for the issuer";
             host::log(Level::Warn, message);
             return None;
         };
         let timeout = Duration::from_secs(Fetch::TIMEOUT);
-        let call = self.dispatch_http_call(cluster, headers, None, Vec::new(), timeout);
+        let call = self.dispatch_http_call(cluster, headers, body, Vec::new(), timeout);
         if call.is_err() {
             let message = format!("countersign: Envoy has no cluster {cluster:?}");
             host::log(Level::Warn, &message);
@@ -148,14 +154,17 @@ impl RootContext for Root {
 /// Envoy fetches through its clusters only.
 fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
     let lacks = |issuer: &IssuerPolicy| {
-        issuer.cluster.is_none() && !matches!(issuer.keys, KeySource::Inline(_))
+        let fetches =
+            issuer.introspection.is_some() || !matches!(issuer.keys, KeySource::Inline(_));
+        issuer.cluster.is_none() && fetches
     };
     match policy.issuers.iter().position(lacks) {
         None => Ok(policy),
         Some(index) => Err(PolicyError {
             path: format!("$.issuers[{index}]"),
-            message: "in Envoy, \"cluster\" must name the cluster that the keys are fetched \
-                      through, unless they are given inline as \"jwks\""
+            message: "in Envoy, \"cluster\" must name the cluster that the issuer is reached \
+                      through, unless its keys are given inline as \"jwks\" and it has no \
+                      \"introspection\""
                 .to_owned(),
         }),
     }

@@ -9,7 +9,8 @@ use countersign_core::guard::{
 
 use crate::vectors::Case;
 
-/// What the addresses that the engine may fetch from answer; others do not answer at all.
+/// What the addresses that the engine may fetch from answer; others do not answer at all. A form is
+/// answered by what stands under its address, `?` and its body.
 pub type Fetches = BTreeMap<String, (u16, Vec<u8>)>;
 
 /// A request in memory.
@@ -147,7 +148,11 @@ pub fn fetch(engine: &mut Engine, fetches: &Fetches, now: u64) {
 }
 
 fn answer(engine: &mut Engine, fetch: &Fetch, fetches: &Fetches, now: u64) {
-    let answer = fetches.get(&fetch.url).map(|(status, body)| (*status, &body[..]));
+    let url = match &fetch.form {
+        None => fetch.url.clone(),
+        Some(form) => format!("{}?{}", fetch.url, form.body),
+    };
+    let answer = fetches.get(&url).map(|(status, body)| (*status, &body[..]));
     // Why it was of no use is not asked here.
     let _ = engine.fetched(fetch.id, answer, now);
 }

@@ -42,6 +42,9 @@ pub struct Identity {
     /// The beginning of SHA-256 over issuer and subject, in hexadecimal digits: enough to tell callers
     /// apart in a log.
     pub subject_digest: String,
+    /// Whether the issuer vouched for the token when it was asked (RFC 7662), rather than by signing
+    /// it.
+    pub introspected: bool,
     /// All claims.
     pub claims: Object,
 }
@@ -58,6 +61,7 @@ impl Identity {
         Self {
             issuer,
             subject_digest: digest.iter().take(6).flat_map(|byte| hexadecimal(*byte)).collect(),
+            introspected: false,
             subject: claims.subject,
             client_id: claims.client_id,
             scope: claims.scope,

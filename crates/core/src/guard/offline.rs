@@ -80,7 +80,9 @@ pub fn decide_offline<'a>(
                 let answer = if is_last { Answer::Body(part) } else { Answer::BodyPart(part) };
                 engine.resume(pending, answer, now)
             }
-            Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
+            Step::NeedIntrospection(pending)
+            | Step::NeedKeys(pending)
+            | Step::NeedStatus(pending) => {
                 let due = engine.due(now);
                 let answered = due.iter().filter(|fetch| carry_out(engine, fetch)).count();
                 rounds += 1;

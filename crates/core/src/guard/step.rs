@@ -7,6 +7,8 @@ use alloc::{
     vec::Vec,
 };
 
+use core::fmt;
+
 use countersign_verify::Verifier;
 
 use super::{
@@ -17,6 +19,7 @@ use super::{
     failure_limit::Attempter,
     identity::Identity,
     list_filter::ListFilter,
+    opaque::Opaque,
     policy::{Mode, Policy},
     trace::Trace,
 };
@@ -40,6 +43,8 @@ pub enum Step {
     /// Carry out what [`super::Engine::due`] gives, and resume with [`Answer::Fetched`] after each
     /// answer, or with [`Answer::GiveUp`] when the request cannot wait.
     NeedKeys(Pending),
+    /// As [`Step::NeedKeys`], for what the issuer says of an opaque token.
+    NeedIntrospection(Pending),
     /// As [`Step::NeedKeys`], for the status list that the token refers to.
     NeedStatus(Pending),
     /// Verify [`Pending::signature`] and resume with [`Answer::Signature`]. Comes once more for a DPoP
@@ -200,7 +205,6 @@ pub(super) enum Mirrored {
 }
 
 /// A token taken apart, before its signature is verified.
-#[derive(Debug)]
 pub(super) struct Presented {
     pub(super) digest: [u8; 32],
     pub(super) signing_input: String,
@@ -211,8 +215,20 @@ pub(super) struct Presented {
     pub(super) claims: Claims,
 }
 
+/// Without the token.
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Stage {
+    Introspection(Box<Opaque>),
     Keys(Box<Presented>),
     Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
     Body(Box<Reading>),
