@@ -13,6 +13,7 @@ mod metrics;
 mod response;
 mod root;
 mod shared;
+mod signatures;
 
 proxy_wasm::main! {{
     std::panic::set_hook(Box::new(|info| {

@@ -10,6 +10,7 @@ use countersign_core::guard::{
 use crate::{
     host::{self, Buffer, HostError, Level, Map},
     metrics::Metrics,
+    signatures::Signatures,
 };
 
 /// Most requests that wait for keys at once; others are answered with 503.
@@ -26,6 +27,7 @@ const BODY_PATIENCE: u64 = 5;
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
+    signatures: Signatures,
     pub(crate) requests: BTreeMap<u32, Request>,
     /// Fetches under way, by Envoy's number for the call.
     calls: BTreeMap<u32, Fetch>,
@@ -64,6 +66,7 @@ impl Shared {
         Self {
             engine,
             metrics: Metrics::define(),
+            signatures: Signatures::choose(),
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
             warned_of_body: false,
@@ -79,7 +82,8 @@ impl Shared {
                 Step::Forward(forward) => return self.forward(id, &forward, false),
                 Step::Respond(response) => return self.respond(id, &response),
                 Step::NeedSignature(pending) => {
-                    let verified = self.engine.verify(&pending);
+                    let verified =
+                        self.signatures.verify(&mut self.engine, &pending, &self.metrics);
                     self.engine.resume(pending, Answer::Signature(verified), now)
                 }
                 Step::NeedKeys(pending) | Step::NeedStatus(pending)

@@ -4,8 +4,12 @@
 //! a panic costs every request of the worker. These never do.
 #![allow(unsafe_code)]
 
+mod foreign;
+
 use core::net::{IpAddr, SocketAddr};
 use core::ptr;
+
+pub(crate) use foreign::verify_signature;
 
 /// A header's name and value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -29,6 +33,12 @@ pub(crate) enum Map {
     Request = 0,
     Response = 2,
     CallResponse = 6,
+}
+
+/// The kinds of metrics that the host keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MetricKind {
+    Counter = 0,
 }
 
 /// The buffers that the host keeps.
@@ -234,11 +244,11 @@ pub(crate) fn set_tick(milliseconds: u32) -> Result<(), HostError> {
     check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
-/// A new counter.
-pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
+/// A new metric.
+pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: pointer and length are those of a live string; the host writes one u32.
-    check(unsafe { proxy_define_metric(0, name.as_ptr(), name.len(), &raw mut id) })?;
+    check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
 }
 
