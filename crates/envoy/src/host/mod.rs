@@ -5,11 +5,13 @@
 #![allow(unsafe_code)]
 
 mod foreign;
+mod shared_data;
 
 use core::net::{IpAddr, SocketAddr};
 use core::ptr;
 
 pub(crate) use foreign::verify_signature;
+pub(crate) use shared_data::{Version, set_shared, shared};
 
 /// A header's name and value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -258,7 +260,8 @@ pub(crate) fn count(counter: u32) -> Result<(), HostError> {
     check(unsafe { proxy_increment_metric(counter, 1) })
 }
 
-const NOT_FOUND: u32 = 1;
+/// There is no such thing.
+pub(crate) const NOT_FOUND: u32 = 1;
 const MALFORMED: u32 = 4;
 
 /// What the host allocated with our own allocator.
