@@ -1,8 +1,9 @@
 //! ES384: ECDSA on P-384 with SHA-384 (RFC 7518 §3.4), by the reference crate `p384`.
 
-use p384::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
+use p384::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier as _};
+use sha2::Sha384;
 
-use crate::{KeyError, es256::uncompressed};
+use crate::{KeyError, es256::uncompressed, signed::Signed};
 
 #[derive(Clone)]
 pub(crate) struct Key(VerifyingKey);
@@ -14,8 +15,9 @@ impl Key {
     }
 
     /// High-S signatures are valid here: JWS does not ask for the low form.
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verify(&self, signed: Signed<'_>, signature: &[u8]) -> bool {
+        let Some(digest) = signed.digest::<Sha384>() else { return false };
         Signature::from_slice(signature)
-            .is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
+            .is_ok_and(|signature| self.0.verify_prehash(&digest, &signature).is_ok())
     }
 }

@@ -59,6 +59,7 @@ mod es384;
 pub mod fuzzing;
 mod hs256;
 mod rsa;
+mod signed;
 mod verifier;
 mod weak_secret;
 
@@ -66,6 +67,8 @@ use core::fmt;
 
 pub use rsa::{RsaAlgorithm, RsaPublicKey};
 pub use verifier::{Limits, Verifier};
+
+use signed::Signed;
 
 /// A key that passed every check of its kind, ready to verify by its one algorithm.
 #[derive(Clone)]
@@ -128,20 +131,26 @@ impl Key {
     /// §3.2–3.5, RFC 8037 §3.1): raw `r ‖ s` for ECDSA, exactly the modulus' length for RSA.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        if cfg!(countersign_fuzz) {
-            // So that fuzzing reaches what stands behind the signature.
-            return true;
-        }
-        self.verify_by_reference(message, signature)
+        // The cfg is so that fuzzing reaches what stands behind the signature.
+        cfg!(countersign_fuzz) || self.verify_by_reference(Signed::Message(message), signature)
     }
 
-    fn verify_by_reference(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// The same for whoever has the message's digest already, by the algorithm's hash function.
+    ///
+    /// `false` for a digest of another length, and for Ed25519 and HS256, which need the message.
+    #[must_use]
+    pub fn verify_digest(&self, digest: &[u8], signature: &[u8]) -> bool {
+        cfg!(countersign_fuzz) || self.verify_by_reference(Signed::Digest(digest), signature)
+    }
+
+    fn verify_by_reference(&self, signed: Signed<'_>, signature: &[u8]) -> bool {
+        let by_message = |verify: &dyn Fn(&[u8]) -> bool| signed.message().is_some_and(verify);
         match &self.0 {
-            Kind::Ed25519(key) => key.verify(message, signature),
-            Kind::Es256(key) => key.verify(message, signature),
-            Kind::Es384(key) => key.verify(message, signature),
-            Kind::Hs256(key) => key.verify(message, signature),
-            Kind::Rsa(key) => key.verify(message, signature),
+            Kind::Ed25519(key) => by_message(&|message| key.verify(message, signature)),
+            Kind::Es256(key) => key.verify(signed, signature),
+            Kind::Es384(key) => key.verify(signed, signature),
+            Kind::Hs256(key) => by_message(&|message| key.verify(message, signature)),
+            Kind::Rsa(key) => key.verify(signed, signature),
         }
     }
 }

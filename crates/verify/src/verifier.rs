@@ -6,13 +6,19 @@ use crate::{
     Key, Kind,
     curve::{Generator, KeyTable},
     es256, rsa,
+    signed::Signed,
 };
 
 /// How much memory a [`Verifier`] may take, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys. The
-    /// generator's table, once one key has one, takes 300 KB beside it. With 0 there are no tables.
+    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys. With 0
+    /// there are no tables.
+    ///
+    /// Not counted: the generator's table, which the first key's brings with it and which stays (300 KB);
+    /// and what is needed while a table is made and then given back, about twice the table's own size
+    /// (200 KB for a key's, 500 KB once for the generator's). In WebAssembly, memory that was given back
+    /// stays with the module, for its next use.
     pub table_bytes: usize,
     /// How often a key verifies by the reference before it gets a table; by default once. A table
     /// costs about as much as one verification by the reference does.
@@ -101,26 +107,29 @@ impl Verifier {
     /// As [`Key::verify`], by tables where that pays.
     #[must_use]
     pub fn verify(&mut self, key: &Key, message: &[u8], signature: &[u8]) -> bool {
-        if cfg!(countersign_fuzz) {
-            return key.verify(message, signature);
-        }
-        self.verify_by_fastest(key, message, signature)
+        cfg!(countersign_fuzz) || self.verify_by_fastest(key, Signed::Message(message), signature)
+    }
+
+    /// As [`Key::verify_digest`], by tables where that pays.
+    #[must_use]
+    pub fn verify_digest(&mut self, key: &Key, digest: &[u8], signature: &[u8]) -> bool {
+        cfg!(countersign_fuzz) || self.verify_by_fastest(key, Signed::Digest(digest), signature)
     }
 
     pub(crate) fn verify_by_fastest(
         &mut self,
         key: &Key,
-        message: &[u8],
+        signed: Signed<'_>,
         signature: &[u8],
     ) -> bool {
         match &key.0 {
             Kind::Es256(point) => self
-                .by_table(point, message, signature)
-                .unwrap_or_else(|| point.verify(message, signature)),
-            Kind::Rsa(key) if self.can_rsa() => key
-                .verify_fast(message, signature)
-                .unwrap_or_else(|| key.verify(message, signature)),
-            _ => key.verify_by_reference(message, signature),
+                .by_table(point, signed, signature)
+                .unwrap_or_else(|| point.verify(signed, signature)),
+            Kind::Rsa(key) if self.can_rsa() => {
+                key.verify_fast(signed, signature).unwrap_or_else(|| key.verify(signed, signature))
+            }
+            _ => key.verify_by_reference(signed, signature),
         }
     }
 
@@ -144,13 +153,13 @@ impl Verifier {
     #[must_use]
     pub const fn size(&self) -> usize {
         match &self.curve {
-            Curve::Fast(generator) => self.table_bytes + generator.size(),
+            Curve::Fast(_) => self.table_bytes + Generator::SIZE,
             _ => self.table_bytes,
         }
     }
 
     /// `None`: the reference has to decide.
-    fn by_table(&mut self, key: &es256::Key, message: &[u8], signature: &[u8]) -> Option<bool> {
+    fn by_table(&mut self, key: &es256::Key, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
         if self.limits.table_bytes == 0 || matches!(self.curve, Curve::Reference) {
             return None;
         }
@@ -171,7 +180,7 @@ impl Verifier {
         }
         let Curve::Fast(generator) = &self.curve else { return None };
         let table = self.keys.get(name)?.table.as_ref()?;
-        es256::verify_by_table(table, generator, message, signature)
+        es256::verify_by_table(table, generator, signed, signature)
     }
 
     /// Room is made before the table is: where there is none, nothing is computed in vain, and memory
@@ -193,7 +202,7 @@ impl Verifier {
             }
         }
         let table = Box::new(es256::table(name)?);
-        self.table_bytes += table.size();
+        self.table_bytes += KeyTable::SIZE;
         self.keys.get_mut(name)?.table = Some(table);
         Some(())
     }
@@ -206,7 +215,7 @@ impl Verifier {
             return false;
         };
         let table = self.keys.remove(&name).and_then(|entry| entry.table);
-        self.table_bytes -= table.map_or(0, |table| table.size());
+        self.table_bytes -= table.map_or(0, |_| KeyTable::SIZE);
         true
     }
 }
