@@ -18,11 +18,16 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(x: &[u8], y: &[u8]) -> Result<Self, KeyError> {
-        let point = uncompressed::<65>(x, y)?;
-        let reference =
-            VerifyingKey::from_sec1_bytes(&point).map_err(|_| KeyError::InvalidPoint)?;
-        let [_, coordinates @ ..] = point;
-        Ok(Self { reference, coordinates })
+        Self::from_sec1(&uncompressed::<65>(x, y)?)
+    }
+
+    /// From a point's encoding (SEC 1 §2.3.3), compressed or not.
+    pub(crate) fn from_sec1(point: &[u8]) -> Result<Self, KeyError> {
+        check_length(point, 32)?;
+        let reference = VerifyingKey::from_sec1_bytes(point).map_err(|_| KeyError::InvalidPoint)?;
+        let point = reference.to_sec1_point(false);
+        let coordinates = point.as_bytes().last_chunk().ok_or(KeyError::InvalidPoint)?;
+        Ok(Self { reference, coordinates: *coordinates })
     }
 
     /// High-S signatures are valid here: JWS does not ask for the low form.
@@ -81,6 +86,17 @@ pub(crate) fn self_test(generator: &Generator) -> bool {
     let Some(table) = halves(&KEY).and_then(|(x, y)| KeyTable::small(x, y)) else { return false };
     let verdict = |message| verify_by_table(&table, generator, Signed::Message(message), &SAMPLE);
     verdict(b"sample") == Some(true) && verdict(b"test") == Some(false)
+}
+
+/// Whether an encoded point has a length that its first byte asks for. The point at infinity has none of
+/// these.
+pub(crate) fn check_length(point: &[u8], coordinate: usize) -> Result<(), KeyError> {
+    let expected = match point.first() {
+        Some(2 | 3) => 1 + coordinate,
+        Some(4) => 1 + 2 * coordinate,
+        _ => return Err(KeyError::InvalidPoint),
+    };
+    if point.len() == expected { Ok(()) } else { Err(KeyError::InvalidLength) }
 }
 
 /// The uncompressed form (SEC 1 §2.3.3) of a point, `LENGTH` bytes long. It cannot name the point

@@ -3,15 +3,24 @@
 use p384::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier as _};
 use sha2::Sha384;
 
-use crate::{KeyError, es256::uncompressed, signed::Signed};
+use crate::{
+    KeyError,
+    es256::{check_length, uncompressed},
+    signed::Signed,
+};
 
 #[derive(Clone)]
 pub(crate) struct Key(VerifyingKey);
 
 impl Key {
     pub(crate) fn new(x: &[u8], y: &[u8]) -> Result<Self, KeyError> {
-        let point = uncompressed::<97>(x, y)?;
-        VerifyingKey::from_sec1_bytes(&point).map(Self).map_err(|_| KeyError::InvalidPoint)
+        Self::from_sec1(&uncompressed::<97>(x, y)?)
+    }
+
+    /// From a point's encoding (SEC 1 §2.3.3), compressed or not.
+    pub(crate) fn from_sec1(point: &[u8]) -> Result<Self, KeyError> {
+        check_length(point, 48)?;
+        VerifyingKey::from_sec1_bytes(point).map(Self).map_err(|_| KeyError::InvalidPoint)
     }
 
     /// High-S signatures are valid here: JWS does not ask for the low form.

@@ -60,6 +60,7 @@ pub mod fuzzing;
 mod hs256;
 mod rsa;
 mod signed;
+mod spki;
 mod verifier;
 mod weak_secret;
 
@@ -102,12 +103,28 @@ impl Key {
         es256::Key::new(x, y).map(|key| Self(Kind::Es256(key)))
     }
 
+    /// A P-256 key from a point's encoding (SEC 1 §2.3.3), compressed or not.
+    ///
+    /// # Errors
+    /// As [`Key::es256`].
+    pub fn es256_from_sec1(point: &[u8]) -> Result<Self, KeyError> {
+        es256::Key::from_sec1(point).map(|key| Self(Kind::Es256(key)))
+    }
+
     /// A P-384 key (RFC 7518 §6.2.1) from its affine coordinates, 48 bytes each, big-endian.
     ///
     /// # Errors
     /// As [`Key::es256`].
     pub fn es384(x: &[u8], y: &[u8]) -> Result<Self, KeyError> {
         es384::Key::new(x, y).map(|key| Self(Kind::Es384(key)))
+    }
+
+    /// A P-384 key from a point's encoding (SEC 1 §2.3.3), compressed or not.
+    ///
+    /// # Errors
+    /// As [`Key::es256`].
+    pub fn es384_from_sec1(point: &[u8]) -> Result<Self, KeyError> {
+        es384::Key::from_sec1(point).map(|key| Self(Kind::Es384(key)))
     }
 
     /// A shared secret for HMAC with SHA-256 (RFC 7518 §3.2).
@@ -172,6 +189,8 @@ impl fmt::Debug for Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {
+    /// The bytes are no SubjectPublicKeyInfo in DER, or one of another kind of key.
+    InvalidEncoding,
     /// A part of the key has the wrong number of bytes, or leading zeros where none may be.
     InvalidLength,
     /// The point is not on the curve, not canonical, or of small order.
@@ -186,6 +205,7 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::InvalidEncoding => "no SubjectPublicKeyInfo in DER for this kind of key",
             Self::InvalidLength => "a part of the key has the wrong length",
             Self::InvalidPoint => "the public point is not a valid point of its curve",
             Self::WeakRsaKey => {

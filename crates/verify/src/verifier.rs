@@ -133,9 +133,35 @@ impl Verifier {
         }
     }
 
+    /// Whether the known answers of ES256 came out, which are asked once.
+    fn can_curve(&mut self) -> bool {
+        if matches!(self.curve, Curve::Unknown) {
+            let generator = Generator::new().map(Box::new).filter(|curve| es256::self_test(curve));
+            self.curve = generator.map_or(Curve::Reference, Curve::Fast);
+        }
+        matches!(self.curve, Curve::Fast(_))
+    }
+
     /// Whether the known answer of RSA came out, which is asked once.
     fn can_rsa(&mut self) -> bool {
         *self.rsa.get_or_insert_with(rsa::self_test)
+    }
+
+    /// Computes the generator's table and verifies the known answers now instead of when a key first needs
+    /// them: some milliseconds in WebAssembly. Without room for tables, only RSA's.
+    ///
+    /// `false`: some answer came out wrong, and the reference verifies instead. All verdicts are right, and
+    /// slow; whoever runs this wants to know.
+    pub fn self_test(&mut self) -> bool {
+        let curve = self.limits.table_bytes < KeyTable::SIZE || self.can_curve();
+        self.can_rsa() && curve
+    }
+
+    /// Gives back the memory of a key that will not come again.
+    pub fn forget(&mut self, key: &Key) {
+        if let Kind::Es256(key) = &key.0 {
+            self.remove(key.coordinates());
+        }
     }
 
     /// Whether a key has a table now.
@@ -166,7 +192,8 @@ impl Verifier {
         self.now += 1;
         let name = key.coordinates();
         if !self.keys.contains_key(name) && self.keys.len() >= MAX_KEYS {
-            let _ = self.forget(|entry| entry.table.is_none()) || self.forget(|_| true);
+            let _ =
+                self.forget_oldest(|entry| entry.table.is_none()) || self.forget_oldest(|_| true);
         }
         let now = self.now;
         let entry = self.keys.entry(*name).or_insert(Entry { table: None, uses: 0, last_use: now });
@@ -189,15 +216,13 @@ impl Verifier {
         if KeyTable::SIZE > self.limits.table_bytes {
             return None;
         }
-        if matches!(self.curve, Curve::Unknown) {
-            let generator = Generator::new().map(Box::new).filter(|curve| es256::self_test(curve));
-            self.curve = generator.map_or(Curve::Reference, Curve::Fast);
+        if !self.can_curve() {
+            return None;
         }
-        let Curve::Fast(_) = self.curve else { return None };
         while self.table_bytes.saturating_add(KeyTable::SIZE) > self.limits.table_bytes {
             let now = self.now;
             let is_idle = |entry: &Entry| now.saturating_sub(entry.last_use) >= IDLE;
-            if !self.forget(|entry| entry.table.is_some() && is_idle(entry)) {
+            if !self.forget_oldest(|entry| entry.table.is_some() && is_idle(entry)) {
                 return None;
             }
         }
@@ -208,14 +233,18 @@ impl Verifier {
     }
 
     /// Forgets the one of these that was not used for longest; `false`: there is none.
-    fn forget(&mut self, of_these: impl Fn(&Entry) -> bool) -> bool {
+    fn forget_oldest(&mut self, of_these: impl Fn(&Entry) -> bool) -> bool {
         let candidates = self.keys.iter().filter(|(_, entry)| of_these(entry));
         let Some(name) = candidates.min_by_key(|(_, entry)| entry.last_use).map(|(name, _)| *name)
         else {
             return false;
         };
-        let table = self.keys.remove(&name).and_then(|entry| entry.table);
-        self.table_bytes -= table.map_or(0, |_| KeyTable::SIZE);
+        self.remove(&name);
         true
+    }
+
+    fn remove(&mut self, name: &[u8; 64]) {
+        let table = self.keys.remove(name).and_then(|entry| entry.table);
+        self.table_bytes -= table.map_or(0, |_| KeyTable::SIZE);
     }
 }
