@@ -48,6 +48,9 @@ const KEY_WIDTH: u32 = 6;
 /// Bits of the windows for the self-test's key, which is used twice: 64 of them with 8 points.
 const SELF_TEST_WIDTH: u32 = 4;
 
+/// What the documentation promises.
+const _: () = assert!(KeyTable::SIZE <= 100_000 && Generator::SIZE <= 300_000);
+
 /// Most points that are summed: 32 and 64.
 const MAX_POINTS: usize = 96;
 
