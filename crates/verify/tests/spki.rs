@@ -34,9 +34,8 @@ const P384_SIGNATURE: &str = concat!(
     "f4bac776ddb91700206830dd656f80e744169caa0f0a3c13fecd7ed7fc03448085ca18047ff0f9001cd30ba9",
     "3bbec9a7e99342d8",
 );
-const ED25519: &str = concat!(
-    "302a300506032b65700321006567a6cd0ad98e36346a6bc61e3518e7ef9aeebc6af37e7de49be201e23fe6c9",
-);
+const ED25519: &str =
+    "302a300506032b65700321006567a6cd0ad98e36346a6bc61e3518e7ef9aeebc6af37e7de49be201e23fe6c9";
 const ED25519_SIGNATURE: &str = concat!(
     "fcd0fdae5ee1ca8d32e3c8e1f97f107b07dcc57425dcd2e5b734419284477d3f46b5c48aa5c0459365326239",
     "eba35de0e086a8ca993a44c2328fafed3b659108",
