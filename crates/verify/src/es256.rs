@@ -18,7 +18,11 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(x: &[u8], y: &[u8]) -> Result<Self, KeyError> {
-        Self::from_sec1(&uncompressed::<65>(x, y)?)
+        let point = uncompressed::<65>(x, y)?;
+        let reference =
+            VerifyingKey::from_sec1_bytes(&point).map_err(|_| KeyError::InvalidPoint)?;
+        let [_, coordinates @ ..] = point;
+        Ok(Self { reference, coordinates })
     }
 
     /// From a point's encoding (SEC 1 §2.3.3), compressed or not.
