@@ -113,9 +113,11 @@ fn identity<'a>(
     decision: &'a Decision,
     caller: Option<&'a Identity>,
 ) -> impl Iterator<Item = (&'static str, &'a str)> {
-    let issuer = decision.issuer.as_deref().or(caller.map(|caller| &caller.issuer[..]));
-    let client = decision.client_id.as_deref().or(caller.and_then(|who| who.client_id.as_deref()));
-    let subject = decision.subject.as_deref().or(caller.map(|caller| &caller.subject_digest[..]));
+    let issuer = decision.issuer.as_deref().or_else(|| caller.map(|caller| &caller.issuer[..]));
+    let client =
+        decision.client_id.as_deref().or_else(|| caller.and_then(|who| who.client_id.as_deref()));
+    let subject =
+        decision.subject.as_deref().or_else(|| caller.map(|caller| &caller.subject_digest[..]));
     [
         ("countersign_resource", decision.resource.as_deref()),
         ("countersign_issuer", issuer),
