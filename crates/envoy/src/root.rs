@@ -13,6 +13,7 @@ use proxy_wasm::{
 };
 
 use crate::{
+    exchange::Claim,
     filter::Filter,
     host::{self, Buffer, Level, Map},
     shared::{Shared, warn},
@@ -20,6 +21,9 @@ use crate::{
 
 /// Between two looks at what is due.
 const TICK_MILLISECONDS: u32 = 1000;
+
+/// Between two looks at what another worker is fetching.
+const WAITING_TICK_MILLISECONDS: u32 = 20;
 
 /// Policies are small; a larger document is a mistake.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
@@ -34,20 +38,46 @@ impl Root {
         Self { id, shared: None }
     }
 
-    /// Starts what is due.
+    /// Fetches, and goes on with the requests that wait; they may want more.
+    fn work(&self, shared: &mut Shared, now: u64) {
+        self.fetch(shared, now);
+        shared.retry_parked(now);
+        if let Err(error) = host::set_current(self.id) {
+            return warn("returning to the root", error);
+        }
+        self.fetch(shared, now);
+        let waiting = shared.exchange.is_waiting();
+        let period = if waiting { WAITING_TICK_MILLISECONDS } else { TICK_MILLISECONDS };
+        if let Err(error) = host::set_tick(period) {
+            warn("asking for ticks", error);
+        }
+    }
+
+    /// Starts what is due, or learns it from other workers.
     fn fetch(&self, shared: &mut Shared, now: u64) {
-        // Each failure to start may make the next of several URLs due.
+        for (fetch, since) in shared.exchange.take_waiting(now) {
+            self.start(shared, fetch, since, now);
+        }
+        // Each answer, and each failure to start, may make the next of several URLs due.
         for _ in 0..8 {
             let due = shared.engine.due(now);
             if due.is_empty() {
-                return;
+                break;
             }
             for fetch in due {
-                match self.dispatch(&fetch) {
-                    Some(call) => shared.started(call, fetch),
-                    None => shared.fetched(&fetch, None, now),
-                }
+                self.start(shared, fetch, now, now);
             }
+        }
+    }
+
+    fn start(&self, shared: &mut Shared, fetch: Fetch, since: u64, now: u64) {
+        match shared.exchange.claim(&fetch, now) {
+            Claim::Answered(body, at) => shared.learned(&fetch, body.as_deref(), at),
+            Claim::Wait => shared.exchange.wait(fetch, since),
+            Claim::Fetch => match self.dispatch(&fetch) {
+                Some(call) => shared.started(call, fetch),
+                None => shared.fetched(&fetch, None, now),
+            },
         }
     }
 
@@ -89,8 +119,7 @@ impl Context for Root {
         let answer = if headers == 0 { None } else { read_answer(body_size) };
         let answer = answer.as_ref().map(|(status, body)| (*status, &body[..]));
         shared.fetched(&fetch, answer, now);
-        self.fetch(&mut shared, now);
-        shared.retry_parked(now);
+        self.work(&mut shared, now);
     }
 }
 
@@ -118,22 +147,15 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        // A request may have asked for one early tick.
-        if let Err(error) = host::set_tick(TICK_MILLISECONDS) {
-            warn("asking for ticks", error);
-        }
         let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
             return;
         };
         let Ok(mut shared) = shared.try_borrow_mut() else {
             return;
         };
-        self.fetch(&mut shared, now);
+        // A request may have asked for one early tick: this asks for the usual ones again.
+        self.work(&mut shared, now);
         shared.check_bodies(now);
-        shared.retry_parked(now);
-        if let Err(error) = host::set_current(self.id) {
-            warn("returning to the root", error);
-        }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

@@ -8,8 +8,10 @@ use countersign_core::guard::{
 };
 
 use crate::{
+    exchange::Exchange,
     host::{self, Buffer, HostError, Level, Map},
     metrics::Metrics,
+    signatures::Signatures,
 };
 
 /// Most requests that wait for keys at once; others are answered with 503.
@@ -26,9 +28,12 @@ const BODY_PATIENCE: u64 = 5;
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
+    signatures: Signatures,
     pub(crate) requests: BTreeMap<u32, Request>,
     /// Fetches under way, by Envoy's number for the call.
     calls: BTreeMap<u32, Fetch>,
+    /// Fetches of other workers.
+    pub(crate) exchange: Exchange,
     warned_of_body: bool,
     /// A request began to wait for keys since this was last asked.
     newly_parked: bool,
@@ -64,8 +69,10 @@ impl Shared {
         Self {
             engine,
             metrics: Metrics::define(),
+            signatures: Signatures::choose(),
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
+            exchange: Exchange::default(),
             warned_of_body: false,
             newly_parked: false,
         }
@@ -79,7 +86,8 @@ impl Shared {
                 Step::Forward(forward) => return self.forward(id, &forward, false),
                 Step::Respond(response) => return self.respond(id, &response),
                 Step::NeedSignature(pending) => {
-                    let verified = self.engine.verify(&pending);
+                    let verified =
+                        self.signatures.verify(&mut self.engine, &pending, &self.metrics);
                     self.engine.resume(pending, Answer::Signature(verified), now)
                 }
                 Step::NeedKeys(pending) | Step::NeedStatus(pending)
@@ -158,10 +166,22 @@ impl Shared {
         self.calls.remove(&call)
     }
 
-    /// Hands the answer to the engine, and says why it could not be used.
+    /// Hands an answer to the engine, says why it could not be used, and tells the other workers.
     pub(crate) fn fetched(&mut self, fetch: &Fetch, answer: Option<(u16, &[u8])>, now: u64) {
-        if let Some(error) = self.engine.fetched(fetch.id, answer, now) {
+        let error = self.engine.fetched(fetch.id, answer, now);
+        if let Some(error) = &error {
             let message = format!("countersign: cannot use what {} answers: {error}", fetch.url);
+            host::log(Level::Warn, &message);
+        }
+        let body = answer.filter(|_| error.is_none()).map(|(_, body)| body);
+        self.exchange.publish(fetch, body, now);
+    }
+
+    /// Hands the engine what another worker fetched at the second `at`, and has told the log about.
+    pub(crate) fn learned(&mut self, fetch: &Fetch, body: Option<&[u8]>, at: u64) {
+        let answer = body.map(|body| (200, body));
+        if self.engine.fetched(fetch.id, answer, at).is_some() && body.is_some() {
+            let message = format!("countersign: cannot use another worker's {}", fetch.url);
             host::log(Level::Warn, &message);
         }
     }

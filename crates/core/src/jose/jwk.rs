@@ -28,6 +28,7 @@ use super::{
     alg::Algorithm,
     base64url,
     json::{Object, Value},
+    pkcs1::{Pkcs1Check, PublicKeyInfo},
     thumbprint,
 };
 
@@ -40,6 +41,8 @@ pub struct Jwk {
     /// One for all kinds of keys but RSA without `alg`.
     verifiers: Vec<(Algorithm, Key)>,
     thumbprint: [u8; 32],
+    /// An RSA key as other verifiers take it.
+    public_key_info: Option<PublicKeyInfo>,
 }
 
 /// Whether symmetric keys are read.
@@ -103,10 +106,16 @@ impl Jwk {
         if !allows_verification(jwk)? {
             return Err(JwkError::NotForSignatures);
         }
+        let mut public_key_info = None;
         let mut verifiers = match kind {
             "EC" => ec_key(jwk)?,
             "OKP" => okp_key(jwk)?,
-            "RSA" => rsa_key(jwk)?,
+            "RSA" => {
+                let (modulus, exponent) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
+                let verifiers = rsa_key(&modulus, &exponent)?;
+                public_key_info = Some(PublicKeyInfo::new(&modulus, &exponent));
+                verifiers
+            }
             "oct" => oct_key(jwk)?,
             _ => return Err(JwkError::UnsupportedKind),
         };
@@ -118,7 +127,7 @@ impl Jwk {
             }
         }
         let kid = optional_text(jwk, "kid")?.map(ToString::to_string);
-        Ok(Self { kid, verifiers, thumbprint: thumbprint::sha256(jwk)? })
+        Ok(Self { kid, verifiers, thumbprint: thumbprint::sha256(jwk)?, public_key_info })
     }
 
     /// The key's name within its set, if it has one.
@@ -136,6 +145,19 @@ impl Jwk {
     #[must_use]
     pub fn verifier(&self, algorithm: Algorithm) -> Option<&Key> {
         self.verifiers.iter().find(|(served, _)| *served == algorithm).map(|(_, key)| key)
+    }
+
+    /// What a host's own verifier needs for a signature by RS256, RS384 or RS512: `None` for other
+    /// algorithms, for those that this key does not serve, and for signatures of the wrong length.
+    #[must_use]
+    pub fn pkcs1_check<'a>(
+        &'a self,
+        algorithm: Algorithm,
+        message: &'a [u8],
+        signature: &'a [u8],
+    ) -> Option<Pkcs1Check<'a>> {
+        self.verifier(algorithm)?;
+        self.public_key_info.as_ref()?.check(algorithm, message, signature)
     }
 
     /// The SHA-256 thumbprint (RFC 7638), 32 bytes.
@@ -177,8 +199,8 @@ fn okp_key(jwk: &Object) -> Result<Verifiers, JwkError> {
     Ok(vec![(Algorithm::EdDsa, key)])
 }
 
-fn rsa_key(jwk: &Object) -> Result<Verifiers, JwkError> {
-    let public = RsaPublicKey::new(&bytes(jwk, "n")?, &bytes(jwk, "e")?).map_err(JwkError::Key)?;
+fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<Verifiers, JwkError> {
+    let public = RsaPublicKey::new(modulus, exponent).map_err(JwkError::Key)?;
     let algorithms = [
         (Algorithm::Rs256, RsaAlgorithm::Rs256),
         (Algorithm::Rs384, RsaAlgorithm::Rs384),
@@ -267,6 +289,10 @@ mod tests {
             let key = jwk(&format!(r#"{{{RSA},"alg":"{alg}"}}"#)).unwrap();
             assert_eq!(names(&key), [alg]);
             assert!(key.verifier(Algorithm::from_name(alg).unwrap()).is_some());
+            for other in all {
+                let check = key.pkcs1_check(Algorithm::from_name(other).unwrap(), b"", &[0; 256]);
+                assert_eq!(check.is_some(), other == alg && alg.starts_with("RS"), "{other}");
+            }
         }
         for alg in ["ES256", "EdDSA", "HS256", "RSA-OAEP", "RS1", "none", "rs256", ""] {
             let refused = jwk(&format!(r#"{{{RSA},"alg":"{alg}"}}"#)).unwrap_err();

@@ -6,4 +6,5 @@ pub mod json;
 pub mod jwk;
 pub mod jwks;
 pub mod jws;
+pub mod pkcs1;
 pub mod thumbprint;

@@ -4,8 +4,14 @@
 //! a panic costs every request of the worker. These never do.
 #![allow(unsafe_code)]
 
+mod foreign;
+mod shared_data;
+
 use core::net::{IpAddr, SocketAddr};
 use core::ptr;
+
+pub(crate) use foreign::verify_signature;
+pub(crate) use shared_data::{Version, set_shared, shared};
 
 /// A header's name and value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -29,6 +35,12 @@ pub(crate) enum Map {
     Request = 0,
     Response = 2,
     CallResponse = 6,
+}
+
+/// The kinds of metrics that the host keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MetricKind {
+    Counter = 0,
 }
 
 /// The buffers that the host keeps.
@@ -234,11 +246,11 @@ pub(crate) fn set_tick(milliseconds: u32) -> Result<(), HostError> {
     check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
-/// A new counter.
-pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
+/// A new metric.
+pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: pointer and length are those of a live string; the host writes one u32.
-    check(unsafe { proxy_define_metric(0, name.as_ptr(), name.len(), &raw mut id) })?;
+    check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
 }
 
@@ -248,7 +260,8 @@ pub(crate) fn count(counter: u32) -> Result<(), HostError> {
     check(unsafe { proxy_increment_metric(counter, 1) })
 }
 
-const NOT_FOUND: u32 = 1;
+/// There is no such thing.
+pub(crate) const NOT_FOUND: u32 = 1;
 const MALFORMED: u32 = 4;
 
 /// What the host allocated with our own allocator.
