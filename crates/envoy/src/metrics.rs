@@ -1,10 +1,11 @@
-//! Counters: `countersign.allow`, `countersign.deny.<reason>`, `countersign.shadow_deny.<reason>` …
+//! Metrics: `countersign.allow`, `countersign.deny.<reason>`, `countersign.shadow_deny.<reason>`, what is
+//! held, and how long decisions take.
 
 use std::collections::BTreeMap;
 
 use countersign_core::{
     Reason,
-    guard::{Decision, Verdict},
+    guard::{Decision, Health, Verdict},
 };
 
 use crate::host::{self, MetricKind};
@@ -12,6 +13,12 @@ use crate::host::{self, MetricKind};
 /// What is counted beside decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Counter {
+    /// Fetches that brought nothing of use.
+    FetchesFailed,
+    /// Fetches of other workers that this one learned of.
+    FetchesShared,
+    /// Fetches that brought something.
+    FetchesSucceeded,
     /// Signatures that Envoy's BoringSSL verified.
     SignaturesByEnvoy,
     /// Signatures that the filter verified itself.
@@ -19,15 +26,24 @@ pub(crate) enum Counter {
 }
 
 impl Counter {
-    const ALL: [Self; 2] = [Self::SignaturesByEnvoy, Self::SignaturesInFilter];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::SignaturesByEnvoy => "signatures.envoy",
-            Self::SignaturesInFilter => "signatures.filter",
-        }
-    }
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::FetchesFailed, "fetches.failed"),
+        (Self::FetchesShared, "fetches.shared"),
+        (Self::FetchesSucceeded, "fetches.succeeded"),
+        (Self::SignaturesByEnvoy, "signatures.envoy"),
+        (Self::SignaturesInFilter, "signatures.filter"),
+    ];
 }
+
+/// What is held: each worker says it of itself, and the last one counts.
+const GAUGES: [&str; 6] = [
+    "keys.oldest_age_seconds",
+    "keys.issuers_without",
+    "status_lists.held",
+    "status_lists.bytes",
+    "tokens.cached",
+    "requests.waiting",
+];
 
 /// Metrics by name. All are defined when the filter is configured, so that a dashboard sees zeros and
 /// no request pays for it.
@@ -35,6 +51,9 @@ impl Counter {
 pub(crate) struct Metrics {
     decisions: BTreeMap<(&'static str, &'static str), u32>,
     counters: BTreeMap<Counter, u32>,
+    gauges: Vec<Option<u32>>,
+    /// Microseconds.
+    decision_time: Option<u32>,
 }
 
 impl Metrics {
@@ -47,17 +66,19 @@ impl Metrics {
             metrics.define_decision(("deny", reason.code()));
             metrics.define_decision(("shadow_deny", reason.code()));
         }
-        for counter in Counter::ALL {
-            if let Ok(id) = define(MetricKind::Counter, counter.name()) {
+        for (counter, name) in Counter::ALL {
+            if let Some(id) = define(MetricKind::Counter, name) {
                 metrics.counters.insert(counter, id);
             }
         }
+        metrics.gauges = GAUGES.map(|name| define(MetricKind::Gauge, name)).into();
+        metrics.decision_time = define(MetricKind::Histogram, "decision_us");
         metrics
     }
 
     fn define_decision(&mut self, (kind, reason): (&'static str, &'static str)) {
         let separator = if reason.is_empty() { "" } else { "." };
-        if let Ok(id) = define(MetricKind::Counter, &format!("{kind}{separator}{reason}")) {
+        if let Some(id) = define(MetricKind::Counter, &format!("{kind}{separator}{reason}")) {
             self.decisions.insert((kind, reason), id);
         }
     }
@@ -74,15 +95,43 @@ impl Metrics {
     pub(crate) fn add_one(&self, counter: Counter) {
         add_one(self.counters.get(&counter));
     }
+
+    /// How long the filter worked for a request until it was decided.
+    pub(crate) fn decided_in(&self, microseconds: u64) {
+        record(self.decision_time, microseconds);
+    }
+
+    /// Tells what is held.
+    pub(crate) fn show(&self, health: &Health, waiting: usize) {
+        let fetched = health.issuers.iter().filter(|issuer| !issuer.inline);
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let values = [
+            fetched.filter_map(|issuer| issuer.age).max().unwrap_or(0),
+            number(health.issuers.iter().filter(|issuer| !issuer.usable).count()),
+            number(health.status_lists),
+            number(health.status_list_bytes),
+            number(health.cached_tokens),
+            number(waiting),
+        ];
+        for (gauge, value) in self.gauges.iter().zip(values) {
+            record(*gauge, value);
+        }
+    }
 }
 
-fn define(kind: MetricKind, name: &str) -> Result<u32, host::HostError> {
-    host::define_metric(kind, &format!("countersign.{name}"))
+fn define(kind: MetricKind, name: &str) -> Option<u32> {
+    host::define_metric(kind, &format!("countersign.{name}")).ok()
 }
 
 fn add_one(id: Option<&u32>) {
     if let Some(id) = id {
         // A lost count is no reason to fail a request.
         let _ = host::count(*id);
+    }
+}
+
+fn record(id: Option<u32>, value: u64) {
+    if let Some(id) = id {
+        let _ = host::record(id, value);
     }
 }

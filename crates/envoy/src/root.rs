@@ -3,10 +3,7 @@
 use core::{cell::RefCell, time::Duration};
 use std::rc::Rc;
 
-use countersign_core::guard::{
-    Engine, Fetch, Policy, PolicyError,
-    policy::{IssuerPolicy, KeySource},
-};
+use countersign_core::guard::Fetch;
 use proxy_wasm::{
     traits::{Context, HttpContext, RootContext},
     types::ContextType,
@@ -16,6 +13,7 @@ use crate::{
     exchange::Claim,
     filter::Filter,
     host::{self, Buffer, Level, Map},
+    settings::Settings,
     shared::{Shared, warn},
 };
 
@@ -31,11 +29,13 @@ const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Root {
     id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
+    /// When the gauges were set.
+    shown_at: u64,
 }
 
 impl Root {
     pub(crate) const fn new(id: u32) -> Self {
-        Self { id, shared: None }
+        Self { id, shared: None, shown_at: 0 }
     }
 
     /// Fetches, and goes on with the requests that wait; they may want more.
@@ -130,14 +130,14 @@ impl RootContext for Root {
             host::log(Level::Critical, "countersign: the policy cannot be read");
             return false;
         };
-        let policy = match Policy::parse(&document).and_then(require_clusters) {
-            Ok(policy) => policy,
+        let settings = match Settings::parse(&document) {
+            Ok(settings) => settings,
             Err(error) => {
                 host::log(Level::Critical, &format!("countersign: policy error at {error}"));
                 return false;
             }
         };
-        self.shared = Some(Rc::new(RefCell::new(Shared::new(Engine::new(policy)))));
+        self.shared = Some(Rc::new(RefCell::new(Shared::new(settings))));
         // The first keys are fetched at the first tick: here clusters may not exist yet.
         if let Err(error) = host::set_tick(1) {
             warn("asking for ticks", error);
@@ -156,6 +156,10 @@ impl RootContext for Root {
         // A request may have asked for one early tick: this asks for the usual ones again.
         self.work(&mut shared, now);
         shared.check_bodies(now);
+        if self.shown_at != now {
+            self.shown_at = now;
+            shared.show(now);
+        }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -164,22 +168,6 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
-    }
-}
-
-/// Envoy fetches through its clusters only.
-fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
-    let lacks = |issuer: &IssuerPolicy| {
-        issuer.cluster.is_none() && !matches!(issuer.keys, KeySource::Inline(_))
-    };
-    match policy.issuers.iter().position(lacks) {
-        None => Ok(policy),
-        Some(index) => Err(PolicyError {
-            path: format!("$.issuers[{index}]"),
-            message: "in Envoy, \"cluster\" must name the cluster that the keys are fetched \
-                      through, unless they are given inline as \"jwks\""
-                .to_owned(),
-        }),
     }
 }
 

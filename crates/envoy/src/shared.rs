@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use countersign_core::guard::{
     Answer, Engine, Fetch, FilteredBody, Forward, Header, ListFilter, Pending, Response, Step,
-    Verdict,
 };
 
 use crate::{
+    audit::Audit,
     exchange::Exchange,
     host::{self, Buffer, HostError, Level, Map},
-    metrics::Metrics,
+    metrics::Counter,
+    settings::{FilterSettings, Settings},
     signatures::Signatures,
 };
 
@@ -27,8 +28,9 @@ const BODY_PATIENCE: u64 = 5;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
-    pub(crate) metrics: Metrics,
-    signatures: Signatures,
+    pub(crate) settings: FilterSettings,
+    pub(crate) audit: Audit,
+    pub(crate) signatures: Signatures,
     pub(crate) requests: BTreeMap<u32, Request>,
     /// Fetches under way, by Envoy's number for the call.
     calls: BTreeMap<u32, Fetch>,
@@ -65,10 +67,11 @@ pub(crate) enum Flow {
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            engine,
-            metrics: Metrics::define(),
+            engine: Engine::new(settings.policy),
+            audit: Audit::new(settings.filter.filter_state),
+            settings: settings.filter,
             signatures: Signatures::choose(),
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -87,7 +90,7 @@ impl Shared {
                 Step::Respond(response) => return self.respond(id, &response),
                 Step::NeedSignature(pending) => {
                     let verified =
-                        self.signatures.verify(&mut self.engine, &pending, &self.metrics);
+                        self.signatures.verify(&mut self.engine, &pending, &self.audit.metrics);
                     self.engine.resume(pending, Answer::Signature(verified), now)
                 }
                 Step::NeedKeys(pending) | Step::NeedStatus(pending)
@@ -153,6 +156,17 @@ impl Shared {
         }
     }
 
+    /// Whether it is decided what becomes of a request.
+    pub(crate) fn is_decided(&self, id: u32) -> bool {
+        !matches!(self.requests.get(&id), Some(Request::Keys { .. } | Request::Body { .. }))
+    }
+
+    /// Tells Envoy's metrics what is held.
+    pub(crate) fn show(&mut self, now: u64) {
+        self.audit.look_up_level();
+        self.audit.metrics.show(&self.engine.health(now), self.parked().len());
+    }
+
     /// The request is over.
     pub(crate) fn forget(&mut self, id: u32) {
         self.requests.remove(&id);
@@ -173,12 +187,16 @@ impl Shared {
             let message = format!("countersign: cannot use what {} answers: {error}", fetch.url);
             host::log(Level::Warn, &message);
         }
+        let counter =
+            if error.is_none() { Counter::FetchesSucceeded } else { Counter::FetchesFailed };
+        self.audit.metrics.add_one(counter);
         let body = answer.filter(|_| error.is_none()).map(|(_, body)| body);
         self.exchange.publish(fetch, body, now);
     }
 
     /// Hands the engine what another worker fetched at the second `at`, and has told the log about.
     pub(crate) fn learned(&mut self, fetch: &Fetch, body: Option<&[u8]>, at: u64) {
+        self.audit.metrics.add_one(Counter::FetchesShared);
         let answer = body.map(|body| (200, body));
         if self.engine.fetched(fetch.id, answer, at).is_some() && body.is_some() {
             let message = format!("countersign: cannot use another worker's {}", fetch.url);
@@ -223,7 +241,7 @@ impl Shared {
         }
     }
 
-    fn parked(&self) -> Vec<u32> {
+    pub(crate) fn parked(&self) -> Vec<u32> {
         let waits = |(id, request): (&u32, &Request)| {
             matches!(request, Request::Keys { .. }).then_some(*id)
         };
@@ -266,11 +284,11 @@ impl Shared {
             return self.read_body(id, pending, (now, 0, false), true, now);
         }
         let hold = self.engine.policy().hold_headers;
-        if !hold
-            && let Some(forward) = pending.early_forward()
-            && let Err(error) = apply(forward)
-        {
-            return self.fail(id, "changing the headers", error);
+        if !hold && let Some(forward) = pending.early_forward() {
+            if let Err(error) = apply(forward) {
+                return self.fail(id, "changing the headers", error);
+            }
+            self.audit.sent_ahead(forward);
         }
         let waiting = Request::Body { pending, since: now, read: 0, headers_sent: !hold };
         self.requests.insert(id, waiting);
@@ -282,12 +300,7 @@ impl Shared {
         if !headers_sent && let Err(error) = apply(forward) {
             return self.fail(id, "changing the headers", error);
         }
-        self.metrics.count(&forward.decision);
-        let level = match forward.decision.verdict {
-            Verdict::Shadow => Level::Warn,
-            _ => Level::Debug,
-        };
-        host::log(level, &format!("countersign: {}", forward.decision));
+        self.audit.forwarded(forward);
         let (set, append) = (&forward.response_headers, &forward.response_append);
         let filter = forward.response_filter.clone();
         if set.is_empty() && append.is_empty() && filter.is_none() {
@@ -300,12 +313,7 @@ impl Shared {
     }
 
     pub(crate) fn respond(&mut self, id: u32, response: &Response) -> Flow {
-        self.metrics.count(&response.decision);
-        let level = match response.decision.verdict {
-            Verdict::Deny => Level::Info,
-            _ => Level::Debug,
-        };
-        host::log(level, &format!("countersign: {}", response.decision));
+        self.audit.answered(&response.decision);
         let headers = response.headers.iter().map(|header| (header.name(), header.value()));
         let details = format!("countersign_{}", response.decision.code());
         self.requests.insert(id, Request::Answered);

@@ -45,6 +45,11 @@ impl Signatures {
         Self { by_envoy }
     }
 
+    /// The names of the algorithms that Envoy verifies.
+    pub(crate) fn by_envoy(&self) -> impl Iterator<Item = &'static str> {
+        self.by_envoy.iter().map(|algorithm| algorithm.name())
+    }
+
     /// Verifies the signature that a request waits for.
     pub(crate) fn verify(&self, engine: &mut Engine, pending: &Pending, metrics: &Metrics) -> bool {
         let by_envoy = pending

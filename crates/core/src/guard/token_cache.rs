@@ -67,8 +67,8 @@ impl TokenCache {
         self.young.insert(key, verified);
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// How many tokens are remembered.
+    pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn verify_signature(asked: Pkcs1Check<'_>) -> Result<bool, HostError>
     read_answer(&answer).ok_or(HostError(MALFORMED))
 }
 
-fn call(name: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
+pub(super) fn call(name: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
     let (mut data, mut length) = (ptr::null_mut(), 0);
     // SAFETY: pointers and lengths are those of live slices; the host writes a pointer and a length.
     check(unsafe {

@@ -6,11 +6,12 @@
     reason = "each test file uses some of it"
 )]
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use countersign_e2e::http::{Message, Request};
-use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use countersign_e2e::{Answer, Envoy, EnvoyConfig, Outcome, Places, Scratch, Stub, free_ports};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::{Value, json};
 
@@ -50,6 +51,16 @@ impl Setup {
 
     pub fn config(self, change: impl FnOnce(EnvoyConfig) -> EnvoyConfig) -> Self {
         Self { config: change(self.config), ..self }
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Asks Envoy whether it would take the configuration.
+    pub fn validate(&self) -> Outcome<()> {
+        self.config.validate(&Places::of_checkout(), self.scratch.path())
     }
 
     pub fn start(self) -> Front {
