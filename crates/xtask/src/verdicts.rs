@@ -1,6 +1,6 @@
 //! The verifier's verdicts, which must be the same natively and in wasm.
 //!
-//! The numbers of wasm32 are not those of 64-bit machines. So the tests of `crates/verify` write down what
+//! wasm32 has other numbers than 64-bit machines (docs/verify.md). So the tests of `crates/verify` write down what
 //! they asked and what came out, with the reference and aws-lc agreeing, and the module is asked again.
 
 use std::path::PathBuf;

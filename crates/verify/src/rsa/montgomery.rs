@@ -17,10 +17,10 @@ const MASK: u64 = (1 << BITS) - 1;
 /// Rows that are added at a time. The number of limbs is a multiple of it.
 const ROWS: usize = 4;
 
-/// How many times four rows are added before columns are carried in between: each time adds eight
-/// products below 2^56 to a column, and 30 times that, with what a carry leaves and with what the lowest
-/// columns carry into the next, is below 2^64. A test proves it.
-const BLOCKS_BEFORE_CARRY: usize = 30;
+/// How many times four rows are added before columns are carried in between: each time adds four products
+/// below 2^57, one factor doubled, and four below 2^56 to a column, and 20 times that, with what a carry
+/// leaves and with what the lowest columns carry into the next, is below 2^64. A test proves it.
+const BLOCKS_BEFORE_CARRY: usize = 20;
 
 /// A modulus, and what Montgomery's multiplication needs to know of it.
 #[derive(Clone, Debug)]
@@ -82,9 +82,26 @@ impl Modulus {
         Some(to_bytes(&power, self.bytes.len()))
     }
 
+    /// a² / R modulo n, below 2 n, into a.
+    ///
+    /// Products of different blocks of limbs come twice, so each is computed once, with one factor doubled.
     fn square(&self, a: &mut [u32], columns: &mut [u64]) {
-        let copy = a.to_vec();
-        self.multiply(a, &copy, columns);
+        let mut b: Vec<u32> = a.iter().map(|limb| limb << 1).collect();
+        let (factors, _) = b.as_chunks_mut::<ROWS>();
+        columns.fill(0);
+        let (rows, _) = a.as_chunks::<ROWS>();
+        for (block, rows) in rows.iter().enumerate() {
+            carry_in_time(block, columns);
+            // What is below was multiplied with this block before; the block itself comes once.
+            if let Some(before) = block.checked_sub(1).and_then(|before| factors.get_mut(before)) {
+                *before = [0; ROWS];
+            }
+            if let Some(own) = factors.get_mut(block) {
+                *own = *rows;
+            }
+            self.add_rows(rows.map(u64::from), factors.as_flattened(), block * ROWS, columns);
+        }
+        take(a, columns);
     }
 
     /// a · b / R modulo n, below 2 n, into a. `columns` has room for four limbs more than numbers have.
@@ -92,21 +109,22 @@ impl Modulus {
         columns.fill(0);
         let (rows, _) = a.as_chunks::<ROWS>();
         for (block, rows) in rows.iter().enumerate() {
-            if block % BLOCKS_BEFORE_CARRY == BLOCKS_BEFORE_CARRY - 1 {
-                carry(columns);
-            }
-            self.add_rows(rows.map(u64::from), b, columns);
+            carry_in_time(block, columns);
+            self.add_rows(rows.map(u64::from), b, 0, columns);
         }
-        carry(columns);
-        for (limb, column) in a.iter_mut().zip(columns.iter()) {
-            *limb = low(*column);
-        }
+        take(a, columns);
     }
 
     /// Adds b times four limbs, and n so often that the four lowest columns become zero, which are
-    /// dropped: all others move down by four.
+    /// dropped: all others move down by four. So many of b's lowest limbs are zero.
     #[inline(never)]
-    fn add_rows(&self, [a0, a1, a2, a3]: [u64; ROWS], b: &[u32], columns: &mut [u64]) {
+    fn add_rows(
+        &self,
+        [a0, a1, a2, a3]: [u64; ROWS],
+        b: &[u32],
+        zeros: usize,
+        columns: &mut [u64],
+    ) {
         let first = |limbs: &[u32]| limbs.first_chunk().copied().unwrap_or_default().map(u64::from);
         let ([b0, b1, b2, b3], [n0, n1, n2, n3]): ([u64; ROWS], [u64; ROWS]) =
             (first(b), first(&self.limbs));
@@ -132,10 +150,16 @@ impl Modulus {
             a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3 + m0 * n0 + m1 * n1 + m2 * n2 + m3 * n3
         };
         let cells = core::cell::Cell::from_mut(columns).as_slice_of_cells();
-        let limbs = b.iter().zip(&self.limbs).skip(ROWS);
-        let to = cells.iter();
-        let from = cells.iter().skip(ROWS);
-        for (((b, n), from), to) in limbs.zip(from).zip(to) {
+        let moves = || cells.iter().skip(ROWS).zip(cells.iter());
+        let zeros = zeros.saturating_sub(ROWS);
+        for (n, (from, to)) in self.limbs.iter().skip(ROWS).zip(moves()).take(zeros) {
+            let n0 = u64::from(*n);
+            to.set(from.get() + carried + m0 * n0 + m1 * n1 + m2 * n2 + m3 * n3);
+            carried = 0;
+            (n1, n2, n3) = (n0, n1, n2);
+        }
+        let limbs = b.iter().zip(&self.limbs).skip(ROWS + zeros);
+        for ((b, n), (from, to)) in limbs.zip(moves().skip(zeros)) {
             let (b0, n0) = (u64::from(*b), u64::from(*n));
             to.set(from.get() + carried + column([b0, b1, b2, b3], [n0, n1, n2, n3]));
             carried = 0;
@@ -202,6 +226,21 @@ impl Modulus {
             *limb = difference & low(MASK);
             borrow = difference >> 31;
         }
+    }
+}
+
+/// Before a block's rows are added, wherever columns would get too long.
+fn carry_in_time(block: usize, columns: &mut [u64]) {
+    if block % BLOCKS_BEFORE_CARRY == BLOCKS_BEFORE_CARRY - 1 {
+        carry(columns);
+    }
+}
+
+/// The limbs of the number that the columns are.
+fn take(limbs: &mut [u32], columns: &mut [u64]) {
+    carry(columns);
+    for (limb, column) in limbs.iter_mut().zip(columns.iter()) {
+        *limb = low(*column);
     }
 }
 

@@ -7,7 +7,7 @@ use super::*;
 
 /// What [`Modulus::add_rows`] makes of the columns at most, whatever the limbs are: all of its terms
 /// are products and sums of numbers that are not negative, so none is larger than where every limb,
-/// and every factor of n, is the largest.
+/// every factor of n, and every doubled limb of a square, is the largest.
 fn add_rows_at_most(columns: &mut [u128]) {
     const PRODUCT: u128 = (MASK as u128) * (MASK as u128);
     const RANGE: u128 = 1 << 64;
@@ -16,13 +16,13 @@ fn add_rows_at_most(columns: &mut [u128]) {
     for (at, column) in (0..).zip(&columns[..ROWS]) {
         // In the last product is the factor that this column's sum decides; so each sum is looked
         // at with it, which is the more.
-        let sum = column + carried + (2 * at + 2) * PRODUCT;
+        let sum = column + carried + (3 * at + 3) * PRODUCT;
         assert!(sum < RANGE);
         carried = sum >> BITS;
     }
     for at in 0..length {
         // What is above the highest limb has fewer products.
-        columns[at] = columns[at + ROWS] + carried + 8 * PRODUCT;
+        columns[at] = columns[at + ROWS] + carried + 12 * PRODUCT;
         carried = 0;
         assert!(columns[at] < RANGE);
     }
@@ -74,10 +74,11 @@ fn columns_are_at_most_the_models() {
         r_squared: Vec::new(),
         bytes: Vec::new(),
     };
-    let b = vec![low(MASK); length];
+    // The limbs of a square, doubled.
+    let b = vec![2 * low(MASK); length];
     let (mut columns, mut most) = (vec![0; length + ROWS], vec![0; length + ROWS]);
     for _ in 0..BLOCKS_BEFORE_CARRY - 1 {
-        modulus.add_rows([MASK; ROWS], &b, &mut columns);
+        modulus.add_rows([MASK; ROWS], &b, 0, &mut columns);
         add_rows_at_most(&mut most);
         assert!(columns.iter().zip(&most).all(|(column, most)| u128::from(*column) <= *most));
     }
