@@ -181,7 +181,8 @@ fn nothing_passes_when_something_is_broken() {
 /// A configuration with a mistake in it is not taken.
 #[test]
 fn a_policy_that_is_wrong_is_not_served() {
-    let wrong: [(&str, fn(&mut Value)); 5] = [
+    type Spoil = fn(&mut Value);
+    let wrong: [(&str, Spoil); 5] = [
         ("unknown member", |policy| policy["x"] = json!(1)),
         ("no issuer", |policy| policy["issuers"] = json!([])),
         ("no resource", |policy| policy["resources"] = json!([])),
