@@ -35,15 +35,12 @@ impl Counter {
     ];
 }
 
-/// What is held: each worker says it of itself, and the last one counts.
-const GAUGES: [&str; 6] = [
-    "keys.oldest_age_seconds",
-    "keys.issuers_without",
-    "status_lists.held",
-    "status_lists.bytes",
-    "tokens.cached",
-    "requests.waiting",
-];
+/// What all workers have in common: the last one that tells it counts.
+const COMMON: [&str; 2] = ["keys.oldest_age_seconds", "keys.issuers_without"];
+
+/// What each worker has of its own: Envoy adds it up.
+const SUMS: [&str; 4] =
+    ["status_lists.held", "status_lists.bytes", "tokens.cached", "requests.waiting"];
 
 /// Metrics by name. All are defined when the filter is configured, so that a dashboard sees zeros and
 /// no request pays for it.
@@ -51,7 +48,9 @@ const GAUGES: [&str; 6] = [
 pub(crate) struct Metrics {
     decisions: BTreeMap<(&'static str, &'static str), u32>,
     counters: BTreeMap<Counter, u32>,
-    gauges: Vec<Option<u32>>,
+    common: Vec<Option<u32>>,
+    /// Each with what this worker has added to it.
+    sums: Vec<(Option<u32>, i64)>,
     /// Microseconds.
     decision_time: Option<u32>,
 }
@@ -71,7 +70,8 @@ impl Metrics {
                 metrics.counters.insert(counter, id);
             }
         }
-        metrics.gauges = GAUGES.map(|name| define(MetricKind::Gauge, name)).into();
+        metrics.common = COMMON.map(|name| define(MetricKind::Gauge, name)).into();
+        metrics.sums = SUMS.map(|name| (define(MetricKind::Gauge, name), 0)).into();
         metrics.decision_time = define(MetricKind::Histogram, "decision_us");
         metrics
     }
@@ -102,20 +102,34 @@ impl Metrics {
     }
 
     /// Tells what is held.
-    pub(crate) fn show(&self, health: &Health, waiting: usize) {
+    pub(crate) fn show(&mut self, health: &Health, waiting: usize) {
         let fetched = health.issuers.iter().filter(|issuer| !issuer.inline);
-        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let values = [
+        let unusable = health.issuers.iter().filter(|issuer| !issuer.usable).count();
+        let common = [
             fetched.filter_map(|issuer| issuer.age).max().unwrap_or(0),
-            number(health.issuers.iter().filter(|issuer| !issuer.usable).count()),
-            number(health.status_lists),
-            number(health.status_list_bytes),
-            number(health.cached_tokens),
-            number(waiting),
+            u64::try_from(unusable).unwrap_or(u64::MAX),
         ];
-        for (gauge, value) in self.gauges.iter().zip(values) {
+        for (gauge, value) in self.common.iter().zip(common) {
             record(*gauge, value);
         }
+        self.tell([health.status_lists, health.status_list_bytes, health.cached_tokens, waiting]);
+    }
+
+    fn tell(&mut self, values: [usize; 4]) {
+        for ((gauge, told), value) in self.sums.iter_mut().zip(values) {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            let difference = value.saturating_sub(*told);
+            if difference != 0 && gauge.is_some_and(|id| host::add(id, difference).is_ok()) {
+                *told = value;
+            }
+        }
+    }
+}
+
+/// With a configuration its workers' share goes.
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        self.tell([0; 4]);
     }
 }
 
@@ -126,7 +140,7 @@ fn define(kind: MetricKind, name: &str) -> Option<u32> {
 fn add_one(id: Option<&u32>) {
     if let Some(id) = id {
         // A lost count is no reason to fail a request.
-        let _ = host::count(*id);
+        let _ = host::add(*id, 1);
     }
 }
 

@@ -42,10 +42,11 @@ impl Root {
     fn work(&self, shared: &mut Shared, now: u64) {
         self.fetch(shared, now);
         shared.retry_parked(now);
-        if let Err(error) = host::set_current(self.id) {
-            return warn("returning to the root", error);
+        match host::set_current(self.id) {
+            Ok(()) => self.fetch(shared, now),
+            // A fetch would belong to a request: at the next tick it will not.
+            Err(error) => warn("returning to the root", error),
         }
-        self.fetch(shared, now);
         let waiting = shared.exchange.is_waiting();
         let period = if waiting { WAITING_TICK_MILLISECONDS } else { TICK_MILLISECONDS };
         if let Err(error) = host::set_tick(period) {

@@ -252,10 +252,10 @@ pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, HostErr
     Ok(id)
 }
 
-/// Adds one to a counter.
-pub(crate) fn count(counter: u32) -> Result<(), HostError> {
+/// Adds to a counter, or to a gauge, which may be less than nothing.
+pub(crate) fn add(metric: u32, difference: i64) -> Result<(), HostError> {
     // SAFETY: no memory is shared.
-    check(unsafe { proxy_increment_metric(counter, 1) })
+    check(unsafe { proxy_increment_metric(metric, difference) })
 }
 
 /// Sets a gauge, or adds a value to a histogram.

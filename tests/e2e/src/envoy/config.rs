@@ -158,8 +158,14 @@ impl EnvoyConfig {
     /// The filter may call everything but Envoy's foreign functions.
     #[must_use]
     pub fn without_foreign_functions(self) -> Self {
+        self.without("proxy_call_foreign_function")
+    }
+
+    /// The filter's capabilities are restricted to all that it uses but this one.
+    #[must_use]
+    pub fn without(self, capability: &str) -> Self {
         self.plugin(|plugin| {
-            let names = CAPABILITIES.lines().filter(|name| *name != "proxy_call_foreign_function");
+            let names = CAPABILITIES.lines().filter(|name| *name != capability);
             let allowed: serde_json::Map<String, Value> =
                 names.map(|name| (name.to_owned(), json!({}))).collect();
             plugin["capability_restriction_config"] = json!({ "allowed_capabilities": allowed });
@@ -179,6 +185,45 @@ impl EnvoyConfig {
                 }],
             });
         })
+    }
+
+    /// The filter comes from a file that Envoy watches (`filter.json` in `dir`), as over xDS; see
+    /// [`Self::replace_filter`].
+    pub fn discovered(self, dir: &Path) -> Outcome<Self> {
+        let path = dir.join("filter.json");
+        let config = self.manager(|manager| {
+            let resource = json!({ "resources": [{
+                "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+                "name": "countersign",
+                "typed_config": manager["http_filters"][0]["typed_config"].take(),
+            }] });
+            let written = fs::write(&path, resource.to_string());
+            manager["http_filters"][0] = json!({ "name": "countersign", "config_discovery": {
+                "config_source": {
+                    "path_config_source": { "path": path, "watched_directory": { "path": dir } },
+                    "initial_fetch_timeout": "5s",
+                },
+                "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+            } });
+            drop(written);
+        });
+        fs::metadata(&path).map_err(Failure::during(format_args!("writing {}", path.display())))?;
+        // Envoy asks for its own name before it takes anything from a file.
+        Ok(config.edit(|document| document["node"] = json!({ "id": "test", "cluster": "test" })))
+    }
+
+    /// Puts another policy into the file of [`Self::discovered`], in one step as Envoy wants it.
+    pub fn replace_filter(dir: &Path, policy: &str) -> Outcome<()> {
+        let path = dir.join("filter.json");
+        let doing = || Failure::during(format!("replacing {}", path.display()));
+        let text = fs::read(&path).map_err(doing())?;
+        let mut resource: Value =
+            serde_json::from_slice(&text).map_err(Failure::during("reading the filter's file"))?;
+        resource["resources"][0]["typed_config"]["config"]["configuration"]["value"] =
+            policy.into();
+        let next = dir.join("filter.next");
+        fs::write(&next, resource.to_string()).map_err(doing())?;
+        fs::rename(next, &path).map_err(doing())
     }
 
     /// Asks Envoy whether it would take this configuration; a refusal carries the filter's reasons.

@@ -64,9 +64,13 @@ impl Setup {
     }
 
     pub fn start(self) -> Front {
+        self.try_start().unwrap()
+    }
+
+    pub fn try_start(self) -> Outcome<Front> {
         let Self { upstream, issuer, scratch, config } = self;
-        let envoy = Envoy::start(&Places::of_checkout(), &config, scratch.path()).unwrap();
-        Front { envoy, upstream, issuer, scratch }
+        let envoy = Envoy::start(&Places::of_checkout(), &config, scratch.path())?;
+        Ok(Front { envoy, upstream, issuer, scratch })
     }
 }
 
