@@ -2,25 +2,14 @@
 // Arguments: the folder with the module and its glue, and jose's.
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
+import { serve } from "./measure.mjs";
 
 const [, , moduleDir, joseDir] = process.argv;
 const url = (...parts) => pathToFileURL(resolve(...parts)).href;
 const { initSync, WasmSuite } = await import(url(moduleDir, "core.js"));
 const jose = await import(url(joseDir, "dist/webapi/index.js"));
 initSync({ module: readFileSync(join(moduleDir, "core_bg.wasm")) });
-
-// Nanoseconds for one time, over at least 40 ms: the same rule as the native side's.
-async function measure(run) {
-  for (let count = 1; ; ) {
-    const start = process.hrtime.bigint();
-    await run(count);
-    const ns = Number(process.hrtime.bigint() - start);
-    if (ns > 4e7) return ns / count;
-    count = Math.min(Math.max(Math.floor((count * 6e7) / Math.max(ns, 1)), count + 1), count * 10);
-  }
-}
 
 async function prepare(input) {
   const suite = new WasmSuite(input.policy, input.rules, input.jwks, input.tokens);
@@ -54,18 +43,9 @@ async function prepare(input) {
     ...Object.fromEntries(bodies),
   };
   return {
-    wasm: (name) => measure((count) => suite.run(name, count)),
-    peer: (name) => measure(peers[name]),
+    wasm: (name) => (count) => suite.run(name, count),
+    peer: (name) => peers[name],
   };
 }
 
-let ready;
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line);
-  if (ready === undefined) {
-    ready = await prepare(request);
-    console.log("{}");
-  } else {
-    console.log(JSON.stringify({ ns: await ready[request.who](request.name) }));
-  }
-}
+await serve(prepare);

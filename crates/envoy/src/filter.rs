@@ -10,30 +10,38 @@ use proxy_wasm::{
 };
 
 use crate::{
+    debug,
     host::{self, Map},
     shared::{Flow, Shared, warn},
 };
+
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 pub(crate) struct Filter {
     id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
     /// Its response was replaced by one that is not looked at.
     has_refused: bool,
+    /// How long the filter has worked for it, in nanoseconds; `None` once that was told.
+    spent: Option<u64>,
 }
 
 impl Filter {
     pub(crate) const fn new(id: u32, shared: Option<Rc<RefCell<Shared>>>) -> Self {
-        Self { id, shared, has_refused: false }
+        Self { id, shared, has_refused: false, spent: Some(0) }
     }
 
-    fn on_body(&self, ended: bool) -> Action {
-        let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
+    fn on_body(&mut self, ended: bool) -> Action {
+        let (Some(shared), Ok(begun)) = (&self.shared, host::nanoseconds()) else {
             return refuse();
         };
         let Ok(mut shared) = shared.try_borrow_mut() else {
             return refuse();
         };
-        action(shared.on_body(self.id, ended, now))
+        let flow = shared.on_body(self.id, ended, begun / SECOND);
+        self.spent = tell(&shared, self.id, self.spent, begun);
+        action(flow)
     }
 
     fn on_response(&mut self, callback: impl FnOnce(&mut Shared, u32) -> Flow) -> Action {
@@ -56,9 +64,10 @@ impl Context for Filter {}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
+        let (Some(shared), Ok(begun)) = (&self.shared, host::nanoseconds()) else {
             return refuse();
         };
+        let now = begun / SECOND;
         let Ok(mut shared) = shared.try_borrow_mut() else {
             return refuse();
         };
@@ -81,7 +90,21 @@ impl HttpContext for Filter {
             has_body: !end_of_stream,
             client: host::client_address(),
         };
-        let step = shared.engine.begin(head, now);
+        if let Some(page) = &shared.settings.debug
+            && head.method == b"GET"
+            && head.path == page.path.as_bytes()
+            && page.is_for(head.client)
+        {
+            return match debug::answer(&shared, now) {
+                Ok(()) => Action::Pause,
+                Err(_) => refuse(),
+            };
+        }
+        let named = shared.settings.route_metadata.as_deref().and_then(host::route_resource);
+        let step = match named {
+            Some(resource) => shared.engine.begin_for(&resource, head, now),
+            None => shared.engine.begin(head, now),
+        };
         let flow = shared.proceed(self.id, step, now, false);
         // The root fetches, at once: a call of its own is not lost when this client goes away.
         if shared.take_newly_parked()
@@ -89,6 +112,7 @@ impl HttpContext for Filter {
         {
             warn("asking for a tick", error);
         }
+        self.spent = tell(&shared, self.id, self.spent, begun);
         action(flow)
     }
 
@@ -123,6 +147,18 @@ impl Drop for Filter {
             shared.forget(self.id);
         }
     }
+}
+
+/// Tells Envoy how long the filter worked for a request, when it is decided. Requests that wait for keys
+/// are decided elsewhere, and left out.
+fn tell(shared: &Shared, id: u32, spent: Option<u64>, begun: u64) -> Option<u64> {
+    let ended = host::nanoseconds().ok()?;
+    let spent = spent?.saturating_add(ended.saturating_sub(begun));
+    if !shared.is_decided(id) {
+        return Some(spent);
+    }
+    shared.audit.metrics.decided_in(spent / 1000);
+    None
 }
 
 const fn action(flow: Flow) -> Action {

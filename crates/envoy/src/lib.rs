@@ -7,12 +7,18 @@
 #![allow(missing_docs, reason = "nothing is public but what the SDK's macro exports")]
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod audit;
+mod debug;
+mod exchange;
 mod filter;
 mod host;
 mod metrics;
+mod record;
 mod response;
 mod root;
+mod settings;
 mod shared;
+mod signatures;
 
 proxy_wasm::main! {{
     std::panic::set_hook(Box::new(|info| {

@@ -124,8 +124,7 @@ impl Shared {
         let refused = body.take_refused();
         let holds_back = body.holds_back() && !ended;
         if let Some(decision) = refused {
-            self.metrics.count(&decision);
-            host::log(Level::Info, &format!("countersign: {decision}"));
+            self.audit.answered(&decision);
         }
         match filtered {
             // What cannot be replaced must not go on. With its head sent, the response breaks off.

@@ -3,23 +3,25 @@
 use core::{cell::RefCell, time::Duration};
 use std::rc::Rc;
 
-use countersign_core::guard::{
-    Engine, Fetch, Form, Policy, PolicyError,
-    policy::{IssuerPolicy, KeySource},
-};
+use countersign_core::guard::{Fetch, Form};
 use proxy_wasm::{
     traits::{Context, HttpContext, RootContext},
     types::ContextType,
 };
 
 use crate::{
+    exchange::Claim,
     filter::Filter,
     host::{self, Buffer, Level, Map},
+    settings::Settings,
     shared::{Shared, warn},
 };
 
 /// Between two looks at what is due.
 const TICK_MILLISECONDS: u32 = 1000;
+
+/// Between two looks at what another worker is fetching.
+const WAITING_TICK_MILLISECONDS: u32 = 20;
 
 /// Policies are small; a larger document is a mistake.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
@@ -27,27 +29,56 @@ const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Root {
     id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
+    /// When the gauges were set.
+    shown_at: u64,
 }
 
 impl Root {
     pub(crate) const fn new(id: u32) -> Self {
-        Self { id, shared: None }
+        Self { id, shared: None, shown_at: 0 }
     }
 
-    /// Starts what is due.
+    /// Fetches, and goes on with the requests that wait; they may want more.
+    fn work(&self, shared: &mut Shared, now: u64) {
+        self.fetch(shared, now);
+        shared.retry_parked(now);
+        match host::set_current(self.id) {
+            Ok(()) => self.fetch(shared, now),
+            // A fetch would belong to a request: at the next tick it will not.
+            Err(error) => warn("returning to the root", error),
+        }
+        let waiting = shared.exchange.is_waiting();
+        let period = if waiting { WAITING_TICK_MILLISECONDS } else { TICK_MILLISECONDS };
+        if let Err(error) = host::set_tick(period) {
+            warn("asking for ticks", error);
+        }
+    }
+
+    /// Starts what is due, or learns it from other workers.
     fn fetch(&self, shared: &mut Shared, now: u64) {
-        // Each failure to start may make the next of several URLs due.
+        for (fetch, since) in shared.exchange.take_waiting(now) {
+            self.start(shared, fetch, since, now);
+        }
+        // Each answer, and each failure to start, may make the next of several URLs due.
         for _ in 0..8 {
             let due = shared.engine.due(now);
             if due.is_empty() {
-                return;
+                break;
             }
             for fetch in due {
-                match self.dispatch(&fetch) {
-                    Some(call) => shared.started(call, fetch),
-                    None => shared.fetched(&fetch, None, now),
-                }
+                self.start(shared, fetch, now, now);
             }
+        }
+    }
+
+    fn start(&self, shared: &mut Shared, fetch: Fetch, since: u64, now: u64) {
+        match shared.exchange.claim(&fetch, now) {
+            Claim::Answered(body, at) => shared.learned(&fetch, body.as_deref(), at),
+            Claim::Wait => shared.exchange.wait(fetch, since),
+            Claim::Fetch => match self.dispatch(&fetch) {
+                Some(call) => shared.started(call, fetch),
+                None => shared.fetched(&fetch, None, now),
+            },
         }
     }
 
@@ -95,8 +126,7 @@ impl Context for Root {
         let answer = if headers == 0 { None } else { read_answer(body_size) };
         let answer = answer.as_ref().map(|(status, body)| (*status, &body[..]));
         shared.fetched(&fetch, answer, now);
-        self.fetch(&mut shared, now);
-        shared.retry_parked(now);
+        self.work(&mut shared, now);
     }
 }
 
@@ -107,14 +137,14 @@ impl RootContext for Root {
             host::log(Level::Critical, "countersign: the policy cannot be read");
             return false;
         };
-        let policy = match Policy::parse(&document).and_then(require_clusters) {
-            Ok(policy) => policy,
+        let settings = match Settings::parse(&document) {
+            Ok(settings) => settings,
             Err(error) => {
                 host::log(Level::Critical, &format!("countersign: policy error at {error}"));
                 return false;
             }
         };
-        self.shared = Some(Rc::new(RefCell::new(Shared::new(Engine::new(policy)))));
+        self.shared = Some(Rc::new(RefCell::new(Shared::new(settings))));
         // The first keys are fetched at the first tick: here clusters may not exist yet.
         if let Err(error) = host::set_tick(1) {
             warn("asking for ticks", error);
@@ -124,21 +154,18 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        // A request may have asked for one early tick.
-        if let Err(error) = host::set_tick(TICK_MILLISECONDS) {
-            warn("asking for ticks", error);
-        }
         let (Some(shared), Ok(now)) = (&self.shared, host::now()) else {
             return;
         };
         let Ok(mut shared) = shared.try_borrow_mut() else {
             return;
         };
-        self.fetch(&mut shared, now);
+        // A request may have asked for one early tick: this asks for the usual ones again.
+        self.work(&mut shared, now);
         shared.check_bodies(now);
-        shared.retry_parked(now);
-        if let Err(error) = host::set_current(self.id) {
-            warn("returning to the root", error);
+        if self.shown_at != now {
+            self.shown_at = now;
+            shared.show(now);
         }
     }
 
@@ -148,25 +175,6 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
-    }
-}
-
-/// Envoy fetches through its clusters only.
-fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
-    let lacks = |issuer: &IssuerPolicy| {
-        let fetches =
-            issuer.introspection.is_some() || !matches!(issuer.keys, KeySource::Inline(_));
-        issuer.cluster.is_none() && fetches
-    };
-    match policy.issuers.iter().position(lacks) {
-        None => Ok(policy),
-        Some(index) => Err(PolicyError {
-            path: format!("$.issuers[{index}]"),
-            message: "in Envoy, \"cluster\" must name the cluster that the issuer is reached \
-                      through, unless its keys are given inline as \"jwks\" and it has no \
-                      \"introspection\""
-                .to_owned(),
-        }),
     }
 }
 

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use countersign_core::guard::{
     Answer, Engine, Fetch, FilteredBody, Forward, Header, ListFilter, Pending, Response, Step,
-    Verdict,
 };
 
 use crate::{
+    audit::Audit,
+    exchange::Exchange,
     host::{self, Buffer, HostError, Level, Map},
-    metrics::Metrics,
+    metrics::Counter,
+    settings::{FilterSettings, Settings},
+    signatures::Signatures,
 };
 
 /// Most requests that wait for keys at once; others are answered with 503.
@@ -25,10 +28,14 @@ const BODY_PATIENCE: u64 = 5;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
-    pub(crate) metrics: Metrics,
+    pub(crate) settings: FilterSettings,
+    pub(crate) audit: Audit,
+    pub(crate) signatures: Signatures,
     pub(crate) requests: BTreeMap<u32, Request>,
     /// Fetches under way, by Envoy's number for the call.
     calls: BTreeMap<u32, Fetch>,
+    /// Fetches of other workers.
+    pub(crate) exchange: Exchange,
     warned_of_body: bool,
     /// A request began to wait for keys since this was last asked.
     newly_parked: bool,
@@ -60,12 +67,15 @@ pub(crate) enum Flow {
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            engine,
-            metrics: Metrics::define(),
+            engine: Engine::new(settings.policy),
+            audit: Audit::new(settings.filter.filter_state),
+            settings: settings.filter,
+            signatures: Signatures::choose(),
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
+            exchange: Exchange::default(),
             warned_of_body: false,
             newly_parked: false,
         }
@@ -79,7 +89,8 @@ impl Shared {
                 Step::Forward(forward) => return self.forward(id, &forward, false),
                 Step::Respond(response) => return self.respond(id, &response),
                 Step::NeedSignature(pending) => {
-                    let verified = self.engine.verify(&pending);
+                    let verified =
+                        self.signatures.verify(&mut self.engine, &pending, &self.audit.metrics);
                     self.engine.resume(pending, Answer::Signature(verified), now)
                 }
                 Step::NeedIntrospection(pending)
@@ -149,6 +160,17 @@ impl Shared {
         }
     }
 
+    /// Whether it is decided what becomes of a request.
+    pub(crate) fn is_decided(&self, id: u32) -> bool {
+        !matches!(self.requests.get(&id), Some(Request::Keys { .. } | Request::Body { .. }))
+    }
+
+    /// Tells Envoy's metrics what is held.
+    pub(crate) fn show(&mut self, now: u64) {
+        self.audit.look_up_level();
+        self.audit.metrics.show(&self.engine.health(now), self.parked().len());
+    }
+
     /// The request is over.
     pub(crate) fn forget(&mut self, id: u32) {
         self.requests.remove(&id);
@@ -162,10 +184,26 @@ impl Shared {
         self.calls.remove(&call)
     }
 
-    /// Hands the answer to the engine, and says why it could not be used.
+    /// Hands an answer to the engine, says why it could not be used, and tells the other workers.
     pub(crate) fn fetched(&mut self, fetch: &Fetch, answer: Option<(u16, &[u8])>, now: u64) {
-        if let Some(error) = self.engine.fetched(fetch.id, answer, now) {
+        let error = self.engine.fetched(fetch.id, answer, now);
+        if let Some(error) = &error {
             let message = format!("countersign: cannot use what {} answers: {error}", fetch.url);
+            host::log(Level::Warn, &message);
+        }
+        let counter =
+            if error.is_none() { Counter::FetchesSucceeded } else { Counter::FetchesFailed };
+        self.audit.metrics.add_one(counter);
+        let body = answer.filter(|_| error.is_none()).map(|(_, body)| body);
+        self.exchange.publish(fetch, body, now);
+    }
+
+    /// Hands the engine what another worker fetched at the second `at`, and has told the log about.
+    pub(crate) fn learned(&mut self, fetch: &Fetch, body: Option<&[u8]>, at: u64) {
+        self.audit.metrics.add_one(Counter::FetchesShared);
+        let answer = body.map(|body| (200, body));
+        if self.engine.fetched(fetch.id, answer, at).is_some() && body.is_some() {
+            let message = format!("countersign: cannot use another worker's {}", fetch.url);
             host::log(Level::Warn, &message);
         }
     }
@@ -207,7 +245,7 @@ impl Shared {
         }
     }
 
-    fn parked(&self) -> Vec<u32> {
+    pub(crate) fn parked(&self) -> Vec<u32> {
         let waits = |(id, request): (&u32, &Request)| {
             matches!(request, Request::Keys { .. }).then_some(*id)
         };
@@ -250,11 +288,11 @@ impl Shared {
             return self.read_body(id, pending, (now, 0, false), true, now);
         }
         let hold = self.engine.policy().hold_headers;
-        if !hold
-            && let Some(forward) = pending.early_forward()
-            && let Err(error) = apply(forward)
-        {
-            return self.fail(id, "changing the headers", error);
+        if !hold && let Some(forward) = pending.early_forward() {
+            if let Err(error) = apply(forward) {
+                return self.fail(id, "changing the headers", error);
+            }
+            self.audit.sent_ahead(forward);
         }
         let waiting = Request::Body { pending, since: now, read: 0, headers_sent: !hold };
         self.requests.insert(id, waiting);
@@ -266,12 +304,7 @@ impl Shared {
         if !headers_sent && let Err(error) = apply(forward) {
             return self.fail(id, "changing the headers", error);
         }
-        self.metrics.count(&forward.decision);
-        let level = match forward.decision.verdict {
-            Verdict::Shadow => Level::Warn,
-            _ => Level::Debug,
-        };
-        host::log(level, &format!("countersign: {}", forward.decision));
+        self.audit.forwarded(forward);
         let (set, append) = (&forward.response_headers, &forward.response_append);
         let filter = forward.response_filter.clone();
         if set.is_empty() && append.is_empty() && filter.is_none() {
@@ -284,12 +317,7 @@ impl Shared {
     }
 
     pub(crate) fn respond(&mut self, id: u32, response: &Response) -> Flow {
-        self.metrics.count(&response.decision);
-        let level = match response.decision.verdict {
-            Verdict::Deny => Level::Info,
-            _ => Level::Debug,
-        };
-        host::log(level, &format!("countersign: {}", response.decision));
+        self.audit.answered(&response.decision);
         let headers = response.headers.iter().map(|header| (header.name(), header.value()));
         let details = format!("countersign_{}", response.decision.code());
         self.requests.insert(id, Request::Answered);

@@ -1,11 +1,12 @@
 //! ES256: ECDSA on P-256 with SHA-256 (RFC 7518 §3.4), by tables or by the reference crate `p256`.
 
-use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
-use sha2::{Digest as _, Sha256};
+use p256::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier as _};
+use sha2::Sha256;
 
 use crate::{
     KeyError,
     curve::{Generator, KeyTable},
+    signed::Signed,
 };
 
 #[derive(Clone)]
@@ -24,10 +25,20 @@ impl Key {
         Ok(Self { reference, coordinates })
     }
 
+    /// From a point's encoding (SEC 1 §2.3.3), compressed or not.
+    pub(crate) fn from_sec1(point: &[u8]) -> Result<Self, KeyError> {
+        check_length(point, 32)?;
+        let reference = VerifyingKey::from_sec1_bytes(point).map_err(|_| KeyError::InvalidPoint)?;
+        let point = reference.to_sec1_point(false);
+        let coordinates = point.as_bytes().last_chunk().ok_or(KeyError::InvalidPoint)?;
+        Ok(Self { reference, coordinates: *coordinates })
+    }
+
     /// High-S signatures are valid here: JWS does not ask for the low form.
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verify(&self, signed: Signed<'_>, signature: &[u8]) -> bool {
+        let Some(digest) = signed.digest::<Sha256>() else { return false };
         Signature::from_slice(signature)
-            .is_ok_and(|signature| self.reference.verify(message, &signature).is_ok())
+            .is_ok_and(|signature| self.reference.verify_prehash(&digest, &signature).is_ok())
     }
 
     pub(crate) const fn coordinates(&self) -> &[u8; 64] {
@@ -45,11 +56,12 @@ pub(crate) fn table(coordinates: &[u8; 64]) -> Option<KeyTable> {
 pub(crate) fn verify_by_table(
     table: &KeyTable,
     generator: &Generator,
-    message: &[u8],
+    signed: Signed<'_>,
     signature: &[u8],
 ) -> Option<bool> {
     let Some((r, s)) = halves(signature) else { return Some(false) };
-    table.verify(generator, &Sha256::digest(message).into(), r, s)
+    let Some(digest) = signed.digest::<Sha256>() else { return Some(false) };
+    table.verify(generator, &digest.into(), r, s)
 }
 
 fn halves(bytes: &[u8]) -> Option<(&[u8; 32], &[u8; 32])> {
@@ -76,8 +88,19 @@ pub(crate) fn self_test(generator: &Generator) -> bool {
         0x84, 0x3a, 0xcd, 0xa8,
     ];
     let Some(table) = halves(&KEY).and_then(|(x, y)| KeyTable::small(x, y)) else { return false };
-    let verdict = |message: &[u8]| verify_by_table(&table, generator, message, &SAMPLE);
+    let verdict = |message| verify_by_table(&table, generator, Signed::Message(message), &SAMPLE);
     verdict(b"sample") == Some(true) && verdict(b"test") == Some(false)
+}
+
+/// Whether an encoded point has a length that its first byte asks for. The point at infinity has none of
+/// these.
+pub(crate) fn check_length(point: &[u8], coordinate: usize) -> Result<(), KeyError> {
+    let expected = match point.first() {
+        Some(2 | 3) => 1 + coordinate,
+        Some(4) => 1 + 2 * coordinate,
+        _ => return Err(KeyError::InvalidPoint),
+    };
+    if point.len() == expected { Ok(()) } else { Err(KeyError::InvalidLength) }
 }
 
 /// The uncompressed form (SEC 1 §2.3.3) of a point, `LENGTH` bytes long. It cannot name the point

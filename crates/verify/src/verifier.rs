@@ -6,13 +6,19 @@ use crate::{
     Key, Kind,
     curve::{Generator, KeyTable},
     es256, rsa,
+    signed::Signed,
 };
 
 /// How much memory a [`Verifier`] may take, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys. The
-    /// generator's table, once one key has one, takes 300 KB beside it. With 0 there are no tables.
+    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys. With 0
+    /// there are no tables.
+    ///
+    /// Not counted: the generator's table, which the first key's brings with it and which stays (300 KB);
+    /// and what is needed while a table is made and then given back, about twice the table's own size
+    /// (200 KB for a key's, 500 KB once for the generator's). In WebAssembly, memory that was given back
+    /// stays with the module, for its next use.
     pub table_bytes: usize,
     /// How often a key verifies by the reference before it gets a table; by default once. A table
     /// costs about as much as one verification by the reference does.
@@ -101,32 +107,61 @@ impl Verifier {
     /// As [`Key::verify`], by tables where that pays.
     #[must_use]
     pub fn verify(&mut self, key: &Key, message: &[u8], signature: &[u8]) -> bool {
-        if cfg!(countersign_fuzz) {
-            return key.verify(message, signature);
-        }
-        self.verify_by_fastest(key, message, signature)
+        cfg!(countersign_fuzz) || self.verify_by_fastest(key, Signed::Message(message), signature)
+    }
+
+    /// As [`Key::verify_digest`], by tables where that pays.
+    #[must_use]
+    pub fn verify_digest(&mut self, key: &Key, digest: &[u8], signature: &[u8]) -> bool {
+        cfg!(countersign_fuzz) || self.verify_by_fastest(key, Signed::Digest(digest), signature)
     }
 
     pub(crate) fn verify_by_fastest(
         &mut self,
         key: &Key,
-        message: &[u8],
+        signed: Signed<'_>,
         signature: &[u8],
     ) -> bool {
         match &key.0 {
             Kind::Es256(point) => self
-                .by_table(point, message, signature)
-                .unwrap_or_else(|| point.verify(message, signature)),
-            Kind::Rsa(key) if self.can_rsa() => key
-                .verify_fast(message, signature)
-                .unwrap_or_else(|| key.verify(message, signature)),
-            _ => key.verify_by_reference(message, signature),
+                .by_table(point, signed, signature)
+                .unwrap_or_else(|| point.verify(signed, signature)),
+            Kind::Rsa(key) if self.can_rsa() => {
+                key.verify_fast(signed, signature).unwrap_or_else(|| key.verify(signed, signature))
+            }
+            _ => key.verify_by_reference(signed, signature),
         }
+    }
+
+    /// Whether the known answers of ES256 came out, which are asked once.
+    fn can_curve(&mut self) -> bool {
+        if matches!(self.curve, Curve::Unknown) {
+            let generator = Generator::new().map(Box::new).filter(|curve| es256::self_test(curve));
+            self.curve = generator.map_or(Curve::Reference, Curve::Fast);
+        }
+        matches!(self.curve, Curve::Fast(_))
     }
 
     /// Whether the known answer of RSA came out, which is asked once.
     fn can_rsa(&mut self) -> bool {
         *self.rsa.get_or_insert_with(rsa::self_test)
+    }
+
+    /// Computes the generator's table and verifies the known answers now instead of when a key first needs
+    /// them: some milliseconds in WebAssembly. Without room for tables, only RSA's.
+    ///
+    /// `false`: some answer came out wrong, and the reference verifies instead. All verdicts are right, and
+    /// slow; whoever runs this wants to know.
+    pub fn self_test(&mut self) -> bool {
+        let curve = self.limits.table_bytes < KeyTable::SIZE || self.can_curve();
+        self.can_rsa() && curve
+    }
+
+    /// Gives back the memory of a key that will not come again.
+    pub fn forget(&mut self, key: &Key) {
+        if let Kind::Es256(key) = &key.0 {
+            self.remove(key.coordinates());
+        }
     }
 
     /// Whether a key has a table now.
@@ -144,20 +179,21 @@ impl Verifier {
     #[must_use]
     pub const fn size(&self) -> usize {
         match &self.curve {
-            Curve::Fast(generator) => self.table_bytes + generator.size(),
+            Curve::Fast(_) => self.table_bytes + Generator::SIZE,
             _ => self.table_bytes,
         }
     }
 
     /// `None`: the reference has to decide.
-    fn by_table(&mut self, key: &es256::Key, message: &[u8], signature: &[u8]) -> Option<bool> {
+    fn by_table(&mut self, key: &es256::Key, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
         if self.limits.table_bytes == 0 || matches!(self.curve, Curve::Reference) {
             return None;
         }
         self.now += 1;
         let name = key.coordinates();
         if !self.keys.contains_key(name) && self.keys.len() >= MAX_KEYS {
-            let _ = self.forget(|entry| entry.table.is_none()) || self.forget(|_| true);
+            let _ =
+                self.forget_oldest(|entry| entry.table.is_none()) || self.forget_oldest(|_| true);
         }
         let now = self.now;
         let entry = self.keys.entry(*name).or_insert(Entry { table: None, uses: 0, last_use: now });
@@ -171,7 +207,7 @@ impl Verifier {
         }
         let Curve::Fast(generator) = &self.curve else { return None };
         let table = self.keys.get(name)?.table.as_ref()?;
-        es256::verify_by_table(table, generator, message, signature)
+        es256::verify_by_table(table, generator, signed, signature)
     }
 
     /// Room is made before the table is: where there is none, nothing is computed in vain, and memory
@@ -180,33 +216,35 @@ impl Verifier {
         if KeyTable::SIZE > self.limits.table_bytes {
             return None;
         }
-        if matches!(self.curve, Curve::Unknown) {
-            let generator = Generator::new().map(Box::new).filter(|curve| es256::self_test(curve));
-            self.curve = generator.map_or(Curve::Reference, Curve::Fast);
+        if !self.can_curve() {
+            return None;
         }
-        let Curve::Fast(_) = self.curve else { return None };
         while self.table_bytes.saturating_add(KeyTable::SIZE) > self.limits.table_bytes {
             let now = self.now;
             let is_idle = |entry: &Entry| now.saturating_sub(entry.last_use) >= IDLE;
-            if !self.forget(|entry| entry.table.is_some() && is_idle(entry)) {
+            if !self.forget_oldest(|entry| entry.table.is_some() && is_idle(entry)) {
                 return None;
             }
         }
         let table = Box::new(es256::table(name)?);
-        self.table_bytes += table.size();
+        self.table_bytes += KeyTable::SIZE;
         self.keys.get_mut(name)?.table = Some(table);
         Some(())
     }
 
     /// Forgets the one of these that was not used for longest; `false`: there is none.
-    fn forget(&mut self, of_these: impl Fn(&Entry) -> bool) -> bool {
+    fn forget_oldest(&mut self, of_these: impl Fn(&Entry) -> bool) -> bool {
         let candidates = self.keys.iter().filter(|(_, entry)| of_these(entry));
         let Some(name) = candidates.min_by_key(|(_, entry)| entry.last_use).map(|(name, _)| *name)
         else {
             return false;
         };
-        let table = self.keys.remove(&name).and_then(|entry| entry.table);
-        self.table_bytes -= table.map_or(0, |table| table.size());
+        self.remove(&name);
         true
+    }
+
+    fn remove(&mut self, name: &[u8; 64]) {
+        let table = self.keys.remove(name).and_then(|entry| entry.table);
+        self.table_bytes -= table.map_or(0, |_| KeyTable::SIZE);
     }
 }

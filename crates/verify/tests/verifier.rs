@@ -106,3 +106,34 @@ fn a_flood_of_keys() {
     assert_eq!(verifier.size(), 0);
     check(&mut verifier, &signer(1));
 }
+
+#[test]
+fn a_key_can_be_forgotten() {
+    let mut verifier = Verifier::new(Limits { uses_before_table: 0, ..Limits::default() });
+    let signers = [signer(1), signer(2)];
+    signers.iter().for_each(|signer| check(&mut verifier, signer));
+    let both = verifier.size();
+    verifier.forget(&signers[0].key);
+    assert!(!verifier.has_table(&signers[0].key) && verifier.has_table(&signers[1].key));
+    let one = verifier.size();
+    assert!((80_000..100 << 10).contains(&(both - one)));
+    // There is nothing left to forget.
+    verifier.forget(&signers[0].key);
+    assert_eq!(verifier.size(), one);
+    check(&mut verifier, &signers[0]);
+    assert_eq!(verifier.size(), both);
+}
+
+#[test]
+fn a_verifier_tests_itself_when_asked() {
+    let mut verifier = Verifier::new(Limits::default());
+    assert!(verifier.self_test() && verifier.self_test());
+    let generator = verifier.size();
+    assert!((250_000..300 << 10).contains(&generator), "{generator}");
+    check(&mut verifier, &signer(1));
+    assert!(verifier.size() > generator);
+    // Without tables the generator's would be of no use.
+    let mut verifier = Verifier::new(Limits { table_bytes: 0, uses_before_table: 0 });
+    assert!(verifier.self_test());
+    assert_eq!(verifier.size(), 0);
+}

@@ -1,6 +1,7 @@
 //! Project Wycheproof's signature vectors: every set whose algorithm is one of ours.
 
 mod both;
+mod corpus;
 
 use both::verify;
 use countersign_verify::{Key, KeyError, RsaAlgorithm, RsaPublicKey};
@@ -38,22 +39,35 @@ fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     &bytes[zeros..]
 }
 
+fn record_rsa(
+    algorithm: RsaAlgorithm,
+    (n, e): (&[u8], &[u8]),
+    message: &[u8],
+    signature: &[u8],
+    verified: bool,
+) {
+    let name = format!("{algorithm:?}").to_uppercase();
+    corpus::record(&name, &[n, without_leading_zeros(e)], message, signature, verified);
+}
+
 /// The raw form r ‖ s (IEEE P1363) is that of JWS.
 #[test]
 fn ecdsa_p1363() {
     type NewKey = fn(&[u8], &[u8]) -> Result<Key, KeyError>;
-    let sets: [(_, NewKey); 2] = [
-        (ecdsa::TestName::EcdsaSecp256r1Sha256P1363, Key::es256),
-        (ecdsa::TestName::EcdsaSecp384r1Sha384P1363, Key::es384),
+    let sets: [(_, _, NewKey); 2] = [
+        (ecdsa::TestName::EcdsaSecp256r1Sha256P1363, "ES256", Key::es256),
+        (ecdsa::TestName::EcdsaSecp384r1Sha384P1363, "ES384", Key::es384),
     ];
-    for (name, new_key) in sets {
+    for (name, algorithm, new_key) in sets {
         let mut tally = Tally::default();
         let set = ecdsa::TestSet::load(name).unwrap();
         for group in set.test_groups {
             let (x, y) = group.key.key[1..].split_at((group.key.key.len() - 1) / 2);
             let key = new_key(x, y).unwrap();
             for test in group.tests {
-                tally.count(test.tc_id, test.result, verify(&key, &test.msg, &test.sig));
+                let verified = verify(&key, &test.msg, &test.sig);
+                corpus::record(algorithm, &[x, y], &test.msg, &test.sig, verified);
+                tally.count(test.tc_id, test.result, verified);
             }
         }
         tally.finish(&format!("{name:?}"), set.number_of_tests);
@@ -66,7 +80,9 @@ fn ed25519() {
     for group in eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap().test_groups {
         let key = Key::ed25519(&group.key.pk).unwrap();
         for test in group.tests {
-            tally.count(test.tc_id, test.result, verify(&key, &test.msg, &test.sig));
+            let verified = verify(&key, &test.msg, &test.sig);
+            corpus::record("EdDSA", &[&group.key.pk], &test.msg, &test.sig, verified);
+            tally.count(test.tc_id, test.result, verified);
         }
     }
     tally.finish("Ed25519", 151);
@@ -141,7 +157,9 @@ fn rsassa_pkcs1_v1_5() {
             };
             let key = Key::rsa(&public, algorithm);
             for test in group.tests {
-                tally.count(test.tc_id, test.result, verify(&key, &test.msg, &test.sig));
+                let verified = verify(&key, &test.msg, &test.sig);
+                record_rsa(algorithm, (n, &group.key.e), &test.msg, &test.sig, verified);
+                tally.count(test.tc_id, test.result, verified);
             }
         }
         tally.finish(&format!("{name:?} ({weak} under refused keys)"), set.number_of_tests - weak);
@@ -183,6 +201,7 @@ fn rsassa_pss() {
             for test in group.tests {
                 for (hash, salt, algorithm) in keys {
                     let verified = verify(&Key::rsa(&public, algorithm), &test.msg, &test.sig);
+                    record_rsa(algorithm, (n, &group.key.e), &test.msg, &test.sig, verified);
                     let ours = group.hash == hash
                         && group.mgf_hash == Some(hash)
                         && group.salt_size == salt;

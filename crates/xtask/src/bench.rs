@@ -1,31 +1,124 @@
-//! `cargo xtask bench core`: the engine natively and in wasm, beside `jsonwebtoken` and `jose`.
+//! `cargo xtask bench`: the engine or its verifier, natively and in wasm, beside others. The tables go into
+//! docs/performance.md, each between marks of its own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use countersign_e2e::{Failure, Outcome, Places};
 
-use crate::build::{compile, glue};
-use crate::command::{cargo, run, timed};
+use crate::build::{compile_with, glue};
+use crate::command::{cargo, line_of, not_started, say, timed, write};
 use crate::tools;
+use crate::wasm::is_newer;
 
-/// Builds both sides as they are shipped, and measures them in one run.
+/// The reference crates, with what they compute by. The profile has curve25519-dalek and sha2 already.
+const REFERENCE: [&str; 11] = [
+    "crypto-bigint",
+    "ecdsa",
+    "ed25519-dalek",
+    "elliptic-curve",
+    "hybrid-array",
+    "p256",
+    "p384",
+    "primefield",
+    "primeorder",
+    "rsa",
+    "wnaf",
+];
+
+const PAGE: &str = "docs/performance.md";
+
+/// Builds both sides as they are shipped, measures them in one run, and writes the table down.
 pub(crate) fn measure(places: &Places, args: &[String]) -> Outcome<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let rounds = match words.as_slice() {
-        ["core"] => "9",
-        ["core", "--rounds", rounds] if rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0) => {
-            rounds
+    let (what, rounds) = match words.as_slice() {
+        [what @ ("core" | "verify")] => (*what, "9"),
+        [what @ ("core" | "verify"), "--rounds", rounds]
+            if rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0) =>
+        {
+            (*what, *rounds)
         }
         _ => {
-            return Err(Failure::new("wrong arguments").next("cargo xtask bench core [--rounds N]"));
+            return Err(
+                Failure::new("wrong arguments").next("cargo xtask bench core|verify [--rounds N]")
+            );
         }
     };
     tools::npm(places)?;
-    let module = places.made("bench");
-    timed("wasm module", || {
-        let compiled = compile(places, "countersign-bench")?;
-        glue(places, &compiled, &places.made("bench/glue"), &module)
-    })?;
+    let module = if what == "verify" { module_for_peers(places) } else { module(places) }?;
     let mut command = cargo(places);
-    command.args(["run", "--quiet", "--release", "--package", "countersign-bench", "--"]);
-    command.arg(places.path("crates/bench/core.mjs")).arg(module);
-    run(command.arg(places.node_modules().join("jose")).arg(rounds))
+    command.args(["run", "--quiet", "--release", "--package", "countersign-bench", "--", what]);
+    command.arg(places.path(&format!("crates/bench/{what}.mjs"))).arg(module).arg(rounds);
+    if what == "core" {
+        command.arg(places.node_modules().join("jose"));
+    } else {
+        command.arg("node").arg(places.node22());
+    }
+    let table = output(&mut command)?;
+    print!("{table}");
+    let page = places.path(PAGE);
+    let text = fs::read_to_string(&page).map_err(Failure::during(PAGE))?;
+    let text = with_section(&text, what, &table).ok_or_else(|| {
+        Failure::new(format!("{PAGE} has no <!-- bench {what} --> … <!-- /bench {what} -->"))
+    })?;
+    write(&page, text)?;
+    say(format_args!("written to {PAGE}"));
+    Ok(())
+}
+
+/// The suites as a wasm module with its glue, as modules are shipped; the folder.
+pub(crate) fn module(places: &Places) -> Outcome<PathBuf> {
+    module_with(places, "bench", &[])
+}
+
+/// The same with the reference crates made for speed: what is shipped has them made small, and to compare
+/// ourselves with that would flatter us.
+fn module_for_peers(places: &Places) -> Outcome<PathBuf> {
+    module_with(places, "bench-peers", &REFERENCE)
+}
+
+fn module_with(places: &Places, name: &str, fast: &[&str]) -> Outcome<PathBuf> {
+    let module = places.made(name);
+    timed("wasm module", || {
+        let compiled = compile_with(places, "countersign-bench", fast)?;
+        if is_newer(&module.join("core_bg.wasm"), &compiled) {
+            return Ok(());
+        }
+        glue(places, &compiled, &module.join("glue"), &module)
+    })?;
+    Ok(module)
+}
+
+/// What a program prints; its errors and progress are shown as they come.
+fn output(command: &mut Command) -> Outcome<String> {
+    let line = line_of(command);
+    let output =
+        command.stderr(Stdio::inherit()).output().map_err(|error| not_started(command, &error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Failure::new(format!("`{line}` failed ({})", output.status)))
+}
+
+/// The page with another text between the marks of this name.
+fn with_section(page: &str, name: &str, section: &str) -> Option<String> {
+    let (start, end) = (format!("<!-- bench {name} -->"), format!("<!-- /bench {name} -->"));
+    let (before, rest) = page.split_once(&start)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{start}\n{section}{end}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_section;
+
+    #[test]
+    fn only_the_section_of_this_name_is_written() {
+        let page =
+            "a\n<!-- bench x -->\nold\n<!-- /bench x -->\nb\n<!-- bench y -->\n<!-- /bench y -->\n";
+        assert_eq!(with_section(page, "x", "new\n").unwrap(), page.replace("old", "new"),);
+        assert!(with_section(page, "z", "new\n").is_none());
+        assert!(with_section("<!-- /bench x --> <!-- bench x -->", "x", "").is_none());
+    }
 }

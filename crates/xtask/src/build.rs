@@ -89,8 +89,16 @@ fn typescript(places: &Places) -> Outcome<()> {
 
 /// Compiles one cdylib; returns the module.
 pub(crate) fn compile(places: &Places, package: &str) -> Outcome<PathBuf> {
+    compile_with(places, package, &[])
+}
+
+/// The same with these dependencies made for speed, whatever the profile says.
+pub(crate) fn compile_with(places: &Places, package: &str, fast: &[&str]) -> Outcome<PathBuf> {
     let toolchain = Toolchain::find(places)?;
     let mut cargo = toolchain.cargo(places, "build");
+    for dependency in fast {
+        cargo.arg("--config").arg(format!("profile.{PROFILE}.package.{dependency}.opt-level=3"));
+    }
     // wasm-bindgen reads the section that names the module's features; wasm-opt strips it later.
     cargo.env("CARGO_PROFILE_WASM_STRIP", "none");
     run(cargo.args(["--profile", PROFILE, "--package", package]))?;

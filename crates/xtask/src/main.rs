@@ -13,6 +13,7 @@ mod no_std;
 mod panics;
 mod test;
 mod tools;
+mod verdicts;
 mod wasm;
 
 use std::env;
@@ -29,7 +30,8 @@ usage: cargo xtask <command>
        [--headers-continue]            an official MCP client; --keep leaves it running for a look
   test [stage…]                        build, lint and test everything, as CI does; or some stages
   fuzz [TARGET] [--seconds N]          libFuzzer on every target, or one, for 10 s or N each
-  bench core [--rounds N]              what the engine costs, natively and in wasm, beside others
+  bench core|verify [--rounds N]       what the engine, or its verifier, costs natively and in wasm,
+                                       beside others; written to docs/performance.md
   coverage [--lines]                   which lines of the engine its tests run; fails below 96 %
   lint                                 formatting, clippy, licences and advisories
   no-std                               prove that the engine builds without the standard library

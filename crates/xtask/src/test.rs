@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use countersign_e2e::{Failure, Outcome, Places};
 
 use crate::command::{cargo, files_below, line_of, not_started, say};
-use crate::{build, fuzz, lint, no_std, panics, tools};
+use crate::{build, fuzz, lint, no_std, panics, tools, verdicts};
 
 /// A part of the run.
 struct Stage {
@@ -16,7 +16,7 @@ struct Stage {
     work: fn(&Places) -> Outcome<Count>,
 }
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage {
         name: "build",
         what: "the binary, the Envoy filter, the npm package",
@@ -25,6 +25,7 @@ const STAGES: [Stage; 8] = [
     Stage { name: "lint", what: "formatting, clippy, licences", work: sources },
     Stage { name: "unit", what: "cargo test, all crates", work: crates },
     Stage { name: "no-std", what: "the engine without a standard library", work: without_std },
+    Stage { name: "wasm", what: "the verifier's verdicts in wasm, as natively", work: in_wasm },
     Stage { name: "panics", what: "no code of ours can panic in the modules", work: panic_free },
     Stage { name: "fuzz", what: "every fuzz target for ten seconds", work: fuzzing },
     Stage { name: "js", what: "the npm package in Node 20, Node 22 and workerd", work: javascript },
@@ -107,6 +108,11 @@ fn crates(places: &Places) -> Outcome<Count> {
 fn without_std(places: &Places) -> Outcome<Count> {
     no_std::prove(places)?;
     Ok(Count::default())
+}
+
+fn in_wasm(places: &Places) -> Outcome<Count> {
+    let passed = verdicts::compare(places)?;
+    Ok(Count { passed, failed: 0 })
 }
 
 fn panic_free(places: &Places) -> Outcome<Count> {

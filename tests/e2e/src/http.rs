@@ -103,6 +103,14 @@ impl Request {
         self.header("content-length", length)
     }
 
+    /// The whole text, for a connection that stays open.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head.clone();
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
     /// Sends it to a port of this machine and reads the answer.
     pub fn send(&self, port: u16) -> Outcome<Message> {
         let mut bytes = self.head.clone();

@@ -10,6 +10,7 @@ mod envoy;
 mod failure;
 pub mod http;
 mod issuer;
+pub mod load;
 mod mcp_server;
 mod places;
 mod ports;

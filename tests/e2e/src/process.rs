@@ -65,6 +65,15 @@ impl Server {
         Ok(Self { name: name.to_owned(), supervisor, log: log.to_path_buf() })
     }
 
+    /// The process itself, below the shell that watches over it.
+    pub fn pid(&self) -> Option<u32> {
+        let shell = self.supervisor.id();
+        let path = format!("/proc/{shell}/task/{shell}/children");
+        let children = fs::read_to_string(path).ok()?;
+        // The first child: the second one waits for our end.
+        children.split_whitespace().next()?.parse().ok()
+    }
+
     /// Where its output goes.
     pub fn log(&self) -> &Path {
         &self.log

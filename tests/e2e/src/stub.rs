@@ -77,7 +77,15 @@ impl Stub {
 
     /// Answers with what `handler` says.
     pub fn start(handler: impl Fn(&Message) -> Answer + Send + Sync + 'static) -> Outcome<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        Self::start_at(0, handler)
+    }
+
+    /// The same on a given port: where another one was before.
+    pub fn start_at(
+        port: u16,
+        handler: impl Fn(&Message) -> Answer + Send + Sync + 'static,
+    ) -> Outcome<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .map_err(Failure::during("starting a stub server"))?;
         let port = listener.local_addr().map_err(Failure::during("reading a port"))?.port();
         let shared = Arc::new(Shared::default());

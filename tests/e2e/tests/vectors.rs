@@ -15,27 +15,52 @@ use serde_json::Value;
 
 #[test]
 fn holding_headers() {
-    run(true);
+    run(true, RsaBy::Envoy);
 }
 
 #[test]
 fn without_holding_headers() {
-    run(false);
+    run(false, RsaBy::Envoy);
 }
 
-fn run(hold: bool) {
+/// The same verdicts where the filter may not call Envoy's own verifier.
+#[test]
+fn with_all_signatures_in_the_filter() {
+    run(true, RsaBy::Filter);
+}
+
+/// Who verifies RS256, RS384 and RS512.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RsaBy {
+    Envoy,
+    Filter,
+}
+
+fn run(hold: bool, rsa: RsaBy) {
     let places = Places::of_checkout();
     let path = places.path("tests/vectors/guard.json");
     let vectors: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     let cases = vectors["cases"].as_array().unwrap();
     let mut failures = Vec::new();
+    let mut verified = [0, 0];
     for (name, policy) in vectors["policies"].as_object().unwrap() {
         let cases: Vec<&Value> =
             cases.iter().filter(|case| case["policy"] == **name && case["once"] != true).collect();
-        failures.extend(run_policy(&places, policy, &vectors["fetches"], &cases, hold));
+        failures.extend(run_policy(
+            &places,
+            policy,
+            &vectors["fetches"],
+            &cases,
+            (hold, rsa),
+            &mut verified,
+        ));
     }
     let run = cases.iter().filter(|case| case["once"] != true).count();
     println!("{run} of {} cases in Envoy, hold_headers {hold}", cases.len());
+    let [by_envoy, in_filter] = verified;
+    println!("signatures: {by_envoy} by Envoy, {in_filter} in the filter");
+    assert_eq!(by_envoy > 0, rsa == RsaBy::Envoy);
+    assert!(in_filter > 0);
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
@@ -44,7 +69,8 @@ fn run_policy(
     policy: &Value,
     fetches: &Value,
     cases: &[&Value],
-    hold: bool,
+    (hold, rsa): (bool, RsaBy),
+    [by_envoy, in_filter]: &mut [u64; 2],
 ) -> Vec<String> {
     let mut policy = policy.clone();
     policy["hold_headers"] = Value::Bool(hold);
@@ -76,6 +102,7 @@ fn run_policy(
         upstream.port(),
         &[("auth", issuer.port())],
     );
+    let config = if rsa == RsaBy::Filter { config.without_foreign_functions() } else { config };
     let scratch = Scratch::new().unwrap();
     let envoy = Envoy::start(places, &config, scratch.path()).unwrap();
     let mut failures = Vec::new();
@@ -115,6 +142,8 @@ fn run_policy(
             failures.push(format!("{name}: {difference}"));
         }
     }
+    *by_envoy += envoy.stat("wasmcustom.countersign.signatures.envoy");
+    *in_filter += envoy.stat("wasmcustom.countersign.signatures.filter");
     // The log has one line for each refusal, in order.
     for _ in 0..50 {
         if envoy.reasons().len() >= reasons.len() {

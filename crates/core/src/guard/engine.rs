@@ -26,7 +26,7 @@ use super::{
     policy::Policy,
     proof::UsedProofs,
     request::RequestHead,
-    route::{Route, route},
+    route::{Route, route, route_to},
     status_store::StatusStore,
     step::{Answer, Context, Pending, Stage, Step},
     token_cache::TokenCache,
@@ -133,13 +133,27 @@ impl Engine {
             .or_else(|| self.statuses.fetched(id, body, &self.keys, now))
     }
 
-    /// Begins to decide a request.
+    /// Begins to decide a request, for the resource that covers its host and path.
     #[must_use]
     pub fn begin(&mut self, head: RequestHead<'_>, now: UnixSeconds) -> Step {
+        let found = route(&self.policy, &head);
+        self.begin_at(found, head, now)
+    }
+
+    /// The same for the resource of this identifier, whatever hosts and path it covers: for hosts whose
+    /// operators say by other means which requests are meant for it. One that the policy does not have
+    /// covers no request.
+    #[must_use]
+    pub fn begin_for(&mut self, resource: &str, head: RequestHead<'_>, now: UnixSeconds) -> Step {
+        let found = route_to(&self.policy, resource, &head);
+        self.begin_at(found, head, now)
+    }
+
+    fn begin_at(&mut self, found: Route, head: RequestHead<'_>, now: UnixSeconds) -> Step {
         let policy = Arc::clone(&self.policy);
         let mut trace = Trace::new(self.tracing);
         trace.noted("request", || explain::request(&head));
-        let index = match route(&policy, &head) {
+        let index = match found {
             Route::Protected(index) => index,
             Route::Metadata(index) => return metadata(&policy, index, &head).traced(trace),
             Route::Public(index) => return public(&policy, index, &head).traced(trace),

@@ -7,7 +7,11 @@
 //! | younger than `stale` | used, refreshed in the background | the same |
 //! | older, or never had | fetched; 503 while that fails | |
 
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{
+    string::{String, ToString as _},
+    sync::Arc,
+    vec::Vec,
+};
 
 use super::{
     fetch::{Fetch, FetchError, FetchId},
@@ -42,26 +46,28 @@ pub(super) enum Lookup {
 
 #[derive(Debug)]
 pub(super) struct KeyStore {
-    issuers: Vec<IssuerKeys>,
+    pub(super) issuers: Vec<IssuerKeys>,
 }
 
 #[derive(Debug)]
-struct IssuerKeys {
-    issuer: String,
+pub(super) struct IssuerKeys {
+    pub(super) issuer: String,
     source: Source,
     cluster: Option<String>,
     /// What the policy lets this issuer sign with.
     algorithms: Vec<Algorithm>,
     limits: JwksCache,
-    set: JwkSet,
+    pub(super) set: JwkSet,
     /// When the set was fetched; `None` before the first one.
-    loaded_at: Option<UnixSeconds>,
+    pub(super) loaded_at: Option<UnixSeconds>,
     /// Counts the changes that took a key away.
     revision: u64,
     flight: Option<(FetchId, UnixSeconds)>,
     wanted: bool,
     last_end: Option<UnixSeconds>,
-    failures: u32,
+    pub(super) failures: u32,
+    /// Why the last fetch failed, for people.
+    pub(super) last_error: Option<String>,
 }
 
 #[derive(Debug)]
@@ -143,6 +149,7 @@ impl KeyStore {
         let keys = self.issuers.iter_mut().find(asked)?;
         keys.flight = None;
         let error = answer.and_then(|body| keys.take(body, now)).err()?;
+        keys.last_error = Some(error.to_string());
         keys.retry_later(now);
         Some(error)
     }
@@ -172,14 +179,15 @@ impl IssuerKeys {
             wanted: false,
             last_end: None,
             failures: 0,
+            last_error: None,
         }
     }
 
-    fn is_inline(&self) -> bool {
+    pub(super) fn is_inline(&self) -> bool {
         matches!(self.source, Source::Inline)
     }
 
-    fn is_usable(&self, now: UnixSeconds) -> bool {
+    pub(super) fn is_usable(&self, now: UnixSeconds) -> bool {
         self.is_inline()
             || self.loaded_at.is_some_and(|at| now < at.saturating_add(self.limits.stale))
     }
@@ -291,6 +299,7 @@ impl IssuerKeys {
         self.loaded_at = Some(now);
         self.last_end = Some(now);
         self.failures = 0;
+        self.last_error = None;
         self.wanted = false;
     }
 

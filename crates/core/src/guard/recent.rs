@@ -43,8 +43,7 @@ impl<V: Clone> Recent<V> {
         self.young.insert(key, value);
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }
 }

@@ -54,8 +54,7 @@ pub(super) fn route(policy: &Policy, head: &RequestHead<'_>) -> Route {
             None => Route::Refuse(Reason::MetadataUnknown),
         };
     }
-    // No catch-all page of the server may answer where clients probe for OAuth documents.
-    if path.contains("/.well-known/oauth-") || path.contains("/.well-known/openid-configuration") {
+    if is_well_known(path) {
         return Route::Refuse(Reason::MetadataUnknown);
     }
     let trimmed = if path == "/" { path } else { path.trim_end_matches('/') };
@@ -68,6 +67,38 @@ pub(super) fn route(policy: &Policy, head: &RequestHead<'_>) -> Route {
         .filter(|(_, resource)| covers(&resource.path, path))
         .max_by_key(|(_, resource)| resource.path.len())
         .map_or(Route::Refuse(Reason::ResourceUnknown), |(index, _)| Route::Protected(index))
+}
+
+/// The same where it is known which resource a request is for: by its identifier.
+pub(super) fn route_to(policy: &Policy, resource: &str, head: &RequestHead<'_>) -> Route {
+    let Some((path, _)) = head.target() else {
+        return Route::Refuse(Reason::PathAmbiguous);
+    };
+    if !path.starts_with('/') || ambiguous_path(path) {
+        return Route::Refuse(Reason::PathAmbiguous);
+    }
+    let is_named = |policy: &ResourcePolicy| policy.audience.resource.as_str() == resource;
+    let Some((index, resource)) =
+        policy.resources.iter().enumerate().find(|(_, policy)| is_named(policy))
+    else {
+        return Route::Refuse(Reason::ResourceUnknown);
+    };
+    if metadata_path(resource) == path {
+        return Route::Metadata(index);
+    }
+    if is_well_known(path) {
+        return Route::Refuse(Reason::MetadataUnknown);
+    }
+    let trimmed = if path == "/" { path } else { path.trim_end_matches('/') };
+    if resource.public_paths.iter().any(|public| public == trimmed) {
+        return Route::Public(index);
+    }
+    Route::Protected(index)
+}
+
+/// No catch-all page of the server may answer where clients probe for OAuth documents.
+fn is_well_known(path: &str) -> bool {
+    path.contains("/.well-known/oauth-") || path.contains("/.well-known/openid-configuration")
 }
 
 /// Whether a path is the covered one or lies below it.

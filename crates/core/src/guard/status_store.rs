@@ -136,6 +136,13 @@ impl StatusStore {
         }
     }
 
+    /// How many lists there are, their memory in bytes, and when the oldest was fetched.
+    pub(super) fn held(&self) -> (usize, usize, Option<UnixSeconds>) {
+        let held = || self.lists.values().filter_map(|entry| Some((entry, entry.list.as_ref()?)));
+        let bytes = held().map(|(_, list)| list.size()).sum();
+        (held().count(), bytes, held().map(|(entry, _)| entry.fetched_at).min())
+    }
+
     /// How much memory a new list may take in the place of one that is held, in bytes.
     fn room_for(&mut self, key: &(usize, String), now: UnixSeconds) -> usize {
         let used = |lists: &BTreeMap<(usize, String), Entry>| -> usize {

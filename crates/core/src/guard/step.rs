@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     UnixSeconds,
-    jose::{alg::Algorithm, jwk::Jwk},
+    jose::{alg::Algorithm, jwk::Jwk, pkcs1::Pkcs1Check},
     jwt::{claims::Claims, confirmation::Presentation},
     oauth::dpop::Proof,
 };
@@ -135,6 +135,13 @@ impl SignatureCheck<'_> {
     pub fn verify(&self, verifier: &mut Verifier) -> bool {
         let key = self.key.verifier(self.algorithm);
         key.is_some_and(|key| verifier.verify(key, self.signing_input, self.signature))
+    }
+
+    /// The same for a host's own RSA verifier, when the algorithm is RS256, RS384 or RS512 and the
+    /// signature as long as the key; else `None`, and [`Self::verify`] decides.
+    #[must_use]
+    pub fn pkcs1(&self) -> Option<Pkcs1Check<'_>> {
+        self.key.pkcs1_check(self.algorithm, self.signing_input, self.signature)
     }
 }
 

@@ -59,6 +59,11 @@ impl TokenCache {
     pub(super) fn insert(&mut self, key: CacheKey, verified: Verified) {
         self.0.insert(key, verified);
     }
+
+    /// How many tokens are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 #[cfg(test)]

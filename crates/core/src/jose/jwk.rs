@@ -19,7 +19,12 @@ use core::fmt;
 
 use countersign_verify::{Key, KeyError};
 
-use super::{alg::Algorithm, json::Object, unchecked_jwk::UncheckedJwk};
+use super::{
+    alg::Algorithm,
+    json::Object,
+    pkcs1::{Pkcs1Check, PublicKeyInfo},
+    unchecked_jwk::UncheckedJwk,
+};
 
 /// A signature key, bound to the algorithms that it may serve.
 ///
@@ -30,6 +35,8 @@ pub struct Jwk {
     /// One for all kinds of keys but RSA without `alg`.
     pub(super) verifiers: Vec<(Algorithm, Key)>,
     pub(super) thumbprint: [u8; 32],
+    /// An RSA key as other verifiers take it.
+    pub(super) public_key_info: Option<PublicKeyInfo>,
 }
 
 /// Whether symmetric keys are read.
@@ -102,6 +109,19 @@ impl Jwk {
         self.verifiers.iter().find(|(served, _)| *served == algorithm).map(|(_, key)| key)
     }
 
+    /// What a host's own verifier needs for a signature by RS256, RS384 or RS512: `None` for other
+    /// algorithms, for those that this key does not serve, and for signatures of the wrong length.
+    #[must_use]
+    pub fn pkcs1_check<'a>(
+        &'a self,
+        algorithm: Algorithm,
+        message: &'a [u8],
+        signature: &'a [u8],
+    ) -> Option<Pkcs1Check<'a>> {
+        self.verifier(algorithm)?;
+        self.public_key_info.as_ref()?.check(algorithm, message, signature)
+    }
+
     /// The SHA-256 thumbprint (RFC 7638), 32 bytes.
     #[must_use]
     pub const fn thumbprint(&self) -> &[u8; 32] {
@@ -160,6 +180,10 @@ mod tests {
             let key = jwk(&format!(r#"{{{RSA},"alg":"{alg}"}}"#)).unwrap();
             assert_eq!(names(&key), [alg]);
             assert!(key.verifier(Algorithm::from_name(alg).unwrap()).is_some());
+            for other in all {
+                let check = key.pkcs1_check(Algorithm::from_name(other).unwrap(), b"", &[0; 256]);
+                assert_eq!(check.is_some(), other == alg && alg.starts_with("RS"), "{other}");
+            }
         }
         for alg in ["ES256", "EdDSA", "HS256", "RSA-OAEP", "RS1", "none", "rs256", ""] {
             let refused = jwk(&format!(r#"{{{RSA},"alg":"{alg}"}}"#)).unwrap_err();

@@ -6,5 +6,6 @@ pub mod json;
 pub mod jwk;
 pub mod jwks;
 pub mod jws;
+pub mod pkcs1;
 pub mod thumbprint;
 pub mod unchecked_jwk;

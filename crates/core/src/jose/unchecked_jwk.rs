@@ -17,6 +17,7 @@ use super::{
     base64url,
     json::{Object, Value},
     jwk::{Jwk, JwkError, Secrets},
+    pkcs1::PublicKeyInfo,
     thumbprint,
 };
 
@@ -112,7 +113,12 @@ impl UncheckedJwk {
     pub fn check(&self) -> Result<Jwk, JwkError> {
         let mut verifiers = self.material.verifiers().map_err(JwkError::Key)?;
         verifiers.retain(|(algorithm, _)| self.algorithms.contains(algorithm));
-        Ok(Jwk { kid: self.kid.clone(), verifiers, thumbprint: self.thumbprint })
+        let public_key_info = match &self.material {
+            Material::Rsa { n, e } => Some(PublicKeyInfo::new(n, e)),
+            _ => None,
+        };
+        let (kid, thumbprint) = (self.kid.clone(), self.thumbprint);
+        Ok(Jwk { kid, verifiers, thumbprint, public_key_info })
     }
 }
 

@@ -10,6 +10,9 @@ use super::limbs;
 const STEP: u32 = 30;
 const MASK: i64 = (1 << STEP) - 1;
 
+/// After so many division steps g is zero, for numbers of 256 bits: ⌊(49 · 256 + 57)/17⌋ (theorem 11.2).
+const MAX_STEPS: u32 = 741;
+
 /// A number in nine limbs of 30 bits, least significant first. All are from 0 to 2^30 − 1, but for the
 /// last, which has the sign.
 type Signed = [i64; 9];
@@ -56,7 +59,10 @@ impl Modulus {
         }
         let (mut f, mut g) = (self.limbs, limbs::from_bytes(number, STEP));
         let mut eta = -1;
-        while g != [0; 9] {
+        for _ in 0..MAX_STEPS.div_ceil(STEP) {
+            if g == [0; 9] {
+                break;
+            }
             let matrix;
             (eta, matrix) = division_steps(eta, lowest(&f), lowest(&g));
             (d, e) = self.apply(&d, &e, matrix);
@@ -102,7 +108,10 @@ impl Modulus {
             number = number.map(|limb| -limb);
         }
         number = carry(number);
-        while number.last().is_some_and(|limb| *limb < 0) {
+        for _ in 0..2 {
+            if number.last().is_none_or(|limb| *limb >= 0) {
+                break;
+            }
             for (limb, own) in number.iter_mut().zip(&self.limbs) {
                 *limb += own;
             }

@@ -48,6 +48,9 @@ const KEY_WIDTH: u32 = 6;
 /// Bits of the windows for the self-test's key, which is used twice: 64 of them with 8 points.
 const SELF_TEST_WIDTH: u32 = 4;
 
+/// What the documentation promises.
+const _: () = assert!(KeyTable::SIZE <= 100_000 && Generator::SIZE <= 300_000);
+
 /// Most points that are summed: 32 and 64.
 const MAX_POINTS: usize = 96;
 
@@ -56,14 +59,12 @@ const MAX_POINTS: usize = 96;
 pub(crate) struct Generator(Table<Field>);
 
 impl Generator {
+    /// The bytes that its points take.
+    pub(crate) const SIZE: usize = table::size::<Field>(GENERATOR_WIDTH);
+
     /// Computes it. `None` never: a test has it.
     pub(crate) fn new() -> Option<Self> {
         Affine::generator().and_then(|point| Table::new(point, GENERATOR_WIDTH)).map(Self)
-    }
-
-    /// The bytes that it takes.
-    pub(crate) const fn size(&self) -> usize {
-        self.0.size()
     }
 }
 
@@ -72,7 +73,7 @@ impl Generator {
 pub(crate) struct KeyTable(Table<Field>);
 
 impl KeyTable {
-    /// What [`Self::size`] of a key's table is.
+    /// The bytes that the points of [`Self::new`] take.
     pub(crate) const SIZE: usize = table::size::<Field>(KEY_WIDTH);
 
     /// Computes it from the coordinates; `None` when they are no point of the curve.
@@ -87,11 +88,6 @@ impl KeyTable {
 
     fn with_width(x: &[u8; 32], y: &[u8; 32], width: u32) -> Option<Self> {
         Affine::from_bytes(x, y).and_then(|point| Table::new(point, width)).map(Self)
-    }
-
-    /// The bytes that it takes.
-    pub(crate) const fn size(&self) -> usize {
-        self.0.size()
     }
 
     /// Whether `r` and `s` are this key's signature of a message with this digest. `None`: these

@@ -4,7 +4,7 @@
 //! A scalar below 2^255 is written with signed digits of w bits, Σ digit(i) · 2^(w i) with −2^(w−1) <
 //! digit ≤ 2^(w−1); window i of the table has 1, 2 … 2^(w−1) times 2^(w i) · P, by coordinates.
 
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 
 use super::{
     field::Field,
@@ -17,7 +17,7 @@ use super::{
 pub(crate) struct Table<F> {
     /// w, in bits.
     width: u32,
-    points: Vec<Affine<F>>,
+    points: Box<[Affine<F>]>,
 }
 
 /// How many windows cover 255 bits and the last carry.
@@ -35,15 +35,12 @@ impl<F: Field> Table<F> {
     /// order, so it is none of this curve.
     pub(crate) fn new(point: Affine<F>, width: u32) -> Option<Self> {
         let per_window = 1_usize << (width - 1);
-        let mut doublings = Vec::new();
-        let mut double = Jacobian::new(point, F::ONE);
-        for _ in 0..windows(width) * width {
-            doublings.push(double);
-            double = double.double();
-        }
+        let first = Jacobian::new(point, F::ONE);
+        let doublings = core::iter::successors(Some(first), |point| Some(point.double()));
+        let doublings: Vec<_> = doublings.take((windows(width) * width) as usize).collect();
         let doublings = to_affine(&doublings)?;
         let bases = doublings.chunks(width as usize);
-        let mut points = vec![Affine::default(); bases.len() * per_window];
+        let mut points = vec![Affine::default(); bases.len() * per_window].into_boxed_slice();
         // The powers of two are there already.
         for (window, powers) in points.chunks_mut(per_window).zip(bases.clone()) {
             for (power, point) in powers.iter().enumerate() {
@@ -55,8 +52,8 @@ impl<F: Field> Table<F> {
         // From 1 … m − 1 and m to m + 1 … 2 m − 1, in all windows at once.
         for power in 1..width - 1 {
             let m = 1_usize << power;
-            let mut sums = Vec::new();
-            let mut others = Vec::new();
+            let count = bases.len() * (m - 1);
+            let (mut sums, mut others) = (Vec::with_capacity(count), Vec::with_capacity(count));
             for window in points.chunks(per_window) {
                 let (below, from_m) = window.split_at_checked(m - 1)?;
                 sums.extend_from_slice(below);
@@ -75,9 +72,9 @@ impl<F: Field> Table<F> {
         Some(Self { width, points })
     }
 
-    /// The bytes that it takes.
-    pub(crate) const fn size(&self) -> usize {
-        self.points.capacity() * size_of::<Affine<F>>()
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        size_of_val(&*self.points)
     }
 
     /// Gives `take` the points whose sum is `scalar` times the point, at most one for each window.

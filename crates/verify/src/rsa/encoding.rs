@@ -4,6 +4,8 @@ use alloc::{vec, vec::Vec};
 
 use sha2::{Sha256, Sha384, Sha512};
 
+use crate::signed::Signed;
+
 /// The hash functions of RFC 7518 §3.3 and §3.5.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hash {
@@ -22,6 +24,15 @@ impl Hash {
             Self::Sha256 => digest::<Sha256>(parts),
             Self::Sha384 => digest::<Sha384>(parts),
             Self::Sha512 => digest::<Sha512>(parts),
+        }
+    }
+
+    /// Of what was signed; `None` for a given digest of another length.
+    fn digest(self, signed: Signed<'_>) -> Option<Vec<u8>> {
+        match self {
+            Self::Sha256 => signed.digest::<Sha256>().map(|digest| digest.to_vec()),
+            Self::Sha384 => signed.digest::<Sha384>().map(|digest| digest.to_vec()),
+            Self::Sha512 => signed.digest::<Sha512>().map(|digest| digest.to_vec()),
         }
     }
 
@@ -66,8 +77,8 @@ impl Hash {
 
 /// Whether `encoded` is the EMSA-PKCS1-v1_5 encoding of the message: made anew and compared as a whole, so
 /// that nothing in it is left to be forged (RFC 8017 §8.2.2).
-pub(super) fn is_pkcs1(encoded: &[u8], message: &[u8], hash: Hash) -> bool {
-    let digest = hash.of(&[message]);
+pub(super) fn is_pkcs1(encoded: &[u8], signed: Signed<'_>, hash: Hash) -> bool {
+    let Some(digest) = hash.digest(signed) else { return false };
     let tail = [&[0][..], &hash.prefix(), &digest].concat();
     let Some(padding) = encoded.len().checked_sub(tail.len() + 2) else { return false };
     let expected = [&[0, 1][..], &vec![0xff; padding], &tail].concat();
@@ -76,7 +87,8 @@ pub(super) fn is_pkcs1(encoded: &[u8], message: &[u8], hash: Hash) -> bool {
 
 /// EMSA-PSS-VERIFY (RFC 8017 §9.1.2) with MGF1 by the same hash, and a salt as long as the hash (RFC 7518
 /// §3.5). `encoded` has the length of the modulus, which has so many bits.
-pub(super) fn is_pss(encoded: &[u8], modulus_bits: usize, message: &[u8], hash: Hash) -> bool {
+pub(super) fn is_pss(encoded: &[u8], modulus_bits: usize, signed: Signed<'_>, hash: Hash) -> bool {
+    let Some(digest) = hash.digest(signed) else { return false };
     // emBits; where the modulus has 8 k + 1 bits, the encoded message is a byte shorter than it.
     let bits = modulus_bits - 1;
     let over = encoded.len().checked_sub(bits.div_ceil(8));
@@ -103,7 +115,7 @@ pub(super) fn is_pss(encoded: &[u8], modulus_bits: usize, message: &[u8], hash: 
     }
     let Some((zeros, rest)) = block.split_at_checked(padding) else { return false };
     let Some((1, salt)) = rest.split_first() else { return false };
-    zeros.iter().all(|byte| *byte == 0) && hash.of(&[&[0; 8], &hash.of(&[message]), salt]) == h
+    zeros.iter().all(|byte| *byte == 0) && hash.of(&[&[0; 8], &digest, salt]) == h
 }
 
 /// MGF1 (RFC 8017 §B.2.1).

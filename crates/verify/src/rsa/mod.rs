@@ -13,7 +13,7 @@ use rsa::{
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use self::{encoding::Hash, montgomery::Modulus};
-use crate::KeyError;
+use crate::{KeyError, signed::Signed};
 
 /// RFC 7518 §3.3 and §3.5 ask for 2048 bits or more.
 const MIN_BITS: usize = 2048;
@@ -36,11 +36,14 @@ pub enum RsaAlgorithm {
 #[derive(Clone)]
 pub struct RsaPublicKey(Arc<Numbers>);
 
-struct Numbers {
-    reference: rsa::RsaPublicKey,
-    /// Where the exponent is 65537.
-    fast: Option<Modulus>,
+enum Numbers {
+    /// With the exponent 65537. The reference's form of the key would cost several times as much as this
+    /// does, and is made when the reference is asked.
+    E65537(Modulus),
+    Other(rsa::RsaPublicKey),
 }
+
+const E65537: [u8; 3] = [1, 0, 1];
 
 impl RsaPublicKey {
     /// A key from modulus and exponent, big-endian without leading zeros (RFC 7518 §6.3.1).
@@ -54,22 +57,32 @@ impl RsaPublicKey {
         if has_roca_fingerprint(modulus) {
             return Err(KeyError::WeakRsaKey);
         }
-        rsa::RsaPublicKey::new_with_size_limits(
-            BoxedUint::from_be_slice_vartime(modulus),
-            BoxedUint::from_be_slice_vartime(exponent),
-            MIN_BITS..=MAX_BITS,
-        )
-        .map(|reference| {
-            let fast = (exponent == [1, 0, 1]).then(|| Modulus::new(modulus));
-            Self(Arc::new(Numbers { reference, fast }))
-        })
-        .map_err(|_| KeyError::WeakRsaKey)
+        let numbers = if exponent == E65537 {
+            Numbers::E65537(Modulus::new(modulus))
+        } else {
+            Numbers::Other(reference(modulus, exponent).ok_or(KeyError::WeakRsaKey)?)
+        };
+        Ok(Self(Arc::new(numbers)))
     }
+
+    /// The length of the modulus.
+    fn bits(&self) -> usize {
+        match &*self.0 {
+            Numbers::E65537(modulus) => modulus.bits(),
+            Numbers::Other(reference) => reference.n().bits() as usize,
+        }
+    }
+}
+
+/// The reference's form of a key.
+fn reference(modulus: &[u8], exponent: &[u8]) -> Option<rsa::RsaPublicKey> {
+    let [modulus, exponent] = [modulus, exponent].map(BoxedUint::from_be_slice_vartime);
+    rsa::RsaPublicKey::new_with_size_limits(modulus, exponent, MIN_BITS..=MAX_BITS).ok()
 }
 
 impl core::fmt::Debug for RsaPublicKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "RsaPublicKey({} bits)", self.0.reference.n().bits())
+        write!(f, "RsaPublicKey({} bits)", self.bits())
     }
 }
 
@@ -89,45 +102,54 @@ impl Key {
         self.algorithm
     }
 
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        let public = &self.public.0.reference;
+    pub(crate) fn verify(&self, signed: Signed<'_>, signature: &[u8]) -> bool {
+        self.verify_by_reference(signed, signature).unwrap_or_default()
+    }
+
+    /// `None`: a digest of another length.
+    fn verify_by_reference(&self, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
+        let made;
+        let public = match &*self.public.0 {
+            Numbers::E65537(modulus) => {
+                made = reference(modulus.bytes(), &E65537)?;
+                &made
+            }
+            Numbers::Other(reference) => reference,
+        };
         // RFC 8017 §8.1.2 and §8.2.2, step 1.
         if signature.len() != public.size() {
-            return false;
+            return Some(false);
         }
         // RFC 7518 §3.5: MGF1 with the same hash, and a salt as long as the hash.
-        match self.algorithm {
+        let result = match self.algorithm {
             RsaAlgorithm::Ps256 => {
-                Pss::<Sha256>::new().verify(public, &Sha256::digest(message), signature)
+                Pss::<Sha256>::new().verify(public, &signed.digest::<Sha256>()?, signature)
             }
             RsaAlgorithm::Ps384 => {
-                Pss::<Sha384>::new().verify(public, &Sha384::digest(message), signature)
+                Pss::<Sha384>::new().verify(public, &signed.digest::<Sha384>()?, signature)
             }
             RsaAlgorithm::Ps512 => {
-                Pss::<Sha512>::new().verify(public, &Sha512::digest(message), signature)
+                Pss::<Sha512>::new().verify(public, &signed.digest::<Sha512>()?, signature)
             }
             RsaAlgorithm::Rs256 => {
-                Pkcs1v15Sign::new::<Sha256>().verify(public, &Sha256::digest(message), signature)
+                Pkcs1v15Sign::new::<Sha256>().verify(public, &signed.digest::<Sha256>()?, signature)
             }
             RsaAlgorithm::Rs384 => {
-                Pkcs1v15Sign::new::<Sha384>().verify(public, &Sha384::digest(message), signature)
+                Pkcs1v15Sign::new::<Sha384>().verify(public, &signed.digest::<Sha384>()?, signature)
             }
             RsaAlgorithm::Rs512 => {
-                Pkcs1v15Sign::new::<Sha512>().verify(public, &Sha512::digest(message), signature)
+                Pkcs1v15Sign::new::<Sha512>().verify(public, &signed.digest::<Sha512>()?, signature)
             }
-        }
-        .is_ok()
+        };
+        Some(result.is_ok())
     }
 
     /// The same by our own arithmetic; `None`: the reference has to decide.
-    pub(crate) fn verify_fast(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
-        let numbers = &*self.public.0;
-        let Some(encoded) = numbers.fast.as_ref()?.power_65537(signature) else {
-            return Some(false);
-        };
-        let bits = usize::try_from(numbers.reference.n().bits()).ok()?;
-        let pss = |hash| encoding::is_pss(&encoded, bits, message, hash);
-        let pkcs1 = |hash| encoding::is_pkcs1(&encoded, message, hash);
+    pub(crate) fn verify_fast(&self, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
+        let Numbers::E65537(modulus) = &*self.public.0 else { return None };
+        let Some(encoded) = modulus.power_65537(signature) else { return Some(false) };
+        let pss = |hash| encoding::is_pss(&encoded, modulus.bits(), signed, hash);
+        let pkcs1 = |hash| encoding::is_pkcs1(&encoded, signed, hash);
         Some(match self.algorithm {
             RsaAlgorithm::Ps256 => pss(Hash::Sha256),
             RsaAlgorithm::Ps384 => pss(Hash::Sha384),

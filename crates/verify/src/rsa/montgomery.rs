@@ -4,6 +4,11 @@
 //! wait: Montgomery's multiplication adds up whole columns, four rows at a time, and carries once at its
 //! end. With R = 2^(28 L) > 4 n, whatever is below 2 n stays below 2 n, without comparing.
 
+#[cfg(test)]
+mod proof;
+#[cfg(test)]
+mod tests;
+
 use alloc::{vec, vec::Vec};
 
 const BITS: usize = 28;
@@ -12,10 +17,10 @@ const MASK: u64 = (1 << BITS) - 1;
 /// Rows that are added at a time. The number of limbs is a multiple of it.
 const ROWS: usize = 4;
 
-/// How many times four rows are added before columns are carried in between: each time adds eight
-/// products below 2^56 to a column, and 30 times that, with what a carry leaves and with what the lowest
-/// columns carry into the next, is below 2^64. A test proves it.
-const BLOCKS_BEFORE_CARRY: usize = 30;
+/// How many times four rows are added before columns are carried in between: each time adds four products
+/// below 2^57, one factor doubled, and four below 2^56 to a column, and 20 times that, with what a carry
+/// leaves and with what the lowest columns carry into the next, is below 2^64. A test proves it.
+const BLOCKS_BEFORE_CARRY: usize = 20;
 
 /// A modulus, and what Montgomery's multiplication needs to know of it.
 #[derive(Clone, Debug)]
@@ -30,8 +35,7 @@ pub(super) struct Modulus {
 }
 
 impl Modulus {
-    /// For an odd number, big-endian without leading zeros, of more than four limbs: keys have 2048 bits or
-    /// more.
+    /// For an odd number, big-endian without leading zeros, of 2048 bits or more.
     pub(super) fn new(bytes: &[u8]) -> Self {
         let bits = bit_length(bytes);
         let length = (bits + 2).div_ceil(BITS).next_multiple_of(ROWS);
@@ -47,6 +51,16 @@ impl Modulus {
             Self { limbs, negative_inverse, r_squared: Vec::new(), bytes: bytes.to_vec() };
         modulus.r_squared = modulus.compute_r_squared(bits);
         modulus
+    }
+
+    /// n, big-endian, without leading zeros.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many bits n has.
+    pub(super) fn bits(&self) -> usize {
+        bit_length(&self.bytes)
     }
 
     /// s^65537 modulo n as bytes of n's length; `None` unless s is below n (RFC 8017 §5.2.2 step 1).
@@ -68,9 +82,26 @@ impl Modulus {
         Some(to_bytes(&power, self.bytes.len()))
     }
 
+    /// a² / R modulo n, below 2 n, into a.
+    ///
+    /// Products of different blocks of limbs come twice, so each is computed once, with one factor doubled.
     fn square(&self, a: &mut [u32], columns: &mut [u64]) {
-        let copy = a.to_vec();
-        self.multiply(a, &copy, columns);
+        let mut b: Vec<u32> = a.iter().map(|limb| limb << 1).collect();
+        let (factors, _) = b.as_chunks_mut::<ROWS>();
+        columns.fill(0);
+        let (rows, _) = a.as_chunks::<ROWS>();
+        for (block, rows) in rows.iter().enumerate() {
+            carry_in_time(block, columns);
+            // What is below was multiplied with this block before; the block itself comes once.
+            if let Some(before) = block.checked_sub(1).and_then(|before| factors.get_mut(before)) {
+                *before = [0; ROWS];
+            }
+            if let Some(own) = factors.get_mut(block) {
+                *own = *rows;
+            }
+            self.add_rows(rows.map(u64::from), factors.as_flattened(), block * ROWS, columns);
+        }
+        take(a, columns);
     }
 
     /// a · b / R modulo n, below 2 n, into a. `columns` has room for four limbs more than numbers have.
@@ -78,21 +109,22 @@ impl Modulus {
         columns.fill(0);
         let (rows, _) = a.as_chunks::<ROWS>();
         for (block, rows) in rows.iter().enumerate() {
-            if block % BLOCKS_BEFORE_CARRY == BLOCKS_BEFORE_CARRY - 1 {
-                carry(columns);
-            }
-            self.add_rows(rows.map(u64::from), b, columns);
+            carry_in_time(block, columns);
+            self.add_rows(rows.map(u64::from), b, 0, columns);
         }
-        carry(columns);
-        for (limb, column) in a.iter_mut().zip(columns.iter()) {
-            *limb = low(*column);
-        }
+        take(a, columns);
     }
 
     /// Adds b times four limbs, and n so often that the four lowest columns become zero, which are
-    /// dropped: all others move down by four.
+    /// dropped: all others move down by four. So many of b's lowest limbs are zero.
     #[inline(never)]
-    fn add_rows(&self, [a0, a1, a2, a3]: [u64; ROWS], b: &[u32], columns: &mut [u64]) {
+    fn add_rows(
+        &self,
+        [a0, a1, a2, a3]: [u64; ROWS],
+        b: &[u32],
+        zeros: usize,
+        columns: &mut [u64],
+    ) {
         let first = |limbs: &[u32]| limbs.first_chunk().copied().unwrap_or_default().map(u64::from);
         let ([b0, b1, b2, b3], [n0, n1, n2, n3]): ([u64; ROWS], [u64; ROWS]) =
             (first(b), first(&self.limbs));
@@ -118,10 +150,16 @@ impl Modulus {
             a0 * b0 + a1 * b1 + a2 * b2 + a3 * b3 + m0 * n0 + m1 * n1 + m2 * n2 + m3 * n3
         };
         let cells = core::cell::Cell::from_mut(columns).as_slice_of_cells();
-        let limbs = b.iter().zip(&self.limbs).skip(ROWS);
-        let to = cells.iter();
-        let from = cells.iter().skip(ROWS);
-        for (((b, n), from), to) in limbs.zip(from).zip(to) {
+        let moves = || cells.iter().skip(ROWS).zip(cells.iter());
+        let zeros = zeros.saturating_sub(ROWS);
+        for (n, (from, to)) in self.limbs.iter().skip(ROWS).zip(moves()).take(zeros) {
+            let n0 = u64::from(*n);
+            to.set(from.get() + carried + m0 * n0 + m1 * n1 + m2 * n2 + m3 * n3);
+            carried = 0;
+            (n1, n2, n3) = (n0, n1, n2);
+        }
+        let limbs = b.iter().zip(&self.limbs).skip(ROWS + zeros);
+        for ((b, n), (from, to)) in limbs.zip(moves().skip(zeros)) {
             let (b0, n0) = (u64::from(*b), u64::from(*n));
             to.set(from.get() + carried + column([b0, b1, b2, b3], [n0, n1, n2, n3]));
             carried = 0;
@@ -144,37 +182,35 @@ impl Modulus {
         }
     }
 
-    /// R² modulo n: 2 in Montgomery form, to the power of R's bits.
+    /// R² modulo n, limb by limb as in long division: cheaper than by squarings, since each limb costs one
+    /// row.
     fn compute_r_squared(&self, bits: usize) -> Vec<u32> {
-        // 2^(bits − 1) is below n.
-        let mut one = vec![0; self.limbs.len()];
-        if let Some(limb) = one.get_mut((bits - 1) / BITS) {
-            *limb = 1 << ((bits - 1) % BITS);
+        // The highest power of 2^28 below n.
+        let mut number = vec![0; self.limbs.len()];
+        let start = (bits - 1) / BITS;
+        if let Some(limb) = number.get_mut(start) {
+            *limb = 1;
         }
-        let r_bits = BITS * self.limbs.len();
-        for _ in bits - 1..r_bits {
-            self.double(&mut one);
+        // 2^31 to 2^32 − 1.
+        let top = bits_from(&self.limbs, bits - 32);
+        for _ in start..2 * self.limbs.len() {
+            // The quotient of number · 2^28 by n is below 2^28, and `top` is 2^31 or more: what is found here
+            // is not more than it, and less by at most 9/8, rounding included.
+            let quotient = bits_from(&number, bits - 60).checked_div(top + 1).unwrap_or_default();
+            self.shift_and_subtract(&mut number, quotient);
         }
-        let mut columns = vec![0; self.limbs.len() + ROWS];
-        let mut power = one.clone();
-        self.double(&mut power);
-        for bit in (0..r_bits.checked_ilog2().unwrap_or_default()).rev() {
-            self.square(&mut power, &mut columns);
-            self.subtract_once(&mut power);
-            if r_bits >> bit & 1 == 1 {
-                self.double(&mut power);
-            }
-        }
-        power
+        number
     }
 
-    /// Twice a number below n, below n.
-    fn double(&self, number: &mut [u32]) {
-        let mut carry = 0;
-        for limb in number.iter_mut() {
-            let wide = (*limb << 1) | carry;
-            *limb = wide & low(MASK);
-            carry = wide >> BITS;
+    /// The number times 2^28 less so often n, where that is not negative and below 2 n; below n.
+    fn shift_and_subtract(&self, number: &mut [u32], times: u64) {
+        let (mut below, mut borrow) = (0, 0);
+        for (limb, own) in number.iter_mut().zip(&self.limbs) {
+            // Products are below 2^56.
+            let difference = i64::from(below) - (times * u64::from(*own)).cast_signed() + borrow;
+            below = *limb;
+            *limb = low(difference.cast_unsigned() & MASK);
+            borrow = difference >> BITS;
         }
         self.subtract_once(number);
     }
@@ -193,6 +229,21 @@ impl Modulus {
     }
 }
 
+/// Before a block's rows are added, wherever columns would get too long.
+fn carry_in_time(block: usize, columns: &mut [u64]) {
+    if block % BLOCKS_BEFORE_CARRY == BLOCKS_BEFORE_CARRY - 1 {
+        carry(columns);
+    }
+}
+
+/// The limbs of the number that the columns are.
+fn take(limbs: &mut [u32], columns: &mut [u64]) {
+    carry(columns);
+    for (limb, column) in limbs.iter_mut().zip(columns.iter()) {
+        *limb = low(*column);
+    }
+}
+
 /// Brings each column within 28 bits. The number fits: it is below R · 2^(28 · 4).
 fn carry(columns: &mut [u64]) {
     let mut carry = 0;
@@ -201,6 +252,13 @@ fn carry(columns: &mut [u64]) {
         *column = sum & MASK;
         carry = sum >> BITS;
     }
+}
+
+/// The bits of a number from this place on, which are less than 64.
+fn bits_from(limbs: &[u32], place: usize) -> u64 {
+    let limbs = limbs.iter().skip(place / BITS).take(4).rev();
+    let bits = limbs.fold(0_u128, |bits, limb| bits << BITS | u128::from(*limb)) >> (place % BITS);
+    u64::try_from(bits).unwrap_or_default()
 }
 
 fn bit_length(bytes: &[u8]) -> usize {
@@ -243,160 +301,4 @@ fn to_bytes(limbs: &[u32], length: usize) -> Vec<u8> {
 #[allow(clippy::cast_possible_truncation, reason = "the low bits are meant")]
 const fn low(wide: u64) -> u32 {
     wide as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use num_bigint::BigUint;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn check(modulus: &[u8], s: &[u8]) {
-        let n = BigUint::from_bytes_be(modulus);
-        let expected = BigUint::from_bytes_be(s);
-        let result = Modulus::new(modulus).power_65537(s);
-        if expected >= n {
-            assert_eq!(result, None);
-            return;
-        }
-        let result = result.expect("s is below n");
-        assert_eq!(result.len(), modulus.len());
-        assert_eq!(BigUint::from_bytes_be(&result), expected.modpow(&65_537_u32.into(), &n));
-    }
-
-    fn modulus(length: usize, top: u8, fill: impl Fn(usize) -> u8) -> Vec<u8> {
-        let mut bytes: Vec<u8> = (0..length).map(fill).collect();
-        bytes[0] = top;
-        bytes[length - 1] |= 1;
-        bytes
-    }
-
-    /// Limbs of ones everywhere, in every length that there is: sums are never longer than here.
-    #[test]
-    fn longest_sums() {
-        for length in (256..=1024).step_by(61).chain([1024]) {
-            for top in [0xff, 0x80, 1] {
-                let ones = modulus(length, top, |_| 0xff);
-                let mut below = ones.clone();
-                below[length - 1] -= 1;
-                check(&ones, &below);
-                check(&ones, &ones);
-                check(&modulus(length, top, |_| 0), &modulus(length, top >> 1, |_| 0xff));
-            }
-        }
-    }
-
-    /// What [`Modulus::add_rows`] makes of the columns at most, whatever the limbs are: all of its terms
-    /// are products and sums of numbers that are not negative, so none is larger than where every limb,
-    /// and every factor of n, is the largest.
-    fn add_rows_at_most(columns: &mut [u128]) {
-        const PRODUCT: u128 = (MASK as u128) * (MASK as u128);
-        const RANGE: u128 = 1 << 64;
-        let length = columns.len() - ROWS;
-        let mut carried = 0;
-        for (at, column) in (0..).zip(&columns[..ROWS]) {
-            // In the last product is the factor that this column's sum decides; so each sum is looked
-            // at with it, which is the more.
-            let sum = column + carried + (2 * at + 2) * PRODUCT;
-            assert!(sum < RANGE);
-            carried = sum >> BITS;
-        }
-        for at in 0..length {
-            // What is above the highest limb has fewer products.
-            columns[at] = columns[at + ROWS] + carried + 8 * PRODUCT;
-            carried = 0;
-            assert!(columns[at] < RANGE);
-        }
-        columns[length..].fill(0);
-    }
-
-    /// No sum of columns leaves 64 bits, in no length that there is, with the carries where they are.
-    #[test]
-    fn columns_fit() {
-        for length in (76..=296).step_by(ROWS) {
-            let mut columns = vec![0; length + ROWS];
-            for block in 0..length / ROWS {
-                if block % BLOCKS_BEFORE_CARRY == BLOCKS_BEFORE_CARRY - 1 {
-                    let mut carry = 0;
-                    for column in &mut columns {
-                        assert!(*column + carry < 1 << 64);
-                        carry = (*column + carry) >> BITS;
-                        *column = u128::from(MASK);
-                    }
-                }
-                add_rows_at_most(&mut columns);
-            }
-            // The last carry.
-            columns.iter().fold(0, |carry, column| {
-                assert!(*column + carry < 1 << 64);
-                (*column + carry) >> BITS
-            });
-        }
-    }
-
-    /// The proof can fail: three more blocks are too many.
-    #[test]
-    #[should_panic(expected = "< RANGE")]
-    fn columns_without_carries() {
-        let mut columns = vec![0; 296 + ROWS];
-        for _ in 0..BLOCKS_BEFORE_CARRY + 3 {
-            add_rows_at_most(&mut columns);
-        }
-    }
-
-    /// The model is one of this code: it is never exceeded, and with limbs of ones it is nearly reached.
-    #[test]
-    fn columns_are_at_most_the_models() {
-        let length = 76;
-        let modulus = Modulus {
-            limbs: vec![low(MASK); length],
-            // This is no inverse, but makes all factors of n large.
-            negative_inverse: low(MASK),
-            r_squared: Vec::new(),
-            bytes: Vec::new(),
-        };
-        let b = vec![low(MASK); length];
-        let (mut columns, mut most) = (vec![0; length + ROWS], vec![0; length + ROWS]);
-        for _ in 0..BLOCKS_BEFORE_CARRY - 1 {
-            modulus.add_rows([MASK; ROWS], &b, &mut columns);
-            add_rows_at_most(&mut most);
-            assert!(columns.iter().zip(&most).all(|(column, most)| u128::from(*column) <= *most));
-        }
-        let (largest, most) = (columns.iter().max().unwrap(), most.iter().max().unwrap());
-        assert!(u128::from(*largest) > most / 2, "{largest} of {most}");
-    }
-
-    #[test]
-    fn numbers_at_the_edges() {
-        let n = modulus(256, 0xc5, |at| u8::try_from(at * 97 % 256).unwrap());
-        let number = |small: u8| {
-            let mut bytes = vec![0; 256];
-            bytes[255] = small;
-            bytes
-        };
-        for small in 0..4 {
-            check(&n, &number(small));
-            let near = BigUint::from_bytes_be(&n) - u32::from(small);
-            check(&n, &near.to_bytes_be());
-        }
-        assert_eq!(Modulus::new(&n).power_65537(&n[1..]), None, "another length");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-        #[test]
-        fn powers_agree_with_big_integers(
-            (mut n, s) in (256_usize..=640).prop_flat_map(|length| {
-                let bytes = || prop::collection::vec(any::<u8>(), length);
-                (bytes(), bytes())
-            }),
-            top in 1_u8..=255,
-        ) {
-            n[0] = top;
-            *n.last_mut().unwrap() |= 1;
-            check(&n, &s);
-        }
-    }
 }

@@ -12,7 +12,7 @@ use p256::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Judges, random::Random};
+use super::{JudgedKey, Judges, random::Random};
 
 /// The group's order, and the field's.
 fn n() -> BigUint {
@@ -106,7 +106,9 @@ impl Signer {
             key.verify(message, signature).is_ok()
         };
         let what = format_args!("{what}, key {point}");
-        judges.judge(what, (&self.key, &aws_lc), message, signature, expected);
+        let parts = [&self.point[1..33], &self.point[33..]];
+        let key = JudgedKey { algorithm: "ES256", parts, ours: &self.key, aws_lc: &aws_lc };
+        judges.judge(what, &key, message, signature, expected);
     }
 }
 

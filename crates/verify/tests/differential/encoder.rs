@@ -6,6 +6,8 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 /// How an algorithm encodes messages.
 #[derive(Debug)]
 pub struct Encoder {
+    /// Its name in JOSE.
+    pub name: &'static str,
     /// Which one.
     pub algorithm: RsaAlgorithm,
     /// Its hash function.
@@ -17,12 +19,12 @@ pub struct Encoder {
 /// All of them.
 #[rustfmt::skip]
 pub static ENCODERS: [Encoder; 6] = [
-    Encoder { algorithm: RsaAlgorithm::Rs256, hash: sha256, prefix: Some(prefix(1, 32)) },
-    Encoder { algorithm: RsaAlgorithm::Rs384, hash: sha384, prefix: Some(prefix(2, 48)) },
-    Encoder { algorithm: RsaAlgorithm::Rs512, hash: sha512, prefix: Some(prefix(3, 64)) },
-    Encoder { algorithm: RsaAlgorithm::Ps256, hash: sha256, prefix: None },
-    Encoder { algorithm: RsaAlgorithm::Ps384, hash: sha384, prefix: None },
-    Encoder { algorithm: RsaAlgorithm::Ps512, hash: sha512, prefix: None },
+    Encoder { name: "RS256", algorithm: RsaAlgorithm::Rs256, hash: sha256, prefix: Some(prefix(1, 32)) },
+    Encoder { name: "RS384", algorithm: RsaAlgorithm::Rs384, hash: sha384, prefix: Some(prefix(2, 48)) },
+    Encoder { name: "RS512", algorithm: RsaAlgorithm::Rs512, hash: sha512, prefix: Some(prefix(3, 64)) },
+    Encoder { name: "PS256", algorithm: RsaAlgorithm::Ps256, hash: sha256, prefix: None },
+    Encoder { name: "PS384", algorithm: RsaAlgorithm::Ps384, hash: sha384, prefix: None },
+    Encoder { name: "PS512", algorithm: RsaAlgorithm::Ps512, hash: sha512, prefix: None },
 ];
 
 impl Encoder {

@@ -4,6 +4,8 @@
 //! CONTRIBUTING.md. A case on which the verifiers do not agree is printed with all that it takes to repeat
 //! it.
 
+#[path = "../corpus/mod.rs"]
+mod corpus;
 mod ecdsa;
 #[allow(unreachable_pub, reason = "the fuzz targets share it")]
 mod encoder;
@@ -35,8 +37,15 @@ fn cases() -> u64 {
     from_environment("COUNTERSIGN_CASES", CASES)
 }
 
-/// Whether aws-lc takes a message with a signature, by the same key.
-type AwsLc<'a> = &'a dyn Fn(&[u8], &[u8]) -> bool;
+/// A key, for all who judge by it.
+struct JudgedKey<'a> {
+    /// JOSE's name of its algorithm, and its parts in a JWK.
+    algorithm: &'static str,
+    parts: [&'a [u8]; 2],
+    ours: &'a Key,
+    /// Whether aws-lc takes a message with a signature.
+    aws_lc: &'a dyn Fn(&[u8], &[u8]) -> bool,
+}
 
 /// Three verifiers, and what they said so far.
 struct Judges {
@@ -58,24 +67,25 @@ impl Judges {
     fn judge(
         &mut self,
         what: impl fmt::Display,
-        key: (&Key, AwsLc<'_>),
+        key: &JudgedKey<'_>,
         message: &[u8],
         signature: &[u8],
         expected: Option<bool>,
     ) -> bool {
-        let ours = self.verifier.verify(key.0, message, signature);
-        let reference = key.0.verify(message, signature);
-        let aws_lc = key.1(message, signature);
+        let ours = self.verifier.verify(key.ours, message, signature);
+        let reference = key.ours.verify(message, signature);
+        let aws_lc = (key.aws_lc)(message, signature);
         assert!(
             ours == reference && ours == aws_lc && expected.is_none_or(|expected| expected == ours),
             "{what}: ours {ours}, reference {reference}, aws-lc {aws_lc}, expected {expected:?}\n\
              {:?}\nmessage {}\nsignature {}\nCOUNTERSIGN_SEED={}, block {}",
-            key.0,
+            key.ours,
             hex(message),
             hex(signature),
             self.seed,
             self.block,
         );
+        corpus::record(key.algorithm, &key.parts, message, signature, ours);
         if ours {
             self.accepted += 1;
         } else {

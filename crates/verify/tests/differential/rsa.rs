@@ -11,7 +11,7 @@ use countersign_verify::{Key, RsaPublicKey};
 use num_bigint::BigUint;
 
 use super::{
-    Judges,
+    JudgedKey, Judges,
     encoder::{ENCODERS, Encoder, pkcs1},
     random::Random,
     smooth::SmoothKey,
@@ -76,9 +76,11 @@ impl Bench<'_> {
             let key = RsaPublicKeyComponents { n, e: &[1, 0, 1][..] };
             key.verify(parameters, message, signature).is_ok()
         };
-        let key = Key::rsa(&self.key.public, self.encoder.algorithm);
+        let ours = &Key::rsa(&self.key.public, self.encoder.algorithm);
+        let (algorithm, parts) = (self.encoder.name, [n, &[1, 0, 1]]);
+        let key = JudgedKey { algorithm, parts, ours, aws_lc: &aws_lc };
         let what = format_args!("{what}, modulus {}", super::hex(n));
-        self.judges.judge(what, (&key, &aws_lc), message, signature, expected);
+        self.judges.judge(what, &key, message, signature, expected);
     }
 
     /// Signs whatever it is, if it is below the modulus.

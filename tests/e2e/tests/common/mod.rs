@@ -6,24 +6,93 @@
     reason = "each test file uses some of it"
 )]
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use countersign_e2e::http::{Message, Request};
-use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use countersign_e2e::{Answer, Envoy, EnvoyConfig, Outcome, Places, Scratch, Stub, free_ports};
 use countersign_testkit::{keys::TestKey, token::Token};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub const ISSUER: &str = "https://auth.example.com";
 pub const RESOURCE: &str = "https://mcp.example.com/mcp";
 pub const HOST: &str = "mcp.example.com";
 
+/// What an Envoy is started with, before it is.
+pub struct Setup {
+    upstream: Stub,
+    issuer: Stub,
+    scratch: Scratch,
+    config: EnvoyConfig,
+}
+
+impl Setup {
+    /// An Envoy that holds headers back, an upstream that answers `{}`, and an issuer whose key set is
+    /// what `keys` says.
+    pub fn new(keys: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
+        Self::with(Stub::upstream().unwrap(), policy(true), true, move |_| keys())
+    }
+
+    /// The same before this upstream, with this policy, and an issuer that answers each request.
+    pub fn with(
+        upstream: Stub,
+        policy: Value,
+        hold: bool,
+        issuer: impl Fn(&Message) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let issuer = Stub::start(issuer).unwrap();
+        let [port] = free_ports().unwrap();
+        let places = Places::of_checkout();
+        let (policy, clusters) = (policy.to_string(), [("auth", issuer.port())]);
+        let config = EnvoyConfig::new(&places, port, &policy, hold, upstream.port(), &clusters);
+        Self { upstream, issuer, scratch: Scratch::new().unwrap(), config }
+    }
+
+    pub fn config(self, change: impl FnOnce(EnvoyConfig) -> EnvoyConfig) -> Self {
+        Self { config: change(self.config), ..self }
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Asks Envoy whether it would take the configuration.
+    pub fn validate(&self) -> Outcome<()> {
+        self.config.validate(&Places::of_checkout(), self.scratch.path())
+    }
+
+    pub fn start(self) -> Front {
+        self.try_start().unwrap()
+    }
+
+    pub fn try_start(self) -> Outcome<Front> {
+        let Self { upstream, issuer, scratch, config } = self;
+        let envoy = Envoy::start(&Places::of_checkout(), &config, scratch.path())?;
+        Ok(Front { envoy, upstream, issuer, scratch })
+    }
+}
+
 /// An Envoy whose issuer answers what the test says.
 pub struct Front {
     pub envoy: Envoy,
     pub upstream: Stub,
-    _issuer: Stub,
-    _scratch: Scratch,
+    pub issuer: Stub,
+    pub scratch: Scratch,
+}
+
+/// A policy with a rule for two tools.
+pub fn policy(hold: bool) -> Value {
+    json!({
+        "issuers": [{ "issuer": ISSUER, "jwks_uri": "https://auth.example.com/keys",
+                      "cluster": "auth", "max_lifetime": 3_155_760_000_u64,
+                      "jwks_cache": { "cooldown": 2 } }],
+        "resources": [{ "resource": RESOURCE, "dpop": "accept", "scopes": {
+            "baseline": ["mcp:use"], "tools": { "read_file": ["files:read"], "write_file": ["files:write"] },
+        } }],
+        "hold_headers": hold,
+    })
 }
 
 impl Front {
@@ -46,25 +115,7 @@ impl Front {
         envoy_holds: bool,
         keys: impl Fn() -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let places = Places::of_checkout();
-        let scratch = Scratch::new().unwrap();
-        let issuer = Stub::start(move |_| keys()).unwrap();
-        let [port] = free_ports().unwrap();
-        let policy = json!({
-            "issuers": [{ "issuer": ISSUER, "jwks_uri": "https://auth.example.com/keys",
-                          "cluster": "auth", "max_lifetime": 3_155_760_000_u64,
-                          "jwks_cache": { "cooldown": 2 } }],
-            "resources": [{ "resource": RESOURCE, "dpop": "accept", "scopes": {
-                "baseline": ["mcp:use"], "tools": { "read_file": ["files:read"], "write_file": ["files:write"] },
-            } }],
-            "hold_headers": hold,
-        });
-        let clusters = [("auth", issuer.port())];
-        let policy = policy.to_string();
-        let config =
-            EnvoyConfig::new(&places, port, &policy, envoy_holds, upstream.port(), &clusters);
-        let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
-        Self { envoy, upstream, _issuer: issuer, _scratch: scratch }
+        Setup::with(upstream, policy(hold), envoy_holds, move |_| keys()).start()
     }
 
     pub fn send(&self, request: &Request) -> Message {

@@ -4,8 +4,17 @@
 //! a panic costs every request of the worker. These never do.
 #![allow(unsafe_code)]
 
-use core::net::{IpAddr, SocketAddr};
+mod foreign;
+mod property;
+mod shared_data;
+
 use core::ptr;
+
+pub(crate) use foreign::verify_signature;
+pub(crate) use property::{
+    PropertyType, client_address, declare_property, property, route_resource, set_property,
+};
+pub(crate) use shared_data::{Version, set_shared, shared};
 
 /// A header's name and value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -29,6 +38,14 @@ pub(crate) enum Map {
     Request = 0,
     Response = 2,
     CallResponse = 6,
+}
+
+/// The kinds of metrics that the host keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MetricKind {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
 }
 
 /// The buffers that the host keeps.
@@ -60,13 +77,9 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
-    fn proxy_get_property(
-        path: *const u8,
-        path_length: usize,
-        data: *mut *mut u8,
-        length: *mut usize,
-    ) -> u32;
+    fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_log(level: u32, message: *const u8, length: usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, length: usize) -> u32;
     fn proxy_replace_header_map_value(
@@ -107,12 +120,25 @@ pub(crate) fn log(level: Level, message: &str) {
     let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
+/// The least level that Envoy logs.
+pub(crate) fn log_level() -> Result<u32, HostError> {
+    let mut level = 0;
+    // SAFETY: the host writes one u32.
+    check(unsafe { proxy_get_log_level(&raw mut level) })?;
+    Ok(level)
+}
+
 /// Seconds since the epoch.
 pub(crate) fn now() -> Result<u64, HostError> {
+    Ok(nanoseconds()? / 1_000_000_000)
+}
+
+/// Nanoseconds since the epoch.
+pub(crate) fn nanoseconds() -> Result<u64, HostError> {
     let mut nanoseconds = 0;
     // SAFETY: the host writes one u64.
     check(unsafe { proxy_get_current_time_nanoseconds(&raw mut nanoseconds) })?;
-    Ok(nanoseconds / 1_000_000_000)
+    Ok(nanoseconds)
 }
 
 /// Names and values of a map, in order, as bytes.
@@ -141,22 +167,6 @@ pub(crate) fn buffer(buffer: Buffer, start: usize, max: usize) -> Result<Vec<u8>
 pub(crate) fn set_buffer(buffer: Buffer, length: usize, data: &[u8]) -> Result<(), HostError> {
     // SAFETY: pointer and length are those of a live slice.
     check(unsafe { proxy_set_buffer_bytes(buffer as u32, 0, length, data.as_ptr(), data.len()) })
-}
-
-/// The address of the client, as Envoy has it: that of the connection, or what its settings
-/// (`use_remote_address`, `xff_num_trusted_hops`) take from `X-Forwarded-For`. `None` for other
-/// kinds of connection.
-pub(crate) fn client_address() -> Option<IpAddr> {
-    const PATH: &[u8] = b"source\0address";
-    let (mut data, mut length) = (ptr::null_mut(), 0);
-    // SAFETY: pointer and length are those of a live array; the host writes a pointer and a length.
-    let status =
-        unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), &raw mut data, &raw mut length) };
-    check(status).ok()?;
-    let text = String::from_utf8(take(data, length)).ok()?;
-    // With the port, which changes from connection to connection.
-    let address = text.parse::<SocketAddr>().map(|address| address.ip());
-    address.or_else(|_| text.parse()).ok()
 }
 
 /// Removes every value of a header.
@@ -234,21 +244,28 @@ pub(crate) fn set_tick(milliseconds: u32) -> Result<(), HostError> {
     check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
-/// A new counter.
-pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
+/// A new metric.
+pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: pointer and length are those of a live string; the host writes one u32.
-    check(unsafe { proxy_define_metric(0, name.as_ptr(), name.len(), &raw mut id) })?;
+    check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
 }
 
-/// Adds one to a counter.
-pub(crate) fn count(counter: u32) -> Result<(), HostError> {
+/// Adds to a counter, or to a gauge, which may be less than nothing.
+pub(crate) fn add(metric: u32, difference: i64) -> Result<(), HostError> {
     // SAFETY: no memory is shared.
-    check(unsafe { proxy_increment_metric(counter, 1) })
+    check(unsafe { proxy_increment_metric(metric, difference) })
 }
 
-const NOT_FOUND: u32 = 1;
+/// Sets a gauge, or adds a value to a histogram.
+pub(crate) fn record(metric: u32, value: u64) -> Result<(), HostError> {
+    // SAFETY: no memory is shared.
+    check(unsafe { proxy_record_metric(metric, value) })
+}
+
+/// There is no such thing.
+pub(crate) const NOT_FOUND: u32 = 1;
 const MALFORMED: u32 = 4;
 
 /// What the host allocated with our own allocator.

@@ -1,9 +1,10 @@
 //! Medians, ratios, and the table that docs/performance.md shows.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use countersign_bench::suite::{NAMES, Suite};
+
+use crate::native::times::{self, time};
 
 /// Who did it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,21 +15,7 @@ pub(crate) enum Who {
     NodePeer,
 }
 
-/// Nanoseconds, round by round.
-#[derive(Debug, Default)]
-pub(crate) struct Times(BTreeMap<(&'static str, Who), Vec<f64>>);
-
-impl Times {
-    pub(crate) fn add(&mut self, name: &'static str, who: Who, nanoseconds: f64) {
-        self.0.entry((name, who)).or_default().push(nanoseconds);
-    }
-
-    fn median(&self, name: &'static str, who: Who) -> Option<f64> {
-        let mut all = self.0.get(&(name, who))?.clone();
-        all.sort_by(f64::total_cmp);
-        all.get(all.len() / 2).copied()
-    }
-}
+pub(crate) type Times = times::Times<Who>;
 
 /// What a name stands for, and who the peers are.
 fn title(name: &str) -> &'static str {
@@ -55,30 +42,25 @@ pub(crate) fn markdown(times: &Times, suite: &Suite) -> String {
     );
     for name in NAMES {
         let bytes = suite.bytes(name);
-        let cell = |who| times.median(name, who).map_or_else(String::new, |ns| time(ns, bytes));
-        let ratio = |ours, theirs| match (times.median(name, ours), times.median(name, theirs)) {
-            (Some(ours), Some(theirs)) => format!("{:.2}", ours / theirs),
-            _ => String::new(),
-        };
+        let cell =
+            |who| times.median(name, who).map_or_else(String::new, |ns| with_speed(ns, bytes));
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} |",
             title(name),
             cell(Who::Native),
             cell(Who::NativePeer),
-            ratio(Who::Native, Who::NativePeer),
+            times.ratio_cell(name, Who::Native, Who::NativePeer),
             cell(Who::Wasm),
             cell(Who::NodePeer),
-            ratio(Who::Wasm, Who::NodePeer),
+            times.ratio_cell(name, Who::Wasm, Who::NodePeer),
         );
     }
     text
 }
 
-fn time(nanoseconds: f64, bytes: Option<usize>) -> String {
-    let microseconds = nanoseconds / 1000.0;
-    let digits = if microseconds < 10.0 { 1 } else { 0 };
-    let time = format!("{microseconds:.digits$} µs");
+fn with_speed(nanoseconds: f64, bytes: Option<usize>) -> String {
+    let time = time(nanoseconds);
     match bytes {
         None => time,
         // Bytes in a nanosecond are gigabytes in a second.

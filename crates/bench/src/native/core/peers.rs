@@ -6,7 +6,7 @@ use countersign_bench::suite::{Inputs, Suite};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, jwk::JwkSet};
 use serde_json::Value;
 
-use crate::inputs::{ISSUER, RESOURCE};
+use super::inputs::{ISSUER, RESOURCE};
 
 /// `jsonwebtoken` with its keys ready, as a server has them.
 pub(crate) struct Peers {

@@ -3,49 +3,35 @@
 use std::io::{BufRead as _, BufReader, Error, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use countersign_bench::suite::{Inputs, NOW, Suite};
 use serde_json::{Value, json};
-
-use crate::inputs::{ISSUER, RESOURCE};
 
 /// The process.
 pub(crate) struct Node {
     child: Child,
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
-}
-
-/// Whether Node has something of its own, or `jose`, for this.
-pub(crate) fn has_peer(name: &str) -> bool {
-    matches!(name, "cold-es256" | "cold-rs256" | "cold-eddsa" | "jwks") || name.starts_with("scan-")
+    about: Value,
 }
 
 impl Node {
-    pub(crate) fn start(
-        script: &str,
-        module: &str,
-        jose: &str,
-        inputs: &Inputs,
-        suite: &Suite,
-    ) -> Result<Self, Error> {
-        let mut command = Command::new("node");
-        command.args([script, module, jose]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    /// Starts this Node with a script, which gets its inputs as the first line and answers with what it
+    /// has to say of itself.
+    pub(crate) fn start(program: &str, args: &[&str], inputs: &Value) -> Result<Self, Error> {
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::other("node has no pipes"));
         };
-        let mut node = Self { child, requests, answers: BufReader::new(answers) };
-        let body = |name| String::from_utf8_lossy(suite.body(name)).into_owned();
-        let first = json!({
-            "policy": inputs.policy, "rules": inputs.rules, "jwks": inputs.jwks,
-            "tokens": inputs.tokens, "issuer": ISSUER, "resource": RESOURCE, "now": NOW,
-            "bodies": {
-                "scan-text": body("scan-text"), "scan-members": body("scan-members"),
-                "scan-2k": body("scan-2k"),
-            },
-        });
-        node.ask(&first)?;
+        let answers = BufReader::new(answers);
+        let mut node = Self { child, requests, answers, about: Value::Null };
+        node.about = node.ask(inputs)?;
         Ok(node)
+    }
+
+    /// What the script said of itself.
+    pub(crate) const fn about(&self) -> &Value {
+        &self.about
     }
 
     /// Nanoseconds for one time.

@@ -1,0 +1,117 @@
+//! A running Envoy with the filter.
+
+mod config;
+mod template;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+pub use config::EnvoyConfig;
+
+use crate::failure::Outcome;
+use crate::http;
+use crate::places::{Places, existing};
+use crate::ports::free_ports;
+use crate::process::Server;
+use config::address;
+
+/// Start-up compiles the module; another build may be using the cores.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running Envoy.
+#[derive(Debug)]
+pub struct Envoy {
+    server: Server,
+    port: u16,
+    admin: u16,
+}
+
+impl Envoy {
+    /// Starts it with its files in `dir`, and waits until it serves.
+    pub fn start(places: &Places, config: &EnvoyConfig, dir: &Path) -> Outcome<Self> {
+        let binary = existing(places.envoy(), "Envoy")?;
+        existing(places.filter(), "the Envoy filter")?;
+        let path = config.write(dir)?;
+        let [admin] = free_ports()?;
+        let mut command = Command::new(binary);
+        command
+            .args(["--disable-hot-restart", "--concurrency", &config.workers().to_string()])
+            .args(["--log-level", "warning", "--component-log-level", "wasm:info"])
+            .arg("--config-path")
+            .arg(path)
+            // Merged over the file: an admin page of its own for every instance.
+            .arg("--config-yaml")
+            .arg(json!({ "admin": { "address": address(admin) } }).to_string());
+        let mut server = Server::start("Envoy", &command, &dir.join("envoy.log"))?;
+        server.wait_until(START_LIMIT, || http::is_ok(admin, "/ready"))?;
+        Ok(Self { server, port: config.port(), admin })
+    }
+
+    /// Where MCP clients connect.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its admin page: `/stats`, `/config_dump`.
+    pub fn admin(&self) -> u16 {
+        self.admin
+    }
+
+    /// The file with its log, and so the filter's.
+    pub fn log(&self) -> &Path {
+        self.server.log()
+    }
+
+    /// The reason codes that the filter has logged, in order.
+    pub fn reasons(&self) -> Vec<String> {
+        let text = self.server.output();
+        let codes = text.match_indices("reason=").map(|(at, found)| {
+            let rest = text.get(at + found.len()..).unwrap_or_default();
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+        });
+        codes.collect()
+    }
+
+    /// Its memory (VmRSS) in KiB, and its processor time (user and system) in milliseconds.
+    pub fn usage(&self) -> Option<(u64, u64)> {
+        /// Linux counts processor time in hundredths of a second on all machines that matter.
+        const TICK_MILLISECONDS: u64 = 10;
+        let pid = self.server.pid()?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let memory = memory.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // Behind the name, which may hold anything: fields 14 and 15 of proc(5).
+        let mut fields = stat.rsplit(')').next()?.split_whitespace().skip(11);
+        let mut time = || fields.next()?.parse::<u64>().ok();
+        Some((memory, (time()? + time()?) * TICK_MILLISECONDS))
+    }
+
+    /// A counter or gauge by its whole name; 0 when there is none.
+    pub fn stat(&self, name: &str) -> u64 {
+        let path = format!("/stats?filter=^{}$", name.replace('.', "\\."));
+        let text = http::get(self.admin, &path).map(|answer| answer.text()).unwrap_or_default();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Waits until the log has this text, ten seconds at most.
+    pub fn logs(&self, text: &str) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(10) {
+            if self.server.output().contains(text) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        false
+    }
+
+    /// What it has printed so far.
+    pub fn output(&self) -> String {
+        self.server.output()
+    }
+}

@@ -1,0 +1,154 @@
+//! A policy that is swapped under load, as over xDS, and a VM that traps: no request is lost but those in
+//! the VM that trapped, and nothing passes unverified.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Front, Setup, call, good_keys, policy, token};
+use countersign_e2e::{Answer, EnvoyConfig, Stub};
+use countersign_testkit::{keys::TestKey, token::Token};
+use serde_json::{Value, json};
+
+/// The policy with other scopes for one tool.
+fn write_needs(scope: &str) -> Value {
+    let mut policy = policy(true);
+    policy["resources"][0]["scopes"]["tools"]["write_file"] = json!([scope]);
+    policy
+}
+
+fn discovered(workers: u16) -> Front {
+    let issuer_keys = |_: &countersign_e2e::http::Message| good_keys();
+    let setup =
+        Setup::with(Stub::upstream().unwrap(), write_needs("files:write"), true, issuer_keys);
+    let dir = setup.dir().to_path_buf();
+    setup.config(|config| config.with_workers(workers).discovered(&dir).unwrap()).start()
+}
+
+fn replace(front: &Front, policy: &Value) {
+    EnvoyConfig::replace_filter(front.scratch.path(), &policy.to_string()).unwrap();
+}
+
+/// Asks until this status comes eight times in a row: from every worker.
+fn settles(front: &Front, tool: &str, status: u16) -> bool {
+    let request = call(&token().sign(), tool);
+    let start = Instant::now();
+    let mut in_a_row = 0;
+    while in_a_row < 8 && start.elapsed() < Duration::from_secs(15) {
+        in_a_row = if front.send(&request).status() == status { in_a_row + 1 } else { 0 };
+    }
+    in_a_row == 8
+}
+
+#[test]
+fn a_policy_is_swapped_without_a_lost_request() {
+    for workers in [1, 2] {
+        let front = discovered(workers);
+        assert!(settles(&front, "read_file", 200));
+        assert_eq!(front.send(&call(&token().sign(), "write_file")).status(), 403);
+        front.seen();
+        let (ended, good, bad) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+        let port = front.envoy.port();
+        thread::scope(|scope| {
+            for number in 0..3 {
+                let (ended, good, bad) = (&ended, &good, &bad);
+                scope.spawn(move || {
+                    let forged = token().key(TestKey::Es256(9), "es1").sign();
+                    for round in 0.. {
+                        if ended.load(Ordering::SeqCst) {
+                            break;
+                        }
+                        let fresh = token().claim("jti", format!("{number}-{round}")).sign();
+                        let status = call(&fresh, "read_file").send(port).unwrap().status();
+                        assert_eq!(status, 200, "no good request is lost");
+                        good.fetch_add(1, Ordering::SeqCst);
+                        let status = call(&forged, "read_file").send(port).unwrap().status();
+                        assert!(matches!(status, 401 | 429), "{status}");
+                        bad.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+            for scope in ["files:read", "files:write", "files:read", "files:write", "files:read"] {
+                replace(&front, &write_needs(scope));
+                let status = if scope == "files:read" { 200 } else { 403 };
+                assert!(settles(&front, "write_file", status), "{scope}");
+            }
+            ended.store(true, Ordering::SeqCst);
+        });
+        let (good, bad) = (good.into_inner(), bad.into_inner());
+        println!("{workers} workers: {good} good and {bad} forged requests during five swaps");
+        assert!(good > 20 && bad > 20);
+        assert_eq!(front.issuer.take().len(), 1, "the keys outlive the policies");
+        let calls = front.upstream.take();
+        assert!(calls.len() >= good);
+        assert!(calls.iter().all(|call| call.headers.get("x-mcp-subject").is_some()));
+    }
+}
+
+#[test]
+fn a_wrong_policy_leaves_the_old_one_in_force() {
+    let front = discovered(2);
+    assert!(settles(&front, "read_file", 200));
+    let mut wrong = write_needs("files:read");
+    wrong["resources"][0]["scoops"] = json!({});
+    replace(&front, &wrong);
+    assert!(front.envoy.logs("$.resources[0].scoops: unknown member"), "{}", front.envoy.output());
+    assert!(settles(&front, "write_file", 403));
+    assert!(settles(&front, "read_file", 200));
+    replace(&front, &write_needs("files:read"));
+    assert!(settles(&front, "write_file", 200));
+}
+
+/// An issuer that is down while the policy changes: its keys are there all the same.
+#[test]
+fn a_new_policy_begins_with_the_keys_that_are_there() {
+    let front = discovered(2);
+    assert!(settles(&front, "read_file", 200));
+    let Front { envoy, upstream, issuer, scratch } = front;
+    drop(issuer);
+    let issuer = Stub::start(|_| Answer::status(500)).unwrap();
+    let front = Front { envoy, upstream, issuer, scratch };
+    replace(&front, &write_needs("files:read"));
+    assert!(settles(&front, "write_file", 200));
+}
+
+/// The framework of the module traps when a capability is missing that it takes for granted, here at each
+/// answer to a fetch. The keys of another issuer stand in the policy: its tokens get in before and after.
+#[test]
+fn a_vm_that_traps_is_replaced() {
+    let mut policy = policy(true);
+    let other = "https://other.example.com";
+    policy["issuers"].as_array_mut().unwrap().push(json!({
+        "issuer": other, "max_lifetime": 3_155_760_000_u64,
+        "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] },
+    }));
+    let slow = |_: &countersign_e2e::http::Message| {
+        thread::sleep(Duration::from_millis(1500));
+        good_keys()
+    };
+    let setup = Setup::with(Stub::upstream().unwrap(), policy, true, slow);
+    let front = setup.config(|config| config.without("proxy_set_effective_context")).start();
+    let good = call(&Token::new(other, common::RESOURCE).sign(), "read_file");
+    let forged = call(
+        &Token::new(other, common::RESOURCE).key(TestKey::Es256(9), "es1").sign(),
+        "read_file",
+    );
+    let reloads = || front.envoy.stat("wasm.countersign.vm_reload_success");
+    let (mut passed, mut lost) = (0, 0);
+    let start = Instant::now();
+    while reloads() < 3 && start.elapsed() < Duration::from_secs(40) {
+        match front.send(&good).status() {
+            200 => passed += 1,
+            503 => lost += 1,
+            status => panic!("{status}"),
+        }
+        assert!(matches!(front.send(&forged).status(), 401 | 429 | 503));
+        thread::sleep(Duration::from_millis(50));
+    }
+    println!("{} reloads, {passed} passed, {lost} lost, in {:?}", reloads(), start.elapsed());
+    assert!(reloads() >= 3 && passed >= 3, "{} reloads, {passed} passed", reloads());
+    assert_eq!(front.seen(), passed);
+}

@@ -1,0 +1,132 @@
+//! Two workers before one issuer: what one of them fetched, both have.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Front, ISSUER, Setup, call, good_keys, jwks, policy, token};
+use countersign_e2e::http::Request;
+use countersign_e2e::{Answer, Stub};
+use countersign_testkit::{
+    keys::TestKey,
+    status::{TestList, reference},
+};
+use serde_json::json;
+
+const LIST: &str = "https://auth.example.com/status/1";
+
+/// How many connections each worker has had.
+fn connections(front: &Front) -> [u64; 2] {
+    let listener = format!("listener.127.0.0.1_{}.worker", front.envoy.port());
+    [0, 1].map(|worker| front.envoy.stat(&format!("{listener}_{worker}.downstream_cx_total")))
+}
+
+fn served_by_both(front: &Front) {
+    let [one, other] = connections(front);
+    assert!(one > 0 && other > 0, "connections: {one}, {other}");
+}
+
+/// Eight requests at the same time, so that both workers have some.
+fn send_at_once(front: &Front, request: &Request, status: u16) {
+    let send = |_| {
+        let (port, request) = (front.envoy.port(), request.clone());
+        thread::spawn(move || request.send(port).unwrap().status())
+    };
+    let senders: Vec<_> = (0..8).map(send).collect();
+    let statuses: Vec<u16> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();
+    assert!(statuses.iter().all(|found| *found == status), "{statuses:?}");
+}
+
+#[test]
+fn one_fetch_serves_both_workers() {
+    let keys = Arc::new(Mutex::new(good_keys()));
+    let served = Arc::clone(&keys);
+    let setup = Setup::new(move || {
+        // Slow enough for both to want it at once.
+        thread::sleep(Duration::from_millis(500));
+        served.lock().unwrap().clone()
+    });
+    let front = setup.config(|config| config.with_workers(2)).start();
+    let good = call(&token().sign(), "read_file");
+    send_at_once(&front, &good, 200);
+    served_by_both(&front);
+    assert_eq!(front.issuer.take().len(), 1, "two workers and the main thread, one fetch");
+    // The cool-down for unknown names is shared too.
+    thread::sleep(Duration::from_secs(2));
+    *keys.lock().unwrap() = jwks(&[(TestKey::Es256(2), "es2")]);
+    send_at_once(&front, &call(&token().key(TestKey::Es256(2), "es2").sign(), "read_file"), 200);
+    assert_eq!(front.issuer.take().len(), 1, "one more for a new name");
+    send_at_once(&front, &good, 401);
+}
+
+#[test]
+fn one_worker_refreshes_for_both() {
+    let mut policy = policy(true);
+    policy["issuers"][0]["jwks_cache"] = json!({ "fresh": 2, "cooldown": 2 });
+    let setup = Setup::with(Stub::upstream().unwrap(), policy, true, |_| good_keys());
+    let front = setup.config(|config| config.with_workers(2)).start();
+    thread::sleep(Duration::from_secs(9));
+    let fetches = front.issuer.take().len();
+    // Every two or three seconds; each for itself would be nine at least.
+    assert!((3..=5).contains(&fetches), "{fetches}");
+}
+
+#[test]
+fn failures_are_shared_and_recovered_from() {
+    let up = Arc::new(Mutex::new(false));
+    let is_up = Arc::clone(&up);
+    let setup =
+        Setup::new(move || if *is_up.lock().unwrap() { good_keys() } else { Answer::status(500) });
+    let front = setup.config(|config| config.with_workers(2)).start();
+    thread::sleep(Duration::from_secs(5));
+    let fetches = front.issuer.take().len();
+    assert!((2..=5).contains(&fetches), "{fetches} fetches in five seconds");
+    *up.lock().unwrap() = true;
+    let good = call(&token().sign(), "read_file");
+    assert!(front.until(200, &good));
+    send_at_once(&front, &good, 200);
+    served_by_both(&front);
+}
+
+#[test]
+fn a_revoked_token_is_refused_by_both_within_ten_seconds() {
+    let revoked = Arc::new(Mutex::new(Vec::new()));
+    let listed = Arc::clone(&revoked);
+    let setup = Setup::with(Stub::upstream().unwrap(), policy(true), true, move |request| {
+        match request.target() {
+            "/status/1" => {
+                let list = TestList::new(LIST, &listed.lock().unwrap()).claim("ttl", 2);
+                Answer::json(list.sign())
+            }
+            _ => good_keys(),
+        }
+    });
+    let front = setup.config(|config| config.with_workers(2)).start();
+    let request = call(&token().claim("status", reference(LIST, 7)).sign(), "read_file");
+    assert!(front.until(200, &request));
+    send_at_once(&front, &request, 200);
+    served_by_both(&front);
+    let of_lists = |front: &Front| {
+        front.issuer.take().iter().filter(|request| request.target() == "/status/1").count()
+    };
+    let first = of_lists(&front);
+    assert!((1..=2).contains(&first), "{first}");
+    let flipped = Instant::now();
+    *revoked.lock().unwrap() = vec![7];
+    // Refused eight times in a row: by both.
+    let mut in_a_row = 0;
+    while in_a_row < 8 {
+        assert!(flipped.elapsed() < Duration::from_secs(10), "still accepted");
+        in_a_row = if front.send(&request).status() == 401 { in_a_row + 1 } else { 0 };
+        thread::sleep(Duration::from_millis(20));
+    }
+    println!("enforced after {:?}", flipped.elapsed());
+    assert!(front.envoy.reasons().iter().any(|reason| reason == "token_revoked"));
+    let fetches = of_lists(&front);
+    assert!(fetches <= 4, "{fetches}");
+    let other = call(&token().claim("status", reference(LIST, 8)).sign(), "read_file");
+    assert_eq!(front.send(&other).status(), 200, "{ISSUER}: others go on");
+}
