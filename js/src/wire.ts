@@ -69,8 +69,9 @@ export type Filtering =
   | { kind: "filter"; remove: string[] }
   | Respond;
 
-/** A GET request to send, without credentials, without following redirects. */
+/** A request to send, without following redirects: GET without credentials, or POST of a form. */
 export interface KeyFetch {
   id: number;
   url: string;
+  form?: { authorization: string; body: string };
 }

@@ -93,12 +93,16 @@ impl Shared {
                         self.signatures.verify(&mut self.engine, &pending, &self.audit.metrics);
                     self.engine.resume(pending, Answer::Signature(verified), now)
                 }
-                Step::NeedKeys(pending) | Step::NeedStatus(pending)
+                Step::NeedIntrospection(pending)
+                | Step::NeedKeys(pending)
+                | Step::NeedStatus(pending)
                     if self.parked().len() >= MAX_PARKED =>
                 {
                     self.engine.resume(pending, Answer::GiveUp, now)
                 }
-                Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
+                Step::NeedIntrospection(pending)
+                | Step::NeedKeys(pending)
+                | Step::NeedStatus(pending) => {
                     return self.park(id, pending, now, body_ended);
                 }
                 Step::NeedBody(pending) => return self.await_body(id, pending, now, body_ended),

@@ -58,7 +58,13 @@ pub(crate) fn refused(refused: &Decision) -> String {
 /// What is to be fetched.
 pub(crate) fn fetches(fetches: &[Fetch]) -> String {
     let fetch = |fetch: &Fetch| {
-        object([("id", fetch.id.as_u64().into()), ("url", fetch.url.as_str().into())])
+        let mut members =
+            vec![("id", fetch.id.as_u64().into()), ("url", fetch.url.as_str().into())];
+        members.extend(fetch.form.as_ref().map(|form| {
+            let authorization = ("authorization", form.authorization.as_str().into());
+            ("form", object([authorization, ("body", form.body.as_str().into())]))
+        }));
+        object(members)
     };
     Value::Array(fetches.iter().map(fetch).collect()).to_string()
 }
@@ -103,7 +109,7 @@ fn text(text: Option<&str>) -> Value {
     text.map_or(Value::Null, Into::into)
 }
 
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
     Value::Object(members.collect::<Object>())
 }

@@ -138,7 +138,7 @@ fn refuse_traced(
     decision.detail = refused.detail;
     decision.trace = trace;
     if let Some(resource) = shadow {
-        let (response_append, response_headers) = for_response(context);
+        let (response_headers, response_append) = context.response_headers();
         return Step::Forward(Forward {
             remove: removals(resource, &context.lookalikes),
             set: Vec::new(),
@@ -167,7 +167,7 @@ pub(super) fn forward(
     context: &Context,
     identity: &Arc<Identity>,
 ) -> Result<Forward, Reason> {
-    let (response_append, response_headers) = for_response(context);
+    let (response_headers, response_append) = context.response_headers();
     Ok(Forward {
         remove: removals(resource, &context.lookalikes),
         set: identity.headers(&resource.forward)?,
@@ -177,11 +177,6 @@ pub(super) fn forward(
         identity: Some(Arc::clone(identity)),
         decision: record(Verdict::Allow, None, Some(resource), Some(identity)),
     })
-}
-
-/// The headers for the server's response: those to add, and those to set.
-fn for_response(context: &Context) -> (Vec<Header>, Vec<Header>) {
-    context.extra.iter().cloned().partition(Header::is_list)
 }
 
 /// What a client may never tell the server by itself, and the token.

@@ -148,6 +148,15 @@ impl ResourcePolicy {
             return Err(node.error("\"dpop_nonce\" needs \"dpop\" to be \"accept\" or \"require\""));
         }
         members.finish()?;
+        let introspects = |index: &&usize| {
+            issuers.get(**index).is_some_and(|issuer| issuer.introspection.is_some())
+        };
+        if resource.issuers.iter().filter(introspects).count() > 1 {
+            // An opaque token does not say who issued it, and none is shown to whom it is not of.
+            return Err(node.error(
+                "only one of a resource's issuers can have \"introspection\"; name them in \"issuers\"",
+            ));
+        }
         Ok(resource)
     }
 }
