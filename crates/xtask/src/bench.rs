@@ -40,7 +40,7 @@ pub(crate) fn measure(places: &Places, args: &[String]) -> Outcome<()> {
         {
             (*what, *rounds)
         }
-        ["envoy"] => return bench_envoy::measure(places, "5"),
+        ["envoy"] => return bench_envoy::measure(places, "15"),
         ["envoy", "--rounds", rounds] if rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0) => {
             return bench_envoy::measure(places, rounds);
         }

@@ -19,7 +19,7 @@ const RESOURCE: &str = "https://mcp.example.com/mcp";
 const HOST: &str = "mcp.example.com";
 
 /// Requests of each kind in a round.
-const REQUESTS: usize = 3000;
+const REQUESTS: usize = 1000;
 
 /// What stands between client and answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,8 +96,9 @@ fn main() {
         panic!("usage: bench-envoy NOOP.wasm ROUNDS");
     };
     let rounds: usize = rounds.parse().expect("a number of rounds");
-    eprintln!("signing {} tokens", 2 * rounds * REQUESTS);
-    let tokens = [sign_all(ES, rounds * REQUESTS), sign_all(RS, rounds * REQUESTS)];
+    let count = (rounds + 1) * REQUESTS;
+    eprintln!("signing {} tokens", 2 * count);
+    let tokens = [sign_all(ES, count), sign_all(RS, count)];
     let mut tables = Vec::new();
     for workers in [1, 2] {
         tables.push(measure(workers, rounds, Path::new(noop), &tokens));
@@ -133,14 +134,15 @@ fn measure(workers: u16, rounds: usize, noop: &Path, tokens: &[Vec<String>; 2]) 
     }
     thread::sleep(Duration::from_secs(2));
     let mut figures = vec![Vec::new(); rows.len()];
-    // The first round only lets V8 compile what is hot.
-    for round in core::iter::once(0).chain(0..rounds) {
+    // The first round only lets V8 compile what is hot. It has tokens of its own: those that were seen
+    // before would be remembered.
+    for round in 0..=rounds {
         for (number, row) in rows.iter().enumerate() {
             let (_, envoy, _) = envoys.iter().find(|(filter, ..)| *filter == row.filter).unwrap();
             let tokens = &tokens[usize::from(row.key == RS)][round * REQUESTS..][..REQUESTS];
             figures[number].push(once(envoy, row, tokens, workers));
         }
-        eprintln!("{workers} workers, round {} of {rounds}", round + 1);
+        eprintln!("{workers} workers, round {round} of {rounds}");
     }
     figures.iter().map(|rounds| medians(rounds.get(1..).unwrap_or_default())).collect()
 }
@@ -221,6 +223,13 @@ fn config(filter: Filter, workers: u16, noop: &Path, upstream: u16) -> EnvoyConf
                 Filter::JwtAuthn { cache } => filters[0] = jwt_authn(&keys, cache),
                 Filter::Ours { .. } => {}
             }
+            // Envoy would answer at once and close the connection of whoever still sends a body.
+            let at = filters.len() - 1;
+            let buffer = json!({ "name": "buffer", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
+                "max_request_bytes": 65536,
+            } });
+            filters.insert(at, buffer);
         })
 }
 
@@ -240,16 +249,18 @@ fn jwt_authn(keys: &Value, cache: bool) -> Value {
 }
 
 fn medians(rounds: &[Figures]) -> Figures {
-    let of = |figure: fn(&Figures) -> f64| {
+    let sorted = |figure: fn(&Figures) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(figure).collect();
         values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
+        values
     };
+    let of = |figure| sorted(figure)[rounds.len() / 2];
     Figures {
         rate: of(|figures| figures.rate),
         median: of(|figures| figures.median),
         last: of(|figures| figures.last),
-        processor: of(|figures| figures.processor),
+        // What else runs on the machine only adds to it.
+        processor: sorted(|figures| figures.processor)[0],
         memory: of(|figures| figures.memory),
     }
 }
@@ -258,7 +269,8 @@ fn print(tables: &[Vec<Figures>], rounds: usize) {
     let rows = rows();
     println!(
         "{rounds} rounds of {REQUESTS} requests each, over 4 connections for each worker; medians. \
-         Processor time is Envoy's, of all its threads; *added* is what is more than without a filter.\n"
+         Processor time is that of Envoy's workers, and the least of the rounds, since what else \
+         runs on the machine only adds to it; *added* is what is more than without a filter.\n"
     );
     for (workers, figures) in (1..).zip(tables) {
         let plural = if workers == 1 { "worker" } else { "workers" };
@@ -294,7 +306,11 @@ fn verdicts(rows: &[Row], figures: &[Figures]) {
     let noop = added("a wasm filter that does nothing");
     let ratio = |ours: &str, theirs: &str| added(ours) / added(theirs);
     let told = |what: &str, limit: f64, found: f64| {
-        let verdict = if found <= limit { "met" } else { "missed" };
+        let verdict = match found {
+            found if !(0.01..100.0).contains(&found) => "lost in noise",
+            found if found <= limit => "met",
+            _ => "missed",
+        };
         println!("| {what} | {limit} | {found:.2} | {verdict} |");
     };
     println!("| target, by added processor time, one worker | at most | found | |");

@@ -75,7 +75,7 @@ impl Envoy {
         codes.collect()
     }
 
-    /// Its memory (VmRSS) in KiB, and its processor time in microseconds.
+    /// Its memory (VmRSS) in KiB, and its workers' processor time in microseconds.
     pub fn usage(&self) -> Option<(u64, u64)> {
         let pid = self.server.pid()?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -84,6 +84,11 @@ impl Envoy {
         // Each thread's time on a processor, in nanoseconds: finer than the ticks of `stat`.
         let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
         let time = |thread: std::path::PathBuf| -> Option<u64> {
+            // V8 compiles in threads of its own.
+            let name = std::fs::read_to_string(thread.join("comm")).ok()?;
+            if !name.starts_with("wrk:worker") {
+                return None;
+            }
             let times = std::fs::read_to_string(thread.join("schedstat")).ok()?;
             times.split_whitespace().next()?.parse().ok()
         };
