@@ -155,7 +155,9 @@ impl World {
                     engine.resume(pending, Answer::Signature(verified), now)
                 }
                 Step::NeedBody(pending) => send(engine, pending, request, parts),
-                Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
+                Step::NeedIntrospection(pending)
+                | Step::NeedKeys(pending)
+                | Step::NeedStatus(pending) => {
                     self.fetch(engine, now);
                     engine.resume(pending, Answer::Fetched, now)
                 }

@@ -1,6 +1,6 @@
 // Fetching what the engine says is due. Whatever a fetch does, the engine hears of it once, in time.
 
-import { fetch_accept, fetch_max_bytes, fetch_timeout, type WasmEngine } from "./core.js";
+import { fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout, type WasmEngine } from "./core.js";
 import type { Clock, Fetch } from "./options.js";
 import { BodyReader } from "./stream.js";
 import type { KeyFetch } from "./wire.js";
@@ -57,8 +57,8 @@ export class KeyFetcher {
     return landing;
   }
 
-  async #fly({ id, url }: KeyFetch, now: Clock): Promise<void> {
-    const answer = await download(this.#fetch, url);
+  async #fly({ id, url, form }: KeyFetch, now: Clock): Promise<void> {
+    const answer = await download(this.#fetch, url, form);
     const error = this.#engine.fetched(id, answer.status, answer.body, now());
     if (error !== undefined) {
       warn(url, answer.failure ? `${error} (${answer.failure})` : error);
@@ -84,7 +84,7 @@ function warn(url: string, error: unknown): void {
 }
 
 /** Gets an answer within the engine's limits of time and size. Never rejects. */
-async function download(fetch: Fetch, url: string): Promise<Answer> {
+async function download(fetch: Fetch, url: string, form: KeyFetch["form"]): Promise<Answer> {
   const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   // The signal alone does not do: whoever wrote `fetch` may not heed it.
@@ -95,7 +95,7 @@ async function download(fetch: Fetch, url: string): Promise<Answer> {
     }, fetch_timeout() * 1000);
   });
   try {
-    return await Promise.race([get(fetch, url, controller.signal), late]);
+    return await Promise.race([get(fetch, url, form, controller.signal), late]);
   } catch (error) {
     return { body: new Uint8Array(), failure: String(error) };
   } finally {
@@ -103,9 +103,25 @@ async function download(fetch: Fetch, url: string): Promise<Answer> {
   }
 }
 
-async function get(fetch: Fetch, url: string, signal: AbortSignal): Promise<Answer> {
+async function get(
+  fetch: Fetch,
+  url: string,
+  form: KeyFetch["form"],
+  signal: AbortSignal,
+): Promise<Answer> {
+  const accept = fetch_accept();
   const response = await fetch(url, {
-    headers: { accept: fetch_accept() },
+    ...(form === undefined
+      ? { headers: { accept } }
+      : {
+          method: "POST",
+          headers: {
+            accept,
+            authorization: form.authorization,
+            "content-type": fetch_form_type(),
+          },
+          body: form.body,
+        }),
     redirect: "manual",
     signal,
   });

@@ -2,7 +2,7 @@
 
 import { PolicyError } from "./errors.js";
 
-/** What is asked of `fetch`: one GET. */
+/** What is asked of `fetch`: one GET, or one POST of a form to an introspection endpoint. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Tells the time in seconds since 1970. */

@@ -49,6 +49,8 @@ export interface Forward {
   set: HeaderPair[];
   responseHeaders: HeaderPair[];
   responseAppend: HeaderPair[];
+  /** The key to seal the response's `Mcp-Session-Id` with, where sessions are bound. */
+  session: string | null;
   identity: Identity | null;
   decision: Decision;
 }
@@ -69,8 +71,9 @@ export type Filtering =
   | { kind: "filter"; remove: string[] }
   | Respond;
 
-/** A GET request to send, without credentials, without following redirects. */
+/** A request to send, without following redirects: GET without credentials, or POST of a form. */
 export interface KeyFetch {
   id: number;
   url: string;
+  form?: { authorization: string; body: string };
 }

@@ -37,8 +37,8 @@ export async function runAll(vectors, { createGuard, Engine, headers }) {
 }
 
 function answering(fetches) {
-  return async (url) => {
-    const answer = fetches[url];
+  return async (url, { body }) => {
+    const answer = fetches[body ? `${url}?${body}` : url];
     if (!answer) throw new Error("no answer");
     return new Response(answer.body, { status: answer.status });
   };

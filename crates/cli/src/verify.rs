@@ -8,7 +8,7 @@ use std::{
 
 use countersign_core::{
     corpus::{Corpus, Reply},
-    guard::{Engine, Outcome, Policy, RequestHead, decide_offline, policy::ResourcePolicy},
+    guard::{Engine, Outcome, Policy, decide_token_offline, policy::ResourcePolicy},
 };
 use serde_json::{Value, json};
 
@@ -105,16 +105,8 @@ fn by_policy(policy: &Policy, arguments: &Arguments, global: &Global) -> output:
     let mut refused = 0;
     for_each_line(|number, token| {
         let now = arguments.now.unwrap_or_else(input::clock);
-        let authorization = [b"Bearer ", token].concat();
-        let head = RequestHead {
-            method: b"GET",
-            authority: authority.as_bytes(),
-            path: path.as_bytes(),
-            headers: &[(b"authorization", &authorization)],
-            has_body: false,
-            client: None,
-        };
-        let outcome = decide_offline(&mut engine, head, [], now, |engine, fetch| {
+        let place = (&authority[..], &path[..]);
+        let outcome = decide_token_offline(&mut engine, place, token, now, |engine, fetch| {
             answers.carry_out(engine, fetch, now)
         });
         for note in answers.notes.drain(..) {

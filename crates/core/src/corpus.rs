@@ -10,8 +10,9 @@ use alloc::{borrow::ToOwned as _, collections::BTreeMap, format, string::String,
 
 use crate::{
     Reason, UnixSeconds,
-    guard::{Engine, Outcome, Policy, RequestHead, decide_offline},
+    guard::{Engine, Outcome, Policy, decide_token_offline},
     jose::json::{self, Number, Object, Value},
+    mcp::hex_pair,
 };
 
 /// Where key sets seem to come from; [RFC 2606 §2](https://www.rfc-editor.org/rfc/rfc2606#section-2)
@@ -65,8 +66,8 @@ impl Verdict {
 
 #[derive(Debug)]
 struct Config {
-    /// The policy document; none if it would be no valid one.
-    policy: Option<String>,
+    /// None if the document would be no valid one.
+    policy: Option<Policy>,
     now: Option<UnixSeconds>,
 }
 
@@ -131,7 +132,7 @@ impl Corpus {
         let token = token_of(members).ok_or(LINE_MALFORMED)?;
         let own_time = time(Some(members)).map_err(|_| LINE_MALFORMED)?;
         let config = self.config.as_ref().ok_or(CONFIG_INVALID)?;
-        let policy = config.policy.as_deref().ok_or(CONFIG_INVALID)?;
+        let policy = config.policy.as_ref().ok_or(CONFIG_INVALID)?;
         let now = own_time.or(config.now).unwrap_or(clock);
         let name = members.get("set").and_then(Value::as_str).ok_or(KEY_SET_UNKNOWN)?;
         let set = self.sets.get_mut(name).ok_or(KEY_SET_UNKNOWN)?;
@@ -139,7 +140,7 @@ impl Corpus {
         let kept = set.engine.take().filter(|(_, read_at)| *read_at <= now);
         let mut engine = match kept {
             Some((engine, _)) => engine,
-            None => Engine::new(Policy::parse(policy.as_bytes()).map_err(|_| CONFIG_INVALID)?),
+            None => Engine::new(policy.clone()),
         };
         let reason = decide(&mut engine, &token, &set.document, now);
         set.engine = Some((engine, now));
@@ -148,16 +149,7 @@ impl Corpus {
 }
 
 fn decide(engine: &mut Engine, token: &[u8], jwks: &[u8], now: UnixSeconds) -> Option<Reason> {
-    let authorization = [b"Bearer ", token].concat();
-    let head = RequestHead {
-        method: b"GET",
-        authority: HOST.as_bytes(),
-        path: b"/",
-        headers: &[(b"authorization", &authorization)],
-        has_body: false,
-        client: None,
-    };
-    let outcome = decide_offline(engine, head, [], now, |engine, fetch| {
+    let outcome = decide_token_offline(engine, (HOST, "/"), token, now, |engine, fetch| {
         let answer = (fetch.url == KEYS).then_some((200, jwks));
         // A set that cannot be used is one that is out of reach.
         let _ = engine.fetched(fetch.id, answer, now);
@@ -172,8 +164,8 @@ fn decide(engine: &mut Engine, token: &[u8], jwks: &[u8], now: UnixSeconds) -> O
     }
 }
 
-/// The policy document that says what a configuration says.
-fn policy_of(config: &Value) -> Result<String, String> {
+/// The policy that says what a configuration says.
+fn policy_of(config: &Value) -> Result<Policy, String> {
     let members = config.as_object().ok_or("config: expected an object")?;
     let member = |name: &str| members.get(name).cloned().unwrap_or(Value::Null);
     let scope = match member("scope") {
@@ -190,18 +182,15 @@ fn policy_of(config: &Value) -> Result<String, String> {
                 "scopes":{{"baseline":{scope}}},"forward":{{"headers":{{}}}}}}],
             "leeway":{leeway},"limits":{{"cached_tokens":0}}}}"#
     );
-    match Policy::parse(policy.as_bytes()) {
-        Ok(_) => Ok(policy),
-        Err(error) => {
-            let path = error
-                .path
-                .replace("$.issuers[0]", "config")
-                .replace("$.resources[0].scopes.baseline", "config.scope")
-                .replace("$.resources[0]", "config")
-                .replace('$', "config");
-            Err(format!("{path}: {}", error.message))
-        }
-    }
+    Policy::parse(policy.as_bytes()).map_err(|error| {
+        let path = error
+            .path
+            .replace("$.issuers[0]", "config")
+            .replace("$.resources[0].scopes.baseline", "config.scope")
+            .replace("$.resources[0]", "config")
+            .replace('$', "config");
+        format!("{path}: {}", error.message)
+    })
 }
 
 fn time(members: Option<&Object>) -> Result<Option<UnixSeconds>, String> {
@@ -222,9 +211,8 @@ fn token_of(members: &Object) -> Option<Vec<u8>> {
 
 fn from_hex(digits: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let byte = |[high, low]: &[u8; 2]| Some((digit(*high)? << 4) | digit(*low)?);
-    rest.is_empty().then(|| pairs.iter().map(byte).collect())?
+    let bytes = pairs.iter().map(|[high, low]| hex_pair(*high, *low));
+    rest.is_empty().then(|| bytes.collect())?
 }
 
 fn refused(id: Value, reason: Refusal) -> Reply {

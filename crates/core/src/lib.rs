@@ -19,6 +19,7 @@ extern crate alloc;
 pub mod corpus;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod grammar;
 pub mod guard;
 pub mod jose;
 pub mod jwt;

@@ -105,6 +105,8 @@ reasons! {
     FailuresExcessive = "failures_excessive", 429, None, "Too many failed requests; try again later";
     /// `Mcp-Method`, `Mcp-Name` and the message do not say the same.
     HeaderMismatch = "header_mismatch", 400, None, "The Mcp-Method or Mcp-Name header does not match the message";
+    /// The issuer cannot be asked about an opaque token now. Our fault, never the client's.
+    IntrospectionUnavailable = "introspection_unavailable", 503, None, "The server cannot verify access tokens at the moment";
     /// The token's issuer is not one that this resource accepts.
     IssuerUnknown = "issuer_unknown", 401, Some(InvalidToken), "The access token is invalid";
     /// Several keys of the issuer's set fit the token.
@@ -151,6 +153,8 @@ reasons! {
     SchemeUnsupported = "scheme_unsupported", 401, None, "An access token is required";
     /// The token lacks a scope that this operation needs.
     ScopeInsufficient = "scope_insufficient", 403, Some(InsufficientScope), "The operation needs more scopes";
+    /// The MCP session was not given to this caller.
+    SessionUnknown = "session_unknown", 404, None, "The session is not known";
     /// The signature does not verify.
     SignatureInvalid = "signature_invalid", 401, Some(InvalidToken), "The access token is invalid";
     /// The list that says whether the token was revoked cannot be had now. Our fault, never the client's.
@@ -160,7 +164,9 @@ reasons! {
     TokenBound = "token_bound", 401, Some(InvalidToken), "The access token is invalid";
     /// The token's time is over.
     TokenExpired = "token_expired", 401, Some(InvalidToken), "The access token expired";
-    /// A token in the query string , where it would reach logs (forbidden by MCP and OAuth 2.1 §5.1).
+    /// The issuer says of an opaque token that it is not active: expired, revoked, or none of its own.
+    TokenInactive = "token_inactive", 401, Some(InvalidToken), "The access token is invalid";
+    /// A token in the query string, where it would reach logs (forbidden by MCP and OAuth 2.1 §5.1).
     TokenInQuery = "token_in_query", 400, Some(InvalidRequest), "The access token must be sent in the Authorization header";
     /// The token lives longer than the policy's `max_lifetime`.
     TokenLifetimeExcessive = "token_lifetime_excessive", 401, Some(InvalidToken), "The access token is invalid";

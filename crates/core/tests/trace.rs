@@ -6,27 +6,9 @@ use countersign_core::guard::{CheckOutcome, Engine, Policy};
 use countersign_testkit::{
     drive::{self, Fetches},
     token::Token,
-    vectors::{self, Case},
+    vectors,
 };
 use serde_json::json;
-
-fn request(case: &Case) -> drive::Request {
-    let bytes =
-        |text: &str| text.chars().map(|c| u8::try_from(c).expect("a byte string")).collect();
-    drive::Request {
-        method: case.request.method.clone(),
-        authority: case.request.authority.clone(),
-        path: case.request.path.clone(),
-        headers: case
-            .request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone().into_bytes(), bytes(value)))
-            .collect(),
-        body: case.request.body.as_deref().map(bytes),
-        body_parts: 0,
-    }
-}
 
 #[test]
 fn every_decision_is_explained_and_no_secret_told() {
@@ -40,7 +22,7 @@ fn every_decision_is_explained_and_no_secret_told() {
         let document = vectors.policies[&case.policy].to_string();
         let policy = || Policy::parse(document.as_bytes()).expect("a valid policy");
         let run = |mut engine: Engine| {
-            drive::run(&mut engine, &request(case), &fetches, vectors.now).decision().clone()
+            drive::run(&mut engine, &case.into(), &fetches, vectors.now).decision().clone()
         };
         let mut explained = run(Engine::explaining(policy()));
         let plain = run(Engine::new(policy()));
@@ -116,7 +98,7 @@ fn the_words_name_both_sides() {
         let document = vectors.policies[&case.policy].to_string();
         let policy = Policy::parse(document.as_bytes()).expect("a valid policy");
         let mut engine = Engine::explaining(policy);
-        let outcome = drive::run(&mut engine, &request(case), &Fetches::new(), vectors.now);
+        let outcome = drive::run(&mut engine, &case.into(), &Fetches::new(), vectors.now);
         outcome.decision().trace.to_string()
     };
     let audience = vectors

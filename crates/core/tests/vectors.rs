@@ -17,11 +17,6 @@ fn vectors() -> Vectors {
     serde_json::from_str(FILE).expect("the file is valid")
 }
 
-/// A byte string: each character is one byte.
-fn bytes(text: &str) -> Vec<u8> {
-    text.chars().map(|c| u8::try_from(c).expect("a byte string")).collect()
-}
-
 fn byte_string(text: &str) -> String {
     text.bytes().map(char::from).collect()
 }
@@ -67,7 +62,7 @@ fn all_cases() {
         // Several times: from the second on some answers come from the cache, and the body comes in
         // parts.
         for round in 0..(if case.once { 1 } else { 4 }) {
-            let request = drive::Request { body_parts: [0, 1, 2, 17][round], ..request(case) };
+            let request = drive::Request { body_parts: [0, 1, 2, 17][round], ..case.into() };
             let outcome = drive::run(&mut engine, &request, &fetches, vectors.now);
             for difference in differences(case, &outcome).into_iter().chain(answered(
                 case,
@@ -80,22 +75,6 @@ fn all_cases() {
     }
     println!("{} cases", vectors.cases.len());
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
-}
-
-fn request(case: &Case) -> drive::Request {
-    drive::Request {
-        method: case.request.method.clone(),
-        authority: case.request.authority.clone(),
-        path: case.request.path.clone(),
-        headers: case
-            .request
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone().into_bytes(), bytes(value)))
-            .collect(),
-        body: case.request.body.as_deref().map(bytes),
-        body_parts: 0,
-    }
 }
 
 fn differences(case: &Case, outcome: &Outcome) -> Vec<String> {

@@ -59,6 +59,9 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Takes the lease for a URL, or what is known of it.
     pub(crate) fn claim(&mut self, fetch: &Fetch, now: u64) -> Claim {
+        if is_about_one_token(fetch) {
+            return Claim::Fetch;
+        }
         let name = name_of(fetch);
         // Whoever cannot share fetches for itself.
         self.try_claim(&name, now).unwrap_or(Claim::Fetch)
@@ -105,6 +108,9 @@ impl Exchange {
 
     /// Tells the others how a fetch ended: with a body that the engine took, or without success.
     pub(crate) fn publish(&mut self, fetch: &Fetch, body: Option<&[u8]>, now: u64) {
+        if is_about_one_token(fetch) {
+            return;
+        }
         let name = name_of(fetch);
         // What cannot be told now costs the others a fetch of their own, when the lease has ended.
         for _ in 0..ATTEMPTS {
@@ -181,6 +187,12 @@ impl Place {
     fn write(&self, record: &Record) -> Result<bool, HostError> {
         host::set_shared(&self.key, &record.write(), self.version)
     }
+}
+
+/// What a form is answered with is no property of its URL, and must never be taken for the answer to
+/// another.
+const fn is_about_one_token(fetch: &Fetch) -> bool {
+    fetch.form.is_some()
 }
 
 /// What came through one cluster says nothing about another: both are the name.

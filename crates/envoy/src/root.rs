@@ -3,7 +3,7 @@
 use core::{cell::RefCell, time::Duration};
 use std::rc::Rc;
 
-use countersign_core::guard::Fetch;
+use countersign_core::guard::{Fetch, Form};
 use proxy_wasm::{
     traits::{Context, HttpContext, RootContext},
     types::ContextType,
@@ -84,20 +84,26 @@ impl Root {
 
     fn dispatch(&self, fetch: &Fetch) -> Option<u32> {
         let (scheme, authority, path) = fetch.parts();
-        let headers = vec![
-            (":method", "GET"),
+        let method = if fetch.form.is_some() { "POST" } else { "GET" };
+        let mut headers = vec![
+            (":method", method),
             (":scheme", scheme),
             (":authority", authority),
             (":path", path),
             ("accept", Fetch::ACCEPT),
         ];
+        if let Some(form) = &fetch.form {
+            headers.push(("content-type", Form::CONTENT_TYPE));
+            headers.push(("authorization", &form.authorization));
+        }
+        let body = fetch.form.as_ref().map(|form| form.body.as_bytes());
         let Some(cluster) = fetch.cluster.as_deref() else {
             let message = "countersign: the policy names no \"cluster\" for the issuer";
             host::log(Level::Warn, message);
             return None;
         };
         let timeout = Duration::from_secs(Fetch::TIMEOUT);
-        let call = self.dispatch_http_call(cluster, headers, None, Vec::new(), timeout);
+        let call = self.dispatch_http_call(cluster, headers, body, Vec::new(), timeout);
         if call.is_err() {
             let message = format!("countersign: Envoy has no cluster {cluster:?}");
             host::log(Level::Warn, &message);

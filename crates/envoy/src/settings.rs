@@ -186,14 +186,16 @@ fn error(path: &str, message: impl Into<String>) -> PolicyError {
 /// Envoy fetches through its clusters only.
 fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
     let lacks = |issuer: &IssuerPolicy| {
-        issuer.cluster.is_none() && !matches!(issuer.keys, KeySource::Inline(_))
+        let fetches =
+            issuer.introspection.is_some() || !matches!(issuer.keys, KeySource::Inline(_));
+        issuer.cluster.is_none() && fetches
     };
     match policy.issuers.iter().position(lacks) {
         None => Ok(policy),
         Some(index) => Err(error(
             &format!("$.issuers[{index}]"),
-            "in Envoy, \"cluster\" must name the cluster that the keys are fetched through, unless they \
-             are given inline as \"jwks\"",
+            "in Envoy, \"cluster\" must name the cluster that the issuer is reached through, unless its \
+             keys are given inline as \"jwks\" and it has no \"introspection\"",
         )),
     }
 }

@@ -4,7 +4,11 @@ use std::cell::RefCell;
 
 use countersign_core::{
     UnixSeconds,
-    guard::{Answer, Engine, Fetch, FetchId, Pending, Policy, PolicyError, RequestHead, Step},
+    guard::{
+        Answer, Engine, Fetch, FetchId, Form, Pending, Policy, PolicyError, RequestHead,
+        SessionSeal, Step,
+    },
+    jose::base64url,
 };
 use countersign_verify::{Limits, Verifier};
 use js_sys::{Array, Error, Reflect, TypeError};
@@ -119,7 +123,8 @@ impl WasmEngine {
         self.engine.policy().limits.body_bytes
     }
 
-    /// What is to be fetched now, as JSON: `[{"id":1,"url":"…"}]`. Each fetch is given once.
+    /// What is to be fetched now, as JSON: `[{"id":1,"url":"…"}]`, with
+    /// `"form":{"authorization":"…","body":"…"}` what is to be sent by POST. Each fetch is given once.
     pub fn due(&mut self, now: f64) -> String {
         wire::fetches(&self.engine.due(seconds(now)))
     }
@@ -155,7 +160,9 @@ impl WasmEngine {
                 }
                 Step::Respond(response) => return wire::respond(&response).into(),
                 Step::NeedBody(pending) => return Waiting { pending, wants_body: true }.into(),
-                Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
+                Step::NeedIntrospection(pending)
+                | Step::NeedKeys(pending)
+                | Step::NeedStatus(pending) => {
                     return Waiting { pending, wants_body: false }.into();
                 }
                 Step::NeedSignature(pending) => {
@@ -177,6 +184,13 @@ fn verify(pending: &Pending) -> bool {
     check.is_some_and(|check| VERIFIER.with_borrow_mut(|verifier| check.verify(verifier)))
 }
 
+/// The `Content-Type` header of a form.
+#[must_use]
+#[wasm_bindgen]
+pub fn fetch_form_type() -> String {
+    Form::CONTENT_TYPE.to_owned()
+}
+
 /// The `Accept` header of a fetch.
 #[must_use]
 #[wasm_bindgen]
@@ -196,6 +210,15 @@ pub fn fetch_max_bytes() -> usize {
 #[wasm_bindgen]
 pub fn fetch_timeout() -> f64 {
     Fetch::TIMEOUT as f64
+}
+
+/// What the client gets in the place of the server's session id; nothing if it must get none.
+/// `key` is what a forwarded request came with.
+#[must_use]
+#[wasm_bindgen]
+pub fn seal_session(key: &str, id: &str) -> Option<String> {
+    let key = base64url::decode(key).ok()?.try_into().ok()?;
+    SessionSeal::from_key(key).seal(&latin1::bytes(id)?)
 }
 
 /// Stands for what is no text, and is no byte string either.

@@ -17,7 +17,10 @@ mod scopes;
 mod wire;
 
 pub use corpus::WasmCorpus;
-pub use engine::{Waiting, WasmEngine, fetch_accept, fetch_max_bytes, fetch_timeout};
+pub use engine::{
+    Waiting, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout,
+    seal_session,
+};
 pub use filter::WasmListFilter;
 pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};
 pub use scopes::minimal_scopes;

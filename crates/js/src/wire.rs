@@ -4,8 +4,11 @@
 //! no meaning. The members are described in `js/src/wire.ts`.
 
 use countersign_core::{
-    guard::{Decision, Fetch, FilteredBody, Forward, Header, Identity, Response},
-    jose::json::{Object, Value},
+    guard::{Decision, Fetch, FilteredBody, Forward, Header, Identity, Response, SessionSeal},
+    jose::{
+        base64url,
+        json::{Object, Value},
+    },
 };
 
 use crate::latin1;
@@ -20,10 +23,16 @@ pub(crate) fn forward(forward: &Forward) -> String {
         ("set", headers(&forward.set)),
         ("responseHeaders", headers(&forward.response_headers)),
         ("responseAppend", headers(&forward.response_append)),
+        ("session", forward.session_seal.as_ref().map_or(Value::Null, seal)),
         ("identity", identity),
         ("decision", decision(&forward.decision)),
     ])
     .to_string()
+}
+
+/// The key that [`crate::engine::seal_session`] takes.
+fn seal(seal: &SessionSeal) -> Value {
+    base64url::encode(seal.key()).as_str().into()
 }
 
 /// The request is answered thus.
@@ -58,7 +67,13 @@ pub(crate) fn refused(refused: &Decision) -> String {
 /// What is to be fetched.
 pub(crate) fn fetches(fetches: &[Fetch]) -> String {
     let fetch = |fetch: &Fetch| {
-        object([("id", fetch.id.as_u64().into()), ("url", fetch.url.as_str().into())])
+        let mut members =
+            vec![("id", fetch.id.as_u64().into()), ("url", fetch.url.as_str().into())];
+        members.extend(fetch.form.as_ref().map(|form| {
+            let authorization = ("authorization", form.authorization.as_str().into());
+            ("form", object([authorization, ("body", form.body.as_str().into())]))
+        }));
+        object(members)
     };
     Value::Array(fetches.iter().map(fetch).collect()).to_string()
 }
@@ -103,7 +118,7 @@ fn text(text: Option<&str>) -> Value {
     text.map_or(Value::Null, Into::into)
 }
 
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
     Value::Object(members.collect::<Object>())
 }

@@ -7,7 +7,10 @@ use countersign_core::guard::{
     Decision, Engine, Fetch, FilterStep, Forward, RequestHead, ResponseHead, Step, decide_offline,
 };
 
-/// What the addresses that the engine may fetch from answer; others do not answer at all.
+use crate::vectors::Case;
+
+/// What the addresses that the engine may fetch from answer; others do not answer at all. A form is
+/// answered by what stands under its address, `?` and its body.
 pub type Fetches = BTreeMap<String, (u16, Vec<u8>)>;
 
 /// A request in memory.
@@ -25,6 +28,24 @@ pub struct Request {
     pub body: Option<Vec<u8>>,
     /// How many bytes of it come at a time; 0 for all at once.
     pub body_parts: usize,
+}
+
+/// The request of a shared vector; its texts are byte strings, each character one byte.
+impl From<&Case> for Request {
+    fn from(case: &Case) -> Self {
+        let bytes =
+            |text: &str| text.chars().map(|c| u8::try_from(c).expect("a byte string")).collect();
+        let request = &case.request;
+        let header = |(name, value): &(String, String)| (name.clone().into_bytes(), bytes(value));
+        Self {
+            method: request.method.clone(),
+            authority: request.authority.clone(),
+            path: request.path.clone(),
+            headers: request.headers.iter().map(header).collect(),
+            body: request.body.as_deref().map(bytes),
+            body_parts: 0,
+        }
+    }
 }
 
 impl Request {
@@ -127,7 +148,11 @@ pub fn fetch(engine: &mut Engine, fetches: &Fetches, now: u64) {
 }
 
 fn answer(engine: &mut Engine, fetch: &Fetch, fetches: &Fetches, now: u64) {
-    let answer = fetches.get(&fetch.url).map(|(status, body)| (*status, &body[..]));
+    let url = match &fetch.form {
+        None => fetch.url.clone(),
+        Some(form) => format!("{}?{}", fetch.url, form.body),
+    };
+    let answer = fetches.get(&url).map(|(status, body)| (*status, &body[..]));
     // Why it was of no use is not asked here.
     let _ = engine.fetched(fetch.id, answer, now);
 }

@@ -65,6 +65,12 @@ impl Token {
         }
     }
 
+    /// The claims as they are so far.
+    #[must_use]
+    pub const fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
     /// Binds the token to a key (RFC 9449 §6.1).
     #[must_use]
     pub fn bound_to(self, key: TestKey) -> Self {

@@ -80,7 +80,9 @@ fn run_policy(
     let fetches = fetches.clone();
     let issuer = Stub::start(move |request| {
         let host = request.headers.get("host").unwrap_or_default();
-        match &fetches[format!("https://{host}{}", request.target())] {
+        let form = String::from_utf8_lossy(&request.body);
+        let separator = if form.is_empty() { "" } else { "?" };
+        match &fetches[format!("https://{host}{}{separator}{form}", request.target())] {
             Value::Null => Answer::status(404),
             answer => Answer {
                 status: u16::try_from(answer["status"].as_u64().unwrap()).unwrap(),

@@ -11,11 +11,12 @@ use super::{
     identity::Identity,
     inspect,
     key_store::Lookup,
+    opaque::Opaque,
     policy::{Dpop, StatusCheck},
     request::RequestHead,
     status_store::StatusLookup,
     step::{Context, Pending, Presented, Stage, Step, unusable_at},
-    token_cache::{Cached, Verified},
+    token_cache::{Cached, Proof, Verified},
     verdict::{Asked, Refused, refuse},
 };
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
 /// What the credentials are worth so far.
 pub(super) enum Identified {
     Cached(Arc<Identity>, usize),
+    Opaque(Box<Opaque>),
     Presented(Box<Presented>),
 }
 
@@ -51,9 +53,7 @@ impl Engine {
         }
         match self.cache.get(&(digest, context.resource), now) {
             Some(Cached::Expired) => return Err(Reason::TokenExpired.into()),
-            Some(Cached::Good(verified))
-                if self.keys.usable_revision(verified.issuer, now) == Some(verified.revision) =>
-            {
+            Some(Cached::Good(verified)) if self.still_proves(&verified, now) => {
                 return Ok(Identified::Cached(verified.identity, verified.issuer));
             }
             _ => {}
@@ -62,10 +62,16 @@ impl Engine {
             let refused = Refused { retry_after: Some(wait), ..Reason::FailuresExcessive.into() };
             return Err(refused);
         }
-        let jws = CompactJws::parse(token).map_err(|error| Refused {
-            detail: Some(error.to_string()),
-            ..Reason::TokenMalformed.into()
-        })?;
+        let jws = match CompactJws::parse(token) {
+            Ok(jws) => jws,
+            Err(error) => {
+                let opaque = self.opaque(token, error, digest, context);
+                return opaque.map(Identified::Opaque).ok_or_else(|| Refused {
+                    detail: Some(error.to_string()),
+                    ..Reason::TokenMalformed.into()
+                });
+            }
+        };
         context.trace.noted("token", || explain::header(jws.header()));
         let mut claims = Claims::parse(jws.payload())?;
         let found = self.issuer_of(&claims, context);
@@ -89,6 +95,16 @@ impl Engine {
             issuer,
             claims,
         })))
+    }
+
+    /// Whether what made a token believed still does: no key was dropped since.
+    pub(super) fn still_proves(&self, verified: &Verified, now: UnixSeconds) -> bool {
+        match verified.proof {
+            Proof::Introspection => true,
+            Proof::Signature { revision } => {
+                self.keys.usable_revision(verified.issuer, now) == Some(revision)
+            }
+        }
     }
 
     /// The issuer that the token claims, if the resource accepts it.
@@ -187,7 +203,8 @@ impl Engine {
             Err(refused) if refused.reason == Reason::TokenExpired => 0,
             Err(_) => return refused.map(|()| identity),
         };
-        let verified = Verified { identity: Arc::clone(&identity), issuer, revision, unusable_at };
+        let proof = Proof::Signature { revision };
+        let verified = Verified { identity: Arc::clone(&identity), issuer, proof, unusable_at };
         self.cache.insert((digest, context.resource), verified);
         refused.map(|()| identity)
     }
@@ -250,7 +267,8 @@ impl Engine {
         now: UnixSeconds,
     ) -> Result<StatusLookup, Reason> {
         let issuer = self.policy.issuers.get(position).ok_or(Reason::IssuerUnknown)?;
-        if issuer.status == StatusCheck::Ignore {
+        // What the issuer says of a token when asked, it says after any revocation.
+        if issuer.status == StatusCheck::Ignore || identity.introspected {
             return Ok(StatusLookup::Valid);
         }
         match StatusReference::of(&identity.claims)? {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     Reason,
+    grammar::is_token68,
     oauth::dpop::{Proof, ProofError},
 };
 
@@ -98,9 +99,7 @@ pub(super) fn proof(head: &RequestHead<'_>) -> Result<Proof, (Reason, Option<Pro
 /// `b64token` of RFC 6750 §2.1. Two headers that a proxy joined by a comma are none.
 fn is_b64token(token: &str) -> bool {
     let body = token.trim_end_matches('=');
-    // As a pattern it is compiled to one look at a set of bits.
-    let allowed = |byte: u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    !body.is_empty() && body.bytes().all(allowed)
+    !body.is_empty() && body.bytes().all(is_token68)
 }
 
 fn names_access_token(parameter: &str) -> bool {

@@ -1,19 +1,19 @@
 //! What was decided: the record for logs, and the answer for the wire.
 
 use alloc::{
-    borrow::ToOwned as _,
     format,
     string::{String, ToString as _},
+    sync::Arc,
     vec::Vec,
 };
 use core::fmt;
 
 use super::trace::Trace;
-use crate::Reason;
+use crate::{Reason, grammar::is_tchar};
 
-/// A header name in lower case.
+/// A header name in lower case. Cheap to clone: each request gets those of the policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HeaderName(String);
+pub struct HeaderName(Arc<str>);
 
 impl HeaderName {
     /// Checks a name (RFC 9110 §5.1) and puts it into lower case.
@@ -21,9 +21,8 @@ impl HeaderName {
     /// # Errors
     /// A sentence for people, when it is no token.
     pub fn parse(name: &str) -> Result<Self, String> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if !name.is_empty() && name.bytes().all(allowed) {
-            Ok(Self(name.to_ascii_lowercase()))
+        if !name.is_empty() && name.bytes().all(is_tchar) {
+            Ok(Self(name.to_ascii_lowercase().into()))
         } else {
             Err(format!("{name:?} is not a header name"))
         }
@@ -31,7 +30,7 @@ impl HeaderName {
 
     /// A name known to be in lower case and well-formed.
     pub(super) fn fixed(name: &'static str) -> Self {
-        Self(name.to_owned())
+        Self(name.into())
     }
 
     /// The name.
@@ -219,7 +218,7 @@ mod tests {
     #[test]
     fn a_log_line_stays_one_line() {
         let mut decision = Decision::new(Verdict::Deny, Some(Reason::KeyUnknown));
-        decision.detail = Some("a\n b=\"c\"\u{1b}[0m\u{2028}".to_owned());
+        decision.detail = Some("a\n b=\"c\"\u{1b}[0m\u{2028}".into());
         let line = decision.to_string();
         assert_eq!(
             line,
@@ -231,9 +230,9 @@ mod tests {
     fn header_values_cannot_break_out() {
         let name = || HeaderName::parse("X-Mcp-Subject").unwrap();
         assert_eq!(name().as_str(), "x-mcp-subject");
-        assert!(Header::new(name(), "Zoë".to_owned()).is_some());
+        assert!(Header::new(name(), "Zoë".into()).is_some());
         for value in ["a\r\nb: c", " a", "a ", "\0", "\u{7f}", "\u{85}"] {
-            assert!(Header::new(name(), value.to_owned()).is_none(), "{value:?}");
+            assert!(Header::new(name(), value.into()).is_none(), "{value:?}");
         }
         for bad in ["", "a b", "a:b", "ä", ":path"] {
             assert!(HeaderName::parse(bad).is_err(), "{bad:?}");

@@ -20,12 +20,14 @@ use super::{
     fetch::{Fetch, FetchError, FetchId, usable_body},
     identity::Identity,
     inspect,
+    introspection_store::IntrospectionStore,
     key_store::KeyStore,
     list_filter::ListFilter,
     policy::Policy,
     proof::UsedProofs,
     request::RequestHead,
     route::{Route, route, route_to},
+    session::Session,
     status_store::StatusStore,
     step::{Answer, Context, Pending, Stage, Step},
     token_cache::TokenCache,
@@ -44,6 +46,7 @@ pub struct Engine {
     pub(super) keys: KeyStore,
     pub(super) statuses: StatusStore,
     pub(super) cache: TokenCache,
+    pub(super) introspections: IntrospectionStore,
     pub(super) failures: FailureLimit,
     pub(super) proofs: UsedProofs,
     verifier: Verifier,
@@ -59,6 +62,7 @@ impl Engine {
         let keys = KeyStore::new(&policy.issuers);
         let cache = TokenCache::new(policy.limits.cached_tokens);
         let failures = FailureLimit::new(policy.limits.failures_per_minute);
+        let introspections = IntrospectionStore::new(policy.limits.cached_tokens);
         let statuses = StatusStore::default();
         let proofs = UsedProofs::new(policy.leeway);
         Self {
@@ -66,6 +70,7 @@ impl Engine {
             keys,
             statuses,
             cache,
+            introspections,
             failures,
             proofs,
             verifier: Verifier::new(Limits::default()),
@@ -88,16 +93,17 @@ impl Engine {
         &self.policy
     }
 
-    /// Verifies the signature that a request waits for, after [`Step::NeedSignature`], for hosts that have
-    /// nothing faster: keys that come again get tables ([`countersign_verify::Verifier`]). `false` for a
-    /// request that waits for something else.
+    /// Verifies the signature that a request waits for, after [`Step::NeedSignature`], for hosts
+    /// that have nothing faster: keys that come again get tables
+    /// ([`countersign_verify::Verifier`]). `false` for a request that waits for something else.
     #[must_use]
     pub fn verify(&mut self, pending: &Pending) -> bool {
         pending.signature().is_some_and(|check| check.verify(&mut self.verifier))
     }
 
-    /// What is to be fetched now: wanted keys and status lists, and those that are getting old. To be
-    /// called after [`Step::NeedKeys`] and [`Step::NeedStatus`], at the start, and every few seconds. Each fetch is given once.
+    /// What is to be fetched now: wanted keys, status lists and answers about tokens, and what is
+    /// getting old. To be called after [`Step::NeedKeys`], [`Step::NeedStatus`] and
+    /// [`Step::NeedIntrospection`], at the start, and every few seconds. Each fetch is given once.
     pub fn due(&mut self, now: UnixSeconds) -> Vec<Fetch> {
         let fetches = &mut self.fetches;
         let mut next_id = || {
@@ -106,6 +112,7 @@ impl Engine {
         };
         let mut due = self.keys.due(now, &mut next_id);
         due.extend(self.statuses.due(&self.policy.issuers, now, &mut next_id));
+        due.extend(self.introspections.due(&self.policy.issuers, now, &mut next_id));
         due
     }
 
@@ -118,6 +125,10 @@ impl Engine {
         now: UnixSeconds,
     ) -> Option<FetchError> {
         let body = usable_body(answer);
+        let issuers = &self.policy.issuers;
+        if let Some(taken) = self.introspections.fetched(id, &body, issuers, now) {
+            return taken.err();
+        }
         self.keys
             .fetched(id, body.clone(), now)
             .or_else(|| self.statuses.fetched(id, body, &self.keys, now))
@@ -148,13 +159,11 @@ impl Engine {
             Route::Metadata(index) => return metadata(&policy, index, &head).traced(trace),
             Route::Public(index) => return public(&policy, index, &head).traced(trace),
             Route::Refuse(reason) => {
-                let mut decision = Decision::new(Verdict::Deny, Some(reason));
                 trace.failed("resource", || explain::covered(&policy));
-                trace.failed("decision", || explain::refused(&reason.into()));
-                decision.trace = trace;
+                let decision = Decision::new(Verdict::Deny, Some(reason));
                 let is_head = head.method == b"HEAD";
                 let refusal = Refusal { is_head, ..Refusal::default() };
-                return Step::Respond(refusal.response(decision, reason, &[]));
+                return Step::Respond(refusal.response(decision, reason, &[])).traced(trace);
             }
         };
         let Some(resource) = policy.resources.get(index) else {
@@ -177,6 +186,7 @@ impl Engine {
             attempter: head.client.map(Attempter::of),
             lookalikes: lookalikes(resource, &head),
             mirror: inspect::mirror(&head),
+            session: Session::of(&head, resource),
             body_is_json: inspect::body_is_json(&head),
             trace,
         };
@@ -202,6 +212,7 @@ impl Engine {
             Ok(Identified::Cached(identity, issuer)) => {
                 self.check_possession(context, identity, issuer, now)
             }
+            Ok(Identified::Opaque(opaque)) => self.introspect(context, opaque, now),
             Ok(Identified::Presented(presented)) => self.find_key(context, presented, now),
             Err(refused) => self.refuse_token(&context, refused, now),
         }
@@ -214,6 +225,13 @@ impl Engine {
         let Pending { mut context, stage } = pending;
         let policy = Arc::clone(&self.policy);
         match (stage, answer) {
+            (Stage::Introspection(opaque), Answer::Fetched) => {
+                self.introspect(context, opaque, now)
+            }
+            (Stage::Introspection(_), _) => {
+                let refused = Reason::IntrospectionUnavailable.into();
+                refuse(&policy, &context, refused, None, &Asked::default())
+            }
             (Stage::Keys(presented), Answer::Fetched) => self.find_key(context, presented, now),
             (Stage::Signature { presented, revision, .. }, Answer::Signature(true)) => {
                 let issuer = presented.issuer;
@@ -222,7 +240,7 @@ impl Engine {
                     Err(refused) => self.refuse_token(&context, refused, now),
                 }
             }
-            (Stage::Proof { identity, issuer }, Answer::Signature(verified)) => {
+            (Stage::Proof { identity, issuer, .. }, Answer::Signature(verified)) => {
                 match self.accept_proof(&mut context, verified, now) {
                     Ok(()) => self.check_status(context, identity, issuer, now),
                     Err(refused) => {

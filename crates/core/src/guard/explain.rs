@@ -31,8 +31,7 @@ pub(super) fn request(head: &RequestHead<'_>) -> String {
     let path = text(head.path);
     let path = path.split('?').next().unwrap_or_default();
     let (method, authority) = (text(head.method), text(head.authority));
-    let escaped = |text: &str| text.escape_debug().to_string();
-    format!("{} {} for {}", escaped(&method), escaped(path), escaped(&authority))
+    format!("{method} {path} for {authority}")
 }
 
 /// What the policy covers.

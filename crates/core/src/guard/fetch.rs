@@ -5,7 +5,10 @@ use core::fmt;
 
 use crate::{
     jose::jwks::JwksError,
-    oauth::{metadata::MetadataError, resource::split, status_list::StatusListError},
+    oauth::{
+        introspection::IntrospectionError, metadata::MetadataError, resource::split,
+        status_list::StatusListError,
+    },
 };
 
 /// Names one fetch, so that a late answer to an earlier one is recognised.
@@ -27,7 +30,8 @@ impl FetchId {
     }
 }
 
-/// A GET request for the host to send, without credentials, without following redirects.
+/// A request for the host to send, without following redirects: GET without credentials, or POST of
+/// a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     /// To be given back with the answer.
@@ -36,6 +40,29 @@ pub struct Fetch {
     pub url: String,
     /// Envoy's upstream cluster for it.
     pub cluster: Option<String>,
+    /// What is to be sent by POST.
+    pub form: Option<Form>,
+}
+
+/// A form, and on whose behalf it is sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Form {
+    /// The `Authorization` header. Secret.
+    pub authorization: String,
+    /// The body. A token stands in it.
+    pub body: String,
+}
+
+impl Form {
+    /// The `Content-Type` header.
+    pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
+}
+
+/// Leaves out all of it.
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Form")
+    }
 }
 
 impl Fetch {
@@ -61,6 +88,8 @@ impl Fetch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError {
+    /// The issuer's answer about a token is not usable.
+    Introspection(IntrospectionError),
     /// The key set is not usable.
     KeySet(JwksError),
     /// The metadata is not usable: it names another issuer, say, or no acceptable `jwks_uri`.
@@ -78,6 +107,7 @@ pub enum FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Introspection(error) => error.fmt(f),
             Self::KeySet(error) => error.fmt(f),
             Self::Metadata(error) => error.fmt(f),
             Self::NoAnswer => f.write_str("no answer"),

@@ -1,7 +1,6 @@
 //! Who is calling, as a verified token says.
 
 use alloc::{
-    format,
     string::{String, ToString as _},
     vec::Vec,
 };
@@ -18,6 +17,10 @@ use crate::{
     jwt::{claims::Claims, confirmation::Confirmation},
     oauth::scope::ScopeSet,
 };
+
+fn hexadecimal(byte: u8) -> impl Iterator<Item = char> {
+    [byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16))
+}
 
 /// A verified caller.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +42,9 @@ pub struct Identity {
     /// The beginning of SHA-256 over issuer and subject, in hexadecimal digits: enough to tell callers
     /// apart in a log.
     pub subject_digest: String,
+    /// Whether the issuer vouched for the token when it was asked (RFC 7662), rather than by signing
+    /// it.
+    pub introspected: bool,
     /// All claims.
     pub claims: Object,
 }
@@ -54,7 +60,8 @@ impl Identity {
         let digest: [u8; 32] = hash.finalize().into();
         Self {
             issuer,
-            subject_digest: digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
+            subject_digest: digest.iter().take(6).flat_map(|byte| hexadecimal(*byte)).collect(),
+            introspected: false,
             subject: claims.subject,
             client_id: claims.client_id,
             scope: claims.scope,

@@ -131,7 +131,7 @@ impl KeyStore {
                 let id = next_id();
                 keys.flight = Some((id, now));
                 keys.wanted = false;
-                due.push(Fetch { id, url, cluster: keys.cluster.clone() });
+                due.push(Fetch { id, url, cluster: keys.cluster.clone(), form: None });
             }
         }
         due

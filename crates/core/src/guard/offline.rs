@@ -32,9 +32,30 @@ impl Outcome {
     }
 }
 
+/// Decides whether a bearer token is good, by a request without a body to this host and path: what
+/// needs no more than the baseline scopes. Otherwise as [`decide_offline`].
+pub fn decide_token_offline(
+    engine: &mut Engine,
+    (authority, path): (&str, &str),
+    token: &[u8],
+    now: UnixSeconds,
+    carry_out: impl FnMut(&mut Engine, &Fetch) -> bool,
+) -> Outcome {
+    let authorization = [b"Bearer ", token].concat();
+    let head = RequestHead {
+        method: b"GET",
+        authority: authority.as_bytes(),
+        path: path.as_bytes(),
+        headers: &[(b"authorization", &authorization)],
+        has_body: false,
+        client: None,
+    };
+    decide_offline(engine, head, [], now, carry_out)
+}
+
 /// Decides a request at the second `now`, with the engine's own signature verifiers. The body comes
-/// in these parts. `carry_out` answers a fetch by [`Engine::fetched`] and says whether it had an answer; a request that waits
-/// for what nobody answers is given up.
+/// in these parts. `carry_out` answers a fetch by [`Engine::fetched`] and says whether it had an
+/// answer; a request that waits for what nobody answers is given up.
 pub fn decide_offline<'a>(
     engine: &mut Engine,
     head: RequestHead<'_>,
@@ -59,7 +80,9 @@ pub fn decide_offline<'a>(
                 let answer = if is_last { Answer::Body(part) } else { Answer::BodyPart(part) };
                 engine.resume(pending, answer, now)
             }
-            Step::NeedKeys(pending) | Step::NeedStatus(pending) => {
+            Step::NeedIntrospection(pending)
+            | Step::NeedKeys(pending)
+            | Step::NeedStatus(pending) => {
                 let due = engine.due(now);
                 let answered = due.iter().filter(|fetch| carry_out(engine, fetch)).count();
                 rounds += 1;

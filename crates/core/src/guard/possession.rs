@@ -1,6 +1,11 @@
 //! Whether the caller has the key that its token is bound to (DPoP, RFC 9449 §7).
 
-use alloc::{boxed::Box, format, string::ToString as _, sync::Arc};
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString as _},
+    sync::Arc,
+};
 
 use super::{
     credentials,
@@ -81,7 +86,13 @@ impl Engine {
             let asked = Asked::default();
             return refuse(&self.policy, &context, refused, Some(identity), &asked);
         }
-        let stage = Stage::Proof { identity, issuer };
+        // Only now, since it costs more than all before, and nobody else can make us do it.
+        let Some(Ok(key)) = context.proof.as_ref().map(|proof| proof.key().check()) else {
+            let detail = Some(ProofError::Key.to_string());
+            let refused = Refused { detail, ..Reason::ProofMalformed.into() };
+            return refuse(&self.policy, &context, refused, Some(identity), &Asked::default());
+        };
+        let stage = Stage::Proof { identity, issuer, key: Box::new(key) };
         Step::NeedSignature(Pending { context, stage })
     }
 
@@ -110,10 +121,7 @@ impl Engine {
 }
 
 /// The nonces that are good now, where the resource asks for them; the newest first.
-pub(super) fn nonces(
-    resource: &ResourcePolicy,
-    now: UnixSeconds,
-) -> Option<[alloc::string::String; 3]> {
+fn nonces(resource: &ResourcePolicy, now: UnixSeconds) -> Option<[String; 3]> {
     let secret = resource.dpop_nonce.as_ref()?;
     Some(secret.nonces(resource.audience.resource.as_str(), now))
 }
@@ -126,7 +134,7 @@ fn prover(context: &Context) -> Option<Attempter> {
 
 const fn reason(error: ProofError) -> Reason {
     match error {
-        ProofError::Header(_) | ProofError::Claim(_) => Reason::ProofMalformed,
+        ProofError::Header(_) | ProofError::Claim(_) | ProofError::Key => Reason::ProofMalformed,
         ProofError::Method | ProofError::TokenHash | ProofError::Uri => Reason::ProofMismatch,
         ProofError::NotYetValid | ProofError::TooOld => Reason::ProofNotFresh,
         ProofError::Nonce => Reason::ProofNonceRequired,

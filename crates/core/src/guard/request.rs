@@ -1,6 +1,6 @@
 //! The head of a request, as bytes from the wire.
 
-use alloc::{borrow::ToOwned as _, string::String};
+use alloc::string::String;
 use core::{fmt, net::IpAddr};
 
 use crate::oauth::resource::host_and_port;
@@ -78,7 +78,7 @@ impl Host {
         }
         let (name, port) = host_and_port(text)?;
         let port = port.map(str::parse).transpose().ok()?;
-        Some(Self { name: name.to_ascii_lowercase().trim_end_matches('.').to_owned(), port })
+        Some(Self { name: name.trim_end_matches('.').to_ascii_lowercase(), port })
     }
 
     /// Whether a request for `other` is meant for this host. A host without a port covers every

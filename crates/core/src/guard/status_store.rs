@@ -89,7 +89,7 @@ impl StatusStore {
                 entry.flight = Some((id, now));
                 entry.wanted = false;
                 let cluster = issuers.get(*issuer).and_then(|issuer| issuer.cluster.clone());
-                due.push(Fetch { id, url: uri.clone(), cluster });
+                due.push(Fetch { id, url: uri.clone(), cluster, form: None });
             }
         }
         due

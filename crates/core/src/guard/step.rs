@@ -7,6 +7,8 @@ use alloc::{
     vec::Vec,
 };
 
+use core::fmt;
+
 use countersign_verify::Verifier;
 
 use super::{
@@ -17,7 +19,9 @@ use super::{
     failure_limit::Attempter,
     identity::Identity,
     list_filter::ListFilter,
+    opaque::Opaque,
     policy::{Mode, Policy},
+    session::{Session, SessionSeal},
     trace::Trace,
 };
 use crate::{
@@ -40,6 +44,8 @@ pub enum Step {
     /// Carry out what [`super::Engine::due`] gives, and resume with [`Answer::Fetched`] after each
     /// answer, or with [`Answer::GiveUp`] when the request cannot wait.
     NeedKeys(Pending),
+    /// As [`Step::NeedKeys`], for what the issuer says of an opaque token.
+    NeedIntrospection(Pending),
     /// As [`Step::NeedKeys`], for the status list that the token refers to.
     NeedStatus(Pending),
     /// Verify [`Pending::signature`] and resume with [`Answer::Signature`]. Comes once more for a DPoP
@@ -95,6 +101,9 @@ pub struct Forward {
     pub response_headers: Vec<Header>,
     /// Headers to add to the server's response beside its own of that name: lists like `Vary`.
     pub response_append: Vec<Header>,
+    /// What seals the `Mcp-Session-Id` of the server's response, where sessions are bound to their
+    /// caller.
+    pub session_seal: Option<SessionSeal>,
     /// What is to be done with the server's response, where its lists are filtered.
     pub response_filter: Option<Box<ListFilter>>,
     /// Who is calling; `None` for public paths and in shadow mode.
@@ -159,6 +168,7 @@ pub(super) struct Context {
     /// Headers of the client that the server could take for ours.
     pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,
+    pub(super) session: Session,
     pub(super) body_is_json: bool,
     pub(super) trace: Trace,
 }
@@ -170,6 +180,11 @@ impl Context {
             None => Presentation::Bearer,
             Some(proof) => Presentation::Dpop(proof.key().thumbprint()),
         }
+    }
+
+    /// The headers for the server's response: those to set, and those to add.
+    pub(super) fn response_headers(&self) -> (Vec<Header>, Vec<Header>) {
+        self.extra.iter().cloned().partition(|header| !header.is_list())
     }
 }
 
@@ -202,7 +217,6 @@ pub(super) enum Mirrored {
 }
 
 /// A token taken apart, before its signature is verified.
-#[derive(Debug)]
 pub(super) struct Presented {
     pub(super) digest: [u8; 32],
     pub(super) signing_input: String,
@@ -213,12 +227,24 @@ pub(super) struct Presented {
     pub(super) claims: Claims,
 }
 
+/// Without the token.
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Stage {
+    Introspection(Box<Opaque>),
     Keys(Box<Presented>),
     Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
     Body(Box<Reading>),
-    Proof { identity: Arc<Identity>, issuer: usize },
+    Proof { identity: Arc<Identity>, issuer: usize, key: Box<Jwk> },
     Status { identity: Arc<Identity>, issuer: usize },
 }
 
@@ -233,9 +259,9 @@ impl Pending {
                 signing_input: presented.signing_input.as_bytes(),
                 signature: &presented.signature,
             }),
-            Stage::Proof { .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
+            Stage::Proof { key, .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
                 algorithm: proof.algorithm(),
-                key: proof.key(),
+                key,
                 signing_input: proof.signing_input(),
                 signature: proof.signature(),
             }),
@@ -257,7 +283,7 @@ impl Pending {
     /// add, as in [`Forward::response_headers`] and [`Forward::response_append`].
     #[must_use]
     pub fn response_headers(&self) -> (Vec<Header>, Vec<Header>) {
-        self.context.extra.iter().cloned().partition(|header| !header.is_list())
+        self.context.response_headers()
     }
 
     /// Whether the request is held to its decision: not in shadow mode. A response that comes

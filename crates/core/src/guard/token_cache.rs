@@ -1,13 +1,12 @@
 //! Verified tokens, remembered for a while: bounded, and never past their time.
 
-use alloc::{collections::BTreeMap, sync::Arc};
-use core::mem;
+use alloc::sync::Arc;
 
-use super::identity::Identity;
+use super::{
+    identity::Identity,
+    recent::{CacheKey, Recent},
+};
 use crate::UnixSeconds;
-
-/// SHA-256 of the whole token, and the resource it was verified for.
-pub(super) type CacheKey = ([u8; 32], usize);
 
 /// What a token was found to be.
 #[derive(Clone, Debug)]
@@ -15,10 +14,18 @@ pub(super) struct Verified {
     pub(super) identity: Arc<Identity>,
     /// Position of its issuer in the policy.
     pub(super) issuer: usize,
-    /// The state of the issuer's key set by which it was verified.
-    pub(super) revision: u64,
+    pub(super) proof: Proof,
     /// First second at which it must not be used, leeway included.
     pub(super) unusable_at: UnixSeconds,
+}
+
+/// Why a token is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The issuer said so.
+    Introspection,
+    /// It verified by a key of the issuer's set in this state.
+    Signature { revision: u64 },
 }
 
 /// What the cache knows of a token.
@@ -30,46 +37,32 @@ pub(super) enum Cached {
     Good(Verified),
 }
 
-/// Two generations: entries go into the young one; when that is full it becomes the old one, and
-/// what was not used since is forgotten. Bounded, and no bookkeeping per use.
+/// The verified tokens of an engine.
 #[derive(Debug)]
-pub(super) struct TokenCache {
-    young: BTreeMap<CacheKey, Verified>,
-    old: BTreeMap<CacheKey, Verified>,
-    /// Entries of one generation.
-    capacity: usize,
-}
+pub(super) struct TokenCache(Recent<Verified>);
 
 impl TokenCache {
     pub(super) const fn new(cached_tokens: usize) -> Self {
-        Self { young: BTreeMap::new(), old: BTreeMap::new(), capacity: cached_tokens.div_ceil(2) }
+        Self(Recent::new(cached_tokens))
     }
 
     pub(super) fn get(&mut self, key: &CacheKey, now: UnixSeconds) -> Option<Cached> {
-        let found = match self.young.get(key) {
-            Some(found) => found.clone(),
-            None => {
-                let found = self.old.remove(key)?;
-                self.insert(*key, found.clone());
-                found
-            }
-        };
-        Some(if now < found.unusable_at { Cached::Good(found) } else { Cached::Expired })
+        let found = self.0.get(key)?;
+        match found.proof {
+            _ if now < found.unusable_at => Some(Cached::Good(found)),
+            Proof::Signature { .. } => Some(Cached::Expired),
+            // The issuer may say the same again.
+            Proof::Introspection => None,
+        }
     }
 
     pub(super) fn insert(&mut self, key: CacheKey, verified: Verified) {
-        if self.capacity == 0 {
-            return;
-        }
-        if self.young.len() >= self.capacity {
-            self.old = mem::take(&mut self.young);
-        }
-        self.young.insert(key, verified);
+        self.0.insert(key, verified);
     }
 
     /// How many tokens are remembered.
     pub(super) fn len(&self) -> usize {
-        self.young.len() + self.old.len()
+        self.0.len()
     }
 }
 
@@ -85,6 +78,7 @@ mod tests {
             issuer: "i".into(),
             subject: None,
             subject_digest: String::new(),
+            introspected: false,
             client_id: None,
             scope: ScopeSet::default(),
             token_id: None,
@@ -92,46 +86,30 @@ mod tests {
             confirmation: Confirmation::None,
             claims: Object::new(),
         };
-        Verified { identity: Arc::new(identity), issuer: 0, revision: 0, unusable_at }
+        Verified {
+            identity: Arc::new(identity),
+            issuer: 0,
+            proof: Proof::Signature { revision: 0 },
+            unusable_at,
+        }
     }
 
-    fn key(number: u16) -> CacheKey {
-        let mut digest = [0; 32];
-        digest[..2].copy_from_slice(&number.to_be_bytes());
-        (digest, 0)
-    }
+    const KEY: CacheKey = ([1; 32], 0);
 
     #[test]
     fn never_past_its_time() {
         let mut cache = TokenCache::new(10);
-        cache.insert(key(1), verified(100));
-        assert!(matches!(cache.get(&key(1), 99), Some(Cached::Good(_))));
-        assert!(matches!(cache.get(&key(1), 100), Some(Cached::Expired)));
+        cache.insert(KEY, verified(100));
+        assert!(matches!(cache.get(&KEY, 99), Some(Cached::Good(_))));
+        assert!(matches!(cache.get(&KEY, 100), Some(Cached::Expired)));
     }
 
+    /// An opaque token is asked about again.
     #[test]
-    fn bounded_and_kind_to_what_is_used() {
-        let mut cache = TokenCache::new(100);
-        cache.insert(key(0), verified(100));
-        for number in 1..10_000 {
-            cache.insert(key(number), verified(100));
-            assert!(cache.get(&key(0), 1).is_some());
-            assert!(cache.len() <= 100);
-        }
-        assert!(cache.get(&key(1), 1).is_none());
-    }
-
-    #[test]
-    fn another_resource_is_another_entry() {
+    fn what_the_issuer_said_is_forgotten_after_its_time() {
         let mut cache = TokenCache::new(10);
-        cache.insert(key(1), verified(100));
-        assert!(cache.get(&(key(1).0, 1), 1).is_none());
-    }
-
-    #[test]
-    fn zero_remembers_nothing() {
-        let mut cache = TokenCache::new(0);
-        cache.insert(key(1), verified(100));
-        assert!(cache.get(&key(1), 1).is_none());
+        cache.insert(KEY, Verified { proof: Proof::Introspection, ..verified(100) });
+        assert!(matches!(cache.get(&KEY, 99), Some(Cached::Good(_))));
+        assert!(cache.get(&KEY, 100).is_none());
     }
 }

@@ -138,12 +138,13 @@ fn refuse_traced(
     decision.detail = refused.detail;
     decision.trace = trace;
     if let Some(resource) = shadow {
-        let (response_append, response_headers) = for_response(context);
+        let (response_headers, response_append) = context.response_headers();
         return Step::Forward(Forward {
             remove: removals(resource, &context.lookalikes),
             set: Vec::new(),
             response_headers,
             response_append,
+            session_seal: None,
             response_filter: None,
             identity: None,
             decision,
@@ -167,21 +168,20 @@ pub(super) fn forward(
     context: &Context,
     identity: &Arc<Identity>,
 ) -> Result<Forward, Reason> {
-    let (response_append, response_headers) = for_response(context);
+    let (response_headers, response_append) = context.response_headers();
+    let mut set = identity.headers(&resource.forward)?;
+    let (session, session_seal) = context.session.bind(resource, identity)?;
+    set.extend(session);
     Ok(Forward {
         remove: removals(resource, &context.lookalikes),
-        set: identity.headers(&resource.forward)?,
+        set,
         response_headers,
         response_append,
+        session_seal,
         response_filter: None,
         identity: Some(Arc::clone(identity)),
         decision: record(Verdict::Allow, None, Some(resource), Some(identity)),
     })
-}
-
-/// The headers for the server's response: those to add, and those to set.
-fn for_response(context: &Context) -> (Vec<Header>, Vec<Header>) {
-    context.extra.iter().cloned().partition(Header::is_list)
 }
 
 /// What a client may never tell the server by itself, and the token.
@@ -254,6 +254,7 @@ pub(super) fn public(policy: &Policy, index: usize, head: &RequestHead<'_>) -> S
         set: Vec::<Header>::new(),
         response_headers: Vec::new(),
         response_append: Vec::new(),
+        session_seal: None,
         response_filter: None,
         identity: None,
         decision: record(Verdict::Public, None, resource, None),

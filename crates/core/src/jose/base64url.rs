@@ -44,6 +44,11 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// The other alphabet, with padding (RFC 4648 §4).
+pub(crate) fn encode_standard(bytes: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(bytes)
+}
+
 /// Decodes canonical standard base64 with padding (RFC 4648 §4), which MCP uses in header values.
 pub(crate) fn decode_standard(text: &str) -> Result<Vec<u8>, InvalidBase64> {
     STANDARD.decode(text).map_err(|_| InvalidBase64)

@@ -14,22 +14,16 @@
 //! `key_ops` must have `verify`, where they are there. Private keys are refused: who published one
 //! has given away its signatures.
 
-use alloc::{
-    collections::BTreeSet,
-    string::{String, ToString},
-    vec,
-    vec::Vec,
-};
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-use countersign_verify::{Key, KeyError, RsaAlgorithm, RsaPublicKey};
+use countersign_verify::{Key, KeyError};
 
 use super::{
     alg::Algorithm,
-    base64url,
-    json::{Object, Value},
+    json::Object,
     pkcs1::{Pkcs1Check, PublicKeyInfo},
-    thumbprint,
+    unchecked_jwk::UncheckedJwk,
 };
 
 /// A signature key, bound to the algorithms that it may serve.
@@ -37,12 +31,12 @@ use super::{
 /// The binding is made when the key is read, so that no token can talk a host into another check.
 #[derive(Clone)]
 pub struct Jwk {
-    kid: Option<String>,
+    pub(super) kid: Option<String>,
     /// One for all kinds of keys but RSA without `alg`.
-    verifiers: Vec<(Algorithm, Key)>,
-    thumbprint: [u8; 32],
+    pub(super) verifiers: Vec<(Algorithm, Key)>,
+    pub(super) thumbprint: [u8; 32],
     /// An RSA key as other verifiers take it.
-    public_key_info: Option<PublicKeyInfo>,
+    pub(super) public_key_info: Option<PublicKeyInfo>,
 }
 
 /// Whether symmetric keys are read.
@@ -95,39 +89,7 @@ impl Jwk {
     /// # Errors
     /// [`JwkError`] says what stands in the way; a key set skips such a key.
     pub fn from_json(jwk: &Object, secrets: Secrets) -> Result<Self, JwkError> {
-        // RFC 7518 §6.2.2 and §6.3.2, RFC 8037 §2.
-        if ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|name| jwk.contains_key(*name)) {
-            return Err(JwkError::Private);
-        }
-        let kind = text(jwk, "kty")?;
-        if secrets == Secrets::Refuse && (kind == "oct" || jwk.contains_key("k")) {
-            return Err(JwkError::Private);
-        }
-        if !allows_verification(jwk)? {
-            return Err(JwkError::NotForSignatures);
-        }
-        let mut public_key_info = None;
-        let mut verifiers = match kind {
-            "EC" => ec_key(jwk)?,
-            "OKP" => okp_key(jwk)?,
-            "RSA" => {
-                let (modulus, exponent) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
-                let verifiers = rsa_key(&modulus, &exponent)?;
-                public_key_info = Some(PublicKeyInfo::new(&modulus, &exponent));
-                verifiers
-            }
-            "oct" => oct_key(jwk)?,
-            _ => return Err(JwkError::UnsupportedKind),
-        };
-        if let Some(alg) = optional_text(jwk, "alg")? {
-            let named = Algorithm::from_name(alg);
-            verifiers.retain(|(algorithm, _)| Some(*algorithm) == named);
-            if verifiers.is_empty() {
-                return Err(JwkError::AlgorithmMismatch);
-            }
-        }
-        let kid = optional_text(jwk, "kid")?.map(ToString::to_string);
-        Ok(Self { kid, verifiers, thumbprint: thumbprint::sha256(jwk)?, public_key_info })
+        UncheckedJwk::from_json(jwk, secrets)?.check()
     }
 
     /// The key's name within its set, if it has one.
@@ -176,77 +138,6 @@ impl fmt::Debug for Jwk {
             .field("verifiers", &keys.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
-}
-
-type Verifiers = Vec<(Algorithm, Key)>;
-
-fn ec_key(jwk: &Object) -> Result<Verifiers, JwkError> {
-    let curve = text(jwk, "crv")?;
-    let (x, y) = (bytes(jwk, "x"), bytes(jwk, "y"));
-    let (algorithm, key) = match curve {
-        "P-256" => (Algorithm::Es256, Key::es256(&x?, &y?)),
-        "P-384" => (Algorithm::Es384, Key::es384(&x?, &y?)),
-        _ => return Err(JwkError::UnsupportedKind),
-    };
-    Ok(vec![(algorithm, key.map_err(JwkError::Key)?)])
-}
-
-fn okp_key(jwk: &Object) -> Result<Verifiers, JwkError> {
-    if text(jwk, "crv")? != "Ed25519" {
-        return Err(JwkError::UnsupportedKind);
-    }
-    let key = Key::ed25519(&bytes(jwk, "x")?).map_err(JwkError::Key)?;
-    Ok(vec![(Algorithm::EdDsa, key)])
-}
-
-fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<Verifiers, JwkError> {
-    let public = RsaPublicKey::new(modulus, exponent).map_err(JwkError::Key)?;
-    let algorithms = [
-        (Algorithm::Rs256, RsaAlgorithm::Rs256),
-        (Algorithm::Rs384, RsaAlgorithm::Rs384),
-        (Algorithm::Rs512, RsaAlgorithm::Rs512),
-        (Algorithm::Ps256, RsaAlgorithm::Ps256),
-        (Algorithm::Ps384, RsaAlgorithm::Ps384),
-        (Algorithm::Ps512, RsaAlgorithm::Ps512),
-    ];
-    Ok(algorithms.map(|(named, algorithm)| (named, Key::rsa(&public, algorithm))).into())
-}
-
-fn oct_key(jwk: &Object) -> Result<Verifiers, JwkError> {
-    let key = Key::hs256(&bytes(jwk, "k")?).map_err(JwkError::Key)?;
-    Ok(vec![(Algorithm::Hs256, key)])
-}
-
-/// `use` and `key_ops`, where present, must both allow it. No operation is listed twice (RFC 7517
-/// §4.3).
-fn allows_verification(jwk: &Object) -> Result<bool, JwkError> {
-    const INVALID: JwkError = JwkError::InvalidMember("key_ops");
-    let use_allows = optional_text(jwk, "use")?.is_none_or(|value| value == "sig");
-    let operations = match jwk.get("key_ops") {
-        None => return Ok(use_allows),
-        Some(Value::Array(operations)) => operations,
-        Some(_) => return Err(INVALID),
-    };
-    let names: Option<BTreeSet<_>> = operations.iter().map(Value::as_str).collect();
-    let names = names.filter(|names| names.len() == operations.len()).ok_or(INVALID)?;
-    Ok(use_allows && names.contains("verify"))
-}
-
-/// A member that must be there and a text.
-pub(super) fn text<'a>(jwk: &'a Object, name: &'static str) -> Result<&'a str, JwkError> {
-    optional_text(jwk, name)?.ok_or(JwkError::InvalidMember(name))
-}
-
-fn optional_text<'a>(jwk: &'a Object, name: &'static str) -> Result<Option<&'a str>, JwkError> {
-    match jwk.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(JwkError::InvalidMember(name)),
-    }
-}
-
-fn bytes(jwk: &Object, name: &'static str) -> Result<Vec<u8>, JwkError> {
-    base64url::decode(text(jwk, name)?).map_err(|_| JwkError::InvalidMember(name))
 }
 
 #[cfg(test)]

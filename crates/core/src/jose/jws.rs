@@ -68,6 +68,11 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// [`JwsError`] for everything that is not exactly one signed, unencrypted token.
     pub fn parse(text: &'a str) -> Result<Self, JwsError> {
+        Self::parse_with_header(text).map(|(jws, _)| jws)
+    }
+
+    /// The same, with the other members of the header: for proofs, which carry their key there.
+    pub(crate) fn parse_with_header(text: &'a str) -> Result<(Self, Object), JwsError> {
         let mut segments = text.split('.');
         let (Some(header), Some(payload), Some(signature)) =
             (segments.next(), segments.next(), segments.next())
@@ -84,12 +89,16 @@ impl<'a> CompactJws<'a> {
         }
         let decode = |segment| base64url::decode(segment).map_err(|_| JwsError::Encoding);
         let (signing_input, _) = text.rsplit_once('.').ok_or(JwsError::Segments)?;
-        Ok(Self {
-            header: Header::parse(&decode(header)?)?,
+        let Ok(Value::Object(mut members)) = json::parse(&decode(header)?) else {
+            return Err(JwsError::Header);
+        };
+        let jws = Self {
+            header: Header::take(&mut members)?,
             payload: decode(payload)?,
             signature: decode(signature)?,
             signing_input,
-        })
+        };
+        Ok((jws, members))
     }
 
     /// The header.
@@ -118,37 +127,30 @@ impl<'a> CompactJws<'a> {
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Result<Self, JwsError> {
-        let value = json::parse(bytes).map_err(|_| JwsError::Header)?;
-        let members = value.as_object().ok_or(JwsError::Header)?;
+    /// Takes out of the members what matters.
+    fn take(members: &mut Object) -> Result<Self, JwsError> {
         if members.contains_key("crit") || members.contains_key("b64") {
             return Err(JwsError::CriticalHeader);
         }
         if members.contains_key("enc") {
             return Err(JwsError::Encrypted);
         }
-        if let Some(cty) = text(members, "cty")?
-            && is_type(cty, "jwt")
-        {
+        let mut text = |name| match members.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(JwsError::Header),
+        };
+        if text("cty")?.is_some_and(|cty| is_type(&cty, "jwt")) {
             return Err(JwsError::Nested);
         }
-        let alg = text(members, "alg")?.ok_or(JwsError::Header)?;
-        let owned = |name| text(members, name).map(|found| found.map(String::from));
-        Ok(Self { algorithm: Algorithm::from_name(alg), kid: owned("kid")?, typ: owned("typ")? })
+        let alg = text("alg")?.ok_or(JwsError::Header)?;
+        Ok(Self { algorithm: Algorithm::from_name(&alg), kid: text("kid")?, typ: text("typ")? })
     }
 }
 
 /// The characters of a compact serialisation (RFC 7515 §3.1, RFC 7516 §3.1).
 const fn is_compact(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
-}
-
-fn text<'a>(members: &'a Object, name: &str) -> Result<Option<&'a str>, JwsError> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(JwsError::Header),
-    }
 }
 
 /// Compares a `typ` or `cty` as media types are: without case, `application/` being optional

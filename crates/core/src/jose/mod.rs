@@ -8,3 +8,4 @@ pub mod jwks;
 pub mod jws;
 pub mod pkcs1;
 pub mod thumbprint;
+pub mod unchecked_jwk;

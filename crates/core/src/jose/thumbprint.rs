@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 use super::{
     base64url,
     json::{Object, Value},
-    jwk::{JwkError, text},
+    jwk::JwkError,
+    unchecked_jwk::text,
 };
 
 /// The SHA-256 thumbprint of an `EC`, `OKP`, `RSA` or `oct` key, private or public: 32 bytes.

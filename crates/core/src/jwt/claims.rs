@@ -53,9 +53,14 @@ impl Claims {
     /// [`Reason::TokenMalformed`] when it is not a strict JSON object, [`Reason::ClaimMalformed`]
     /// when one of the claims above has the wrong type. Never a silent "absent".
     pub fn parse(payload: &[u8]) -> Result<Self, Reason> {
-        let Ok(Value::Object(all)) = json::parse(payload) else {
-            return Err(Reason::TokenMalformed);
-        };
+        match json::parse(payload) {
+            Ok(Value::Object(all)) => Self::from_members(all),
+            _ => Err(Reason::TokenMalformed),
+        }
+    }
+
+    /// The same from members that were read already.
+    pub(crate) fn from_members(all: Object) -> Result<Self, Reason> {
         Ok(Self {
             issuer: text(&all, "iss")?,
             subject: text(&all, "sub")?,
@@ -78,6 +83,9 @@ impl Claims {
     /// [`Reason::ClaimMalformed`] when one of them has the wrong type, or when claims that name the
     /// client contradict each other.
     pub fn read_as(&mut self, preset: &Preset) -> Result<(), Reason> {
+        if preset.has_claims_of_rfc_9068() {
+            return Ok(());
+        }
         self.client_id = None;
         for name in preset.client {
             let found = text(&self.all, name)?;

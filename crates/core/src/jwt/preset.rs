@@ -44,6 +44,16 @@ pub struct Preset {
     pub issuer: IssuerForm,
 }
 
+impl Preset {
+    /// Whether client, scope, token name and audience stand where RFC 9068 §2.2 has them.
+    pub(super) fn has_claims_of_rfc_9068(&self) -> bool {
+        self.client == PROFILE.client
+            && self.scope == PROFILE.scope
+            && self.token_id == PROFILE.token_id
+            && self.audience == PROFILE.audience
+    }
+}
+
 /// Where the audience stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AudienceSource {

@@ -8,4 +8,6 @@ pub mod operation;
 mod scan;
 mod uri;
 
+#[cfg(feature = "corpus")]
+pub(crate) use uri::hex_pair;
 pub(crate) use uri::{ambiguous_path, comparable as comparable_uri};

@@ -72,7 +72,8 @@ fn encodes_nothing(uri: &str) -> bool {
     })
 }
 
-fn hex_pair(high: u8, low: u8) -> Option<u8> {
+/// The byte that two hexadecimal digits stand for.
+pub(crate) fn hex_pair(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     Some(digit(high)? * 16 + digit(low)?)
 }
@@ -81,13 +82,15 @@ fn hex_pair(high: u8, low: u8) -> Option<u8> {
 /// segments, parameters, backslashes, encoded separators, control characters, and encoded characters
 /// that need no encoding (RFC 3986 §6.2.2.2: `/%61dmin` is `/admin` to every server that decodes).
 pub(crate) fn ambiguous_path(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    decode_unreserved(path) != path
-        || ["\\", "#", ";", "//", "%2f", "%5c", "%00", "%3b"]
-            .iter()
-            .any(|part| lower.contains(part))
-        || lower.bytes().any(|byte| byte <= b' ' || byte >= 0x7f)
-        || lower.split('/').any(|segment| matches!(segment, "." | ".."))
+    let encodes = |path: &str| {
+        let lower = path.to_ascii_lowercase();
+        decode_unreserved(path) != path
+            || ["%2f", "%5c", "%00", "%3b"].iter().any(|part| lower.contains(part))
+    };
+    path.contains('%') && encodes(path)
+        || path.contains("//")
+        || path.bytes().any(|byte| byte <= b' ' || byte >= 0x7f || b"\\#;".contains(&byte))
+        || path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use crate::{
         alg::Algorithm,
         base64url,
         json::{self, Object, Value},
-        jwk::{Jwk, Secrets},
+        jwk::Secrets,
         jws::{CompactJws, is_type},
+        unchecked_jwk::UncheckedJwk,
     },
     jwt::numeric_date,
     mcp::comparable_uri,
@@ -35,7 +36,7 @@ const MAX_JTI: usize = 256;
 /// token is bound to.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    key: Jwk,
+    key: UncheckedJwk,
     algorithm: Algorithm,
     signing_input: String,
     signature: Vec<u8>,
@@ -73,6 +74,8 @@ pub enum ProofError {
     Header(&'static str),
     /// A claim is missing or has the wrong type.
     Claim(&'static str),
+    /// The `jwk` in its header is no usable public key.
+    Key,
     /// `htm` names another method.
     Method,
     /// `htu` names another URL.
@@ -92,6 +95,7 @@ impl fmt::Display for ProofError {
         f.write_str(match self {
             Self::Header(what) => return write!(f, "the proof's header: {what}"),
             Self::Claim(name) => return write!(f, "the proof's {name} is missing or malformed"),
+            Self::Key => "the jwk in the proof's header is no usable public key",
             Self::Method => "the proof's htm is not the request's method",
             Self::Uri => "the proof's htu is not the request's URL",
             Self::TokenHash => "the proof's ath is not that of the access token",
@@ -110,17 +114,17 @@ impl Proof {
     /// # Errors
     /// [`ProofError::Header`] or [`ProofError::Claim`].
     pub fn parse(text: &str) -> Result<Self, ProofError> {
-        let jws = CompactJws::parse(text)
+        let (jws, header) = CompactJws::parse_with_header(text)
             .map_err(|_| ProofError::Header("not a strict compact JWS without crit"))?;
         if !jws.header().typ.as_deref().is_some_and(|typ| is_type(typ, "dpop+jwt")) {
             return Err(ProofError::Header("typ is not dpop+jwt"));
         }
         // Here, and nowhere else, a key comes with what it signed: `cnf` says whether it is the one.
-        let key = embedded_key(text)?;
+        let key = embedded_key(&header)?;
         let algorithm = jws
             .header()
             .algorithm
-            .filter(|named| key.verifier(*named).is_some())
+            .filter(|named| key.serves(*named))
             .ok_or(ProofError::Header("alg is not one that goes with the key"))?;
         let Ok(Value::Object(claims)) = json::parse(jws.payload()) else {
             return Err(ProofError::Claim("payload"));
@@ -179,9 +183,10 @@ impl Proof {
         self.nonce.as_ref().is_some_and(|own| own.as_bytes().ct_eq(nonce.as_bytes()).into())
     }
 
-    /// The key that signed it, as it says itself.
+    /// The key that signed it, as it says itself: to be checked once it is known to be the one that
+    /// the token is bound to.
     #[must_use]
-    pub const fn key(&self) -> &Jwk {
+    pub const fn key(&self) -> &UncheckedJwk {
         &self.key
     }
 
@@ -214,17 +219,11 @@ impl Proof {
     }
 }
 
-/// The header's `jwk`, public and fit to verify.
-fn embedded_key(text: &str) -> Result<Jwk, ProofError> {
-    let header = text.split('.').next().unwrap_or_default();
-    let header = base64url::decode(header).map_err(|_| ProofError::Header("not base64url"))?;
-    let Ok(Value::Object(members)) = json::parse(&header) else {
-        return Err(ProofError::Header("not strict JSON"));
-    };
-    let jwk = members.get("jwk").and_then(Value::as_object);
+/// The header's `jwk`, which is public and may verify.
+fn embedded_key(header: &Object) -> Result<UncheckedJwk, ProofError> {
+    let jwk = header.get("jwk").and_then(Value::as_object);
     let jwk = jwk.ok_or(ProofError::Header("there is no jwk"))?;
-    Jwk::from_json(jwk, Secrets::Refuse)
-        .map_err(|_| ProofError::Header("the jwk is no usable public key"))
+    UncheckedJwk::from_json(jwk, Secrets::Refuse).map_err(|_| ProofError::Key)
 }
 
 /// RFC 9449 §4.3 step 9: without query and fragment, after normalisation (RFC 3986 §6.2.2, §6.2.3).
@@ -274,7 +273,8 @@ mod tests {
     #[test]
     fn rfc_9449_example() {
         let proof = Proof::parse(PROOF).unwrap();
-        let key = proof.key().verifier(proof.algorithm()).unwrap();
+        let key = proof.key().check().unwrap();
+        let key = key.verifier(proof.algorithm()).unwrap();
         assert!(key.verify(proof.signing_input(), proof.signature()));
         // RFC 9449 §6.1, figure 8: the `jkt` of the token in the examples.
         let thumbprint = base64url::encode(proof.key().thumbprint());
@@ -335,7 +335,13 @@ mod tests {
             header(r#","use":"enc""#),
             "[]".to_owned(),
         ] {
-            assert!(matches!(proof(wrong.clone(), CLAIMS), Err(ProofError::Header(_))), "{wrong}");
+            assert!(
+                matches!(
+                    proof(wrong.clone(), CLAIMS),
+                    Err(ProofError::Header(_) | ProofError::Key)
+                ),
+                "{wrong}"
+            );
         }
         for (from, to) in [
             (r#""jti":"a","#, ""),

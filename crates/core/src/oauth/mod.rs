@@ -2,6 +2,7 @@
 
 pub mod challenge;
 pub mod dpop;
+pub mod introspection;
 pub mod metadata;
 pub mod pkce;
 pub mod resource;

@@ -3,6 +3,8 @@
 use alloc::{borrow::ToOwned as _, string::String, vec::Vec};
 use core::fmt;
 
+use crate::grammar::{is_tchar, is_token68};
+
 /// Longest header value that is read, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024;
 
@@ -155,8 +157,7 @@ impl<'a> Reader<'a> {
 
     /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, if nothing else follows it.
     fn token68(&mut self) -> Option<String> {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
-        let letters = self.rest.trim_start_matches(is_part);
+        let letters = self.rest.trim_start_matches(|c| is_ascii(c, is_token68));
         let after = letters.trim_start_matches('=');
         let whole = self.rest.strip_suffix(after)?;
         let is_one = letters.len() < self.rest.len() && ends_element(after);
@@ -212,8 +213,7 @@ impl<'a> Reader<'a> {
     }
 
     fn token(&mut self) -> Result<&'a str, ChallengeSyntaxError> {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        let after = self.rest.trim_start_matches(is_part);
+        let after = self.rest.trim_start_matches(|c| is_ascii(c, is_tchar));
         let token = self.rest.strip_suffix(after).unwrap_or_default();
         if token.is_empty() {
             return Err(self.malformed(self.rest));
@@ -238,6 +238,10 @@ impl<'a> Reader<'a> {
     fn malformed(&self, from: &str) -> ChallengeSyntaxError {
         ChallengeSyntaxError::Malformed(self.text.len().saturating_sub(from.len()))
     }
+}
+
+fn is_ascii(character: char, holds: fn(u8) -> bool) -> bool {
+    u8::try_from(character).is_ok_and(holds)
 }
 
 /// Whether, after optional white space, a comma or the end follows.

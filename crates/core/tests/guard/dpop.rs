@@ -3,7 +3,14 @@
 
 use std::net::IpAddr;
 
-use countersign_core::guard::{Answer, Engine, RequestHead, Step};
+use countersign_core::{
+    guard::{Answer, Engine, RequestHead, Step},
+    jose::{
+        base64url,
+        json::{self, Value as Members},
+        thumbprint,
+    },
+};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::{Value, json};
 
@@ -90,6 +97,24 @@ fn the_cache_keeps_the_binding() {
         ("token_bound", 0),
         "no signature of a foreign key is checked"
     );
+}
+
+/// A key is calculated with only when the token is bound to it: nobody without such a token can make
+/// the guard check keys, which costs most where they are largest.
+#[test]
+fn a_key_is_checked_after_its_binding() {
+    // An even modulus is no key: what is looked at first shows in the reason.
+    let bad = json!({ "kty": "RSA", "e": "AQAB", "n": base64url::encode([0x80; 1024]) });
+    let rs256 = |token: &str| proof(token, 100).header("alg", "RS256").header("jwk", bad.clone());
+    let mut engine = engine(&policy());
+    let stranger = token().bound_to(KEY).sign();
+    assert_eq!(ask(&mut engine, &stranger, &rs256(&stranger).sign(), 100), "token_bound");
+    let Ok(Members::Object(members)) = json::parse(bad.to_string().as_bytes()) else { panic!() };
+    let thumbprint = thumbprint::sha256(&members).expect("its form is right");
+    let bound = json!({ "jkt": base64url::encode(thumbprint) });
+    let own = token().claim("cnf", bound).sign();
+    let (step, checks) = ask_from(&mut engine, "192.0.2.1", &own, &rs256(&own).sign(), 100);
+    assert_eq!((code(&step), checks), ("proof_malformed", 1), "the token's signature only");
 }
 
 /// A refused proof may be mended and sent again: it was not used.

@@ -15,6 +15,7 @@ const LIST: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 fn pending(step: Step) -> Pending {
     match step {
         Step::NeedBody(pending)
+        | Step::NeedIntrospection(pending)
         | Step::NeedKeys(pending)
         | Step::NeedSignature(pending)
         | Step::NeedStatus(pending) => pending,

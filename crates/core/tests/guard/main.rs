@@ -7,6 +7,7 @@ mod dpop;
 mod edges;
 mod failures;
 mod hosts;
+mod introspection;
 mod keys;
 mod lists;
 mod policy;

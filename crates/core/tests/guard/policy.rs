@@ -158,15 +158,23 @@ fn unknown_members() {
     ]);
 }
 
-/// DESIGN.md has these; this version cannot carry them out. Ignoring one would be worse than none.
+/// An opaque token does not say whose it is: there can be one to ask.
 #[test]
-fn what_is_not_supported_yet_is_refused() {
-    let endpoint = json!({ "endpoint": "https://auth.example.com/introspect" });
-    check(vec![("/issuers/0/introspection", endpoint, "$.issuers[0].introspection")]);
-    // Asking for none of it is in order.
+fn one_issuer_is_asked_about_opaque_tokens() {
     let mut document = document();
-    set(&mut document, "/issuers/0/status", Some(json!("ignore")));
-    parse(&document).expect("nothing is asked for");
+    let introspection = json!({
+        "endpoint": "https://auth.example.com/introspect", "client_id": "c", "client_secret": "s",
+    });
+    document["issuers"][0]["introspection"] = introspection.clone();
+    set(&mut document, "/resources/0/issuers", None);
+    parse(&document).expect("one is in order");
+    let second = json!({ "issuer": "https://second.example", "introspection": introspection });
+    document["issuers"].as_array_mut().expect("issuers").push(second);
+    let error = parse(&document).expect_err("whom to ask?");
+    assert_eq!(error.path, "$.resources[0]");
+    let first = document["issuers"][0]["issuer"].clone();
+    document["resources"][0]["issuers"] = json!([first]);
+    parse(&document).expect("the resource says whom");
 }
 
 #[test]

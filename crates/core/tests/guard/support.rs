@@ -93,6 +93,7 @@ pub(crate) fn code(step: &Step) -> &'static str {
     match step {
         Step::Forward(forward) => forward.decision.code(),
         Step::NeedBody(_) => "(body)",
+        Step::NeedIntrospection(_) => "(introspection)",
         Step::NeedKeys(_) => "(keys)",
         Step::NeedSignature(_) => "(signature)",
         Step::NeedStatus(_) => "(status)",

@@ -6,6 +6,7 @@
 mod algorithms;
 mod credentials;
 mod dpop;
+mod introspection;
 mod keys;
 mod lists;
 mod message_forms;
@@ -13,6 +14,7 @@ mod operations;
 mod policies;
 mod presets;
 mod routing;
+mod sessions;
 mod status;
 mod token_forms;
 mod tokens;
@@ -36,7 +38,7 @@ pub struct Vectors {
     pub now: u64,
     /// Policy documents by name.
     pub policies: BTreeMap<String, Value>,
-    /// What fetches are answered with, by URL.
+    /// What fetches are answered with, by URL; a form by its URL, `?` and its body.
     pub fetches: BTreeMap<String, Answer>,
     /// The cases.
     pub cases: Vec<Case>,
@@ -166,13 +168,19 @@ pub fn make() -> Vectors {
     cases.extend(presets::cases());
     cases.extend(dpop::cases());
     cases.extend(lists::cases());
+    cases.extend(introspection::cases());
+    cases.extend(sessions::cases());
     Vectors {
         comment: "Made by `cargo run -p countersign-testkit --bin make-vectors`; see \
                   crates/testkit/src/vectors"
             .to_owned(),
         now: NOW,
         policies: policies::policies(),
-        fetches: keys::fetches().into_iter().chain(status::fetches()).collect(),
+        fetches: keys::fetches()
+            .into_iter()
+            .chain(status::fetches())
+            .chain(introspection::fetches())
+            .collect(),
         cases,
     }
 }

@@ -18,6 +18,10 @@ pub(crate) use sysroot::without_std;
 /// The target of everything that runs inside another program.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
+/// SHA-256 by SIMD: every host that we run in has had it since 2023 (Safari 16.4), Envoy's V8 too. What
+/// the compiler makes of plain loops by itself is slower in V8: RSA by a third.
+const SIMD: [&str; 3] = ["-Ctarget-feature=+simd128", "-Cno-vectorize-loops", "-Cno-vectorize-slp"];
+
 /// A compiler and a standard library for wasm that belong together.
 pub(crate) enum Toolchain {
     /// The active toolchain has the target: a plain build.
@@ -89,6 +93,7 @@ impl Toolchain {
         command.args([verb, "--target", TARGET]);
         command.env("CARGO_TARGET_DIR", places.made(target_dir));
         let mut flags = unlocated(places);
+        flags.extend(SIMD.map(str::to_owned));
         if let Some(sysroot) = sysroot.or(own) {
             flags.extend(["--sysroot".to_owned(), sysroot.display().to_string()]);
         }

@@ -10,13 +10,14 @@ use crate::command::{make_dir, run_quietly, say};
 use crate::tools;
 
 /// What rustc's own output uses, and no more: Envoy's V8 refuses a module with every feature on.
-const FEATURES: [&str; 6] = [
+const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-sign-ext",
+    "--enable-simd",
 ];
 
 /// Optimises `from` into `to`, unless that was done since `from` was made, and says both sizes.

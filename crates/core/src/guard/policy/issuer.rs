@@ -2,7 +2,7 @@
 
 use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
-use super::{PolicyError, reader::Node};
+use super::{PolicyError, introspection::IntrospectionPolicy, reader::Node};
 use crate::{
     jose::{
         alg::Algorithm,
@@ -30,6 +30,8 @@ pub struct IssuerPolicy {
     pub jwks_cache: JwksCache,
     /// Whether its status lists are asked about its tokens.
     pub status: StatusCheck,
+    /// How it is asked about tokens that are no JWTs.
+    pub introspection: Option<IntrospectionPolicy>,
 }
 
 /// Whether an issuer's status lists are asked about a token (Token Status List).
@@ -127,11 +129,12 @@ impl IssuerPolicy {
                 ])
             })?
             .unwrap_or(StatusCheck::IfPresent);
-        members.unsupported("introspection", &[])?;
-        members.finish()?;
         let profile =
             Profile { issuer, preset, algorithms, token_types, required_claims, max_lifetime };
-        Ok(Self { profile, keys, cluster, jwks_cache, status })
+        let introspection =
+            members.read("introspection", |node| IntrospectionPolicy::read(node, &profile))?;
+        members.finish()?;
+        Ok(Self { profile, keys, cluster, jwks_cache, status, introspection })
     }
 }
 
@@ -154,7 +157,7 @@ fn read_issuer(node: &Node<'_>, preset: &Preset) -> Result<String, PolicyError> 
     Ok(issuer)
 }
 
-fn read_uri(node: &Node<'_>) -> Result<String, PolicyError> {
+pub(super) fn read_uri(node: &Node<'_>) -> Result<String, PolicyError> {
     let uri = node.parse(ResourceId::parse)?.as_str().to_owned();
     // A mesh may reach its issuer in the clear by an internal name: that is the operator's to say.
     match split(&uri) {

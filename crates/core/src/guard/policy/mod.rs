@@ -3,6 +3,7 @@
 //! It is parsed into types that can only hold a policy that makes sense; a mistake is an error with
 //! the JSON path at which it stands.
 
+mod introspection;
 mod issuer;
 mod reader;
 mod resource;
@@ -15,6 +16,7 @@ use self::reader::Node;
 use crate::jose::json;
 
 pub use self::{
+    introspection::IntrospectionPolicy,
     issuer::{IssuerPolicy, JwksCache, KeySource, StatusCheck},
     resource::{Dpop, ForwardPolicy, Mode, ResourcePolicy},
     rules::{RuleMatch, ScopeRules, Unlisted},

@@ -138,21 +138,6 @@ impl<'a> Members<'a> {
         self.optional(name).map(|node| read(&node)).transpose()
     }
 
-    /// A member of the policy language that this version cannot carry out. It is refused, since a
-    /// rule that is silently not enforced is worse than none.
-    pub(super) fn unsupported(
-        &mut self,
-        name: &'static str,
-        harmless: &[Value],
-    ) -> Result<(), PolicyError> {
-        match self.optional(name) {
-            Some(node) if !harmless.contains(node.value()) => {
-                Err(node.error("not supported by this version of Countersign"))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Every member must have been asked for by now.
     pub(super) fn finish(self) -> Result<(), PolicyError> {
         match self.object.keys().find(|name| !self.known.contains(&name.as_str())) {

@@ -53,13 +53,14 @@ fn the_least_policy() {
     assert_eq!(policy.issuers[0].profile.token_types, ["at+jwt"]);
 }
 
+fn at(outcome: Result<Policy, PolicyError>, path: &str) {
+    let error = outcome.expect_err(path);
+    assert_eq!(error.path, path, "{error}");
+    assert!(!error.message.is_empty());
+}
+
 #[test]
 fn mistakes_are_named_with_their_path() {
-    let at = |outcome: Result<Policy, PolicyError>, path: &str| {
-        let error = outcome.expect_err(path);
-        assert_eq!(error.path, path, "{error}");
-        assert!(!error.message.is_empty());
-    };
     at(Policy::parse(b""), "$");
     at(Policy::parse(b"[]"), "$");
     at(Policy::parse(b"{}"), "$");
@@ -142,14 +143,42 @@ fn mistakes_are_named_with_their_path() {
     at(rest(r#""resource":{}"#), "$.resource");
 }
 
-/// A rule that is silently not enforced is worse than none: what this version cannot do is refused.
 #[test]
-fn nothing_is_silently_ignored() {
-    let error = issuer(r#""introspection":{}"#).expect_err("it is not there yet");
-    assert_eq!(error.path, "$.issuers[0].introspection");
-    assert!(error.message.contains("not supported"), "{error}");
-    assert!(issuer(r#""status":"ignore""#).is_ok());
-    assert!(resource(r#""dpop":"require""#).is_ok());
+fn secrets_are_long() {
+    for name in ["dpop_nonce", "session_secret"] {
+        for short in ["", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg", "not base64url!"] {
+            let members = format!(r#""dpop":"accept","{name}":"{short}""#);
+            at(resource(&members), &format!("$.resources[0].{name}"));
+        }
+        let long = format!(r#""dpop":"accept","{name}":"{}""#, "A".repeat(43));
+        let shown = format!("{:?}", resource(&long).expect("32 bytes").resources[0]);
+        assert!(!shown.contains("[0, 0"), "no secret is shown: {shown}");
+    }
+}
+
+#[test]
+fn introspection_needs_all_of_it() {
+    let introspection = |rest: &str| issuer(&format!(r#""introspection":{{{rest}}}"#));
+    let whole = r#""endpoint":"https://a.example/introspect","client_id":"c","client_secret":"s""#;
+    let policy = introspection(whole).expect("a valid policy");
+    let server = policy.issuers[0].introspection.as_ref().expect("it is there");
+    assert_eq!((server.cache, server.endpoint.as_str()), (30, "https://a.example/introspect"));
+    assert_eq!(server.profile.required_claims, ["sub", "client_id"]);
+    let shown = format!("{:?}", policy.issuers[0]);
+    assert!(!shown.contains("Basic"), "no secret is shown: {shown}");
+    at(introspection(""), "$.issuers[0].introspection");
+    for (from, to, path) in [
+        (r#""client_secret":"s""#, r#""cache":1"#, ""),
+        (r#":"s""#, r#":"""#, ".client_secret"),
+        (r#":"c""#, ":1", ".client_id"),
+        ("https://a.example/introspect", "introspect", ".endpoint"),
+        (r#""s""#, r#""s","cache":0"#, ".cache"),
+        (r#""s""#, r#""s","cache":3601"#, ".cache"),
+        (r#""s""#, r#""s","secret":1"#, ".secret"),
+    ] {
+        let path = format!("$.issuers[0].introspection{path}");
+        at(introspection(&whole.replace(from, to)), &path);
+    }
 }
 
 #[test]

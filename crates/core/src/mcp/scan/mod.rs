@@ -111,8 +111,8 @@ impl<S: Sink> Scan<S> {
         Self {
             sink,
             utf8: Utf8::default(),
-            open: Vec::new(),
-            names: Names::default(),
+            open: Vec::with_capacity(8),
+            names: Names::new(),
             expect: Expect::Value,
             token: Token::None,
             kept: Vec::new(),
@@ -173,7 +173,7 @@ impl<S: Sink> Scan<S> {
         match (byte, self.expect) {
             (b' ' | b'\t' | b'\n' | b'\r', _) => {}
             (b'"', Expect::Name | Expect::NameOrEnd) => {
-                return self.text(Text::name(), rest, at + 1);
+                return self.begin_text(Text::name(), rest, at + 1);
             }
             (b':', Expect::Colon) => self.expect = Expect::Value,
             (b',', Expect::CommaOrEnd) => {
@@ -217,7 +217,7 @@ impl<S: Sink> Scan<S> {
                 self.open.push(Open::Array);
                 self.expect = Expect::ValueOrEnd;
             }
-            (Kind::String, _) => return self.text(Text::value(wanted), rest, at + 1),
+            (Kind::String, _) => return self.begin_text(Text::value(wanted), rest, at + 1),
             (_, Some(literal)) => return self.literal(literal, rest, at + 1),
             (_, None) => return self.number(bytes, at),
         }
@@ -287,12 +287,40 @@ impl<S: Sink> Scan<S> {
             json::parse(digits).map_err(|_| Reason::MessageMalformed)?;
         }
         if self.open.len() <= S::DEPTH {
-            let text = core::str::from_utf8(digits).map_err(|_| Reason::MessageMalformed)?;
-            self.sink.number(self.open.len(), text)?;
+            self.sink.number(self.open.len(), utf8(digits)?)?;
         }
         self.ended(at)
     }
 
+    /// Reads a string from behind its opening quotation mark. Nearly all end in the same part and have
+    /// nothing to unescape: those are not copied before they are looked at.
+    fn begin_text<'a>(
+        &mut self,
+        text: Text,
+        rest: &'a [u8],
+        at: usize,
+    ) -> Result<&'a [u8], Reason> {
+        let (run, after) = rest.split_at_checked(text::plain(rest)).unwrap_or((rest, &[]));
+        let Some(after) = after.strip_prefix(b"\"") else { return self.text(text, rest, at) };
+        if text.is_name {
+            self.names.add(run)?;
+            self.expect = Expect::Colon;
+            tell_name(&mut self.sink, self.open.len(), run)?;
+            if let Some(after) = after.strip_prefix(b":") {
+                self.expect = Expect::Value;
+                return Ok(after);
+            }
+        } else {
+            if let Some(limit) = text.limit {
+                let whole = if run.len() <= limit { Some(utf8(run)?) } else { None };
+                self.sink.text(self.open.len(), whole)?;
+            }
+            self.ended(at + run.len() + 1)?;
+        }
+        Ok(after)
+    }
+
+    /// Goes on to read a string.
     fn text<'a>(&mut self, mut text: Text, rest: &'a [u8], at: usize) -> Result<&'a [u8], Reason> {
         let kept = if text.is_name { self.names.buffer() } else { &mut self.kept };
         let (ended, after) = text.read(rest, kept)?;
@@ -302,10 +330,7 @@ impl<S: Sink> Scan<S> {
             let name = self.names.end_name()?;
             self.token = Token::None;
             self.expect = Expect::Colon;
-            if self.open.len() <= S::DEPTH {
-                let name = core::str::from_utf8(name).map_err(|_| Reason::MessageMalformed)?;
-                self.sink.name(self.open.len(), name)?;
-            }
+            tell_name(&mut self.sink, self.open.len(), name)?;
         } else {
             if let Some(kept) = text.kept(&self.kept)? {
                 self.sink.text(self.open.len(), kept)?;
@@ -314,4 +339,12 @@ impl<S: Sink> Scan<S> {
         }
         Ok(after)
     }
+}
+
+fn tell_name<S: Sink>(sink: &mut S, depth: usize, name: &[u8]) -> Result<(), Reason> {
+    if depth <= S::DEPTH { sink.name(depth, utf8(name)?) } else { Ok(()) }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Reason> {
+    core::str::from_utf8(bytes).map_err(|_| Reason::MessageMalformed)
 }

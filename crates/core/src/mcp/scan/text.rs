@@ -10,7 +10,7 @@ use crate::Reason;
 pub(super) struct Text {
     pub(super) is_name: bool,
     /// How long the buffer may get that it is kept in; `None` where it is not kept.
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
     /// It is longer than that.
     is_longer: bool,
     escape: Escape,
@@ -146,7 +146,7 @@ impl Text {
 
 /// How many bytes there are before the first that is no plain part of a string: a quotation mark, a
 /// backslash or a control character. Eight at a time: this is where bodies spend their bytes.
-fn plain(bytes: &[u8]) -> usize {
+pub(super) fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     // The lowest of its high bits that is set stands for the first byte that is zero; those above

@@ -1,0 +1,152 @@
+//! Tokens that only their issuer can read: it is asked about them (RFC 7662).
+
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString as _},
+    sync::Arc,
+};
+use core::fmt;
+
+use super::{
+    engine::Engine,
+    explain,
+    identity::Identity,
+    inspect,
+    introspection_store::IntrospectionLookup,
+    step::{Context, Pending, Stage, Step, unusable_at},
+    token_cache::{Cached, Proof, Verified},
+    verdict::{Asked, Refused, refuse},
+};
+use crate::{
+    Reason, UnixSeconds,
+    jose::jws::JwsError,
+    jwt::{access_token::ClaimCheck, claims::Claims},
+    oauth::introspection::Introspection,
+};
+
+/// A token that is no JWS, and the issuer that is asked about it.
+pub(super) struct Opaque {
+    digest: [u8; 32],
+    token: String,
+    issuer: usize,
+}
+
+/// Without the token.
+impl fmt::Debug for Opaque {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opaque").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// The token as an opaque one, if it has not the form of a JWS, and the resource has an issuer that
+    /// can be asked. A JWS that is merely wrong is none: it would have been refused by its issuer too,
+    /// and need not be shown to it.
+    pub(super) fn opaque(
+        &self,
+        token: &str,
+        error: JwsError,
+        digest: [u8; 32],
+        context: &Context,
+    ) -> Option<Box<Opaque>> {
+        if !matches!(error, JwsError::Segments | JwsError::Encrypted) {
+            return None;
+        }
+        let resource = self.policy.resources.get(context.resource)?;
+        let asks = |index: &&usize| {
+            self.policy.issuers.get(**index).is_some_and(|issuer| issuer.introspection.is_some())
+        };
+        let issuer = *resource.issuers.iter().find(asks)?;
+        Some(Box::new(Opaque { digest, token: token.into(), issuer }))
+    }
+
+    /// Asks about the token, or goes on by what is known of it.
+    pub(super) fn introspect(
+        &mut self,
+        mut context: Context,
+        opaque: Box<Opaque>,
+        now: UnixSeconds,
+    ) -> Step {
+        let key = (opaque.digest, context.resource);
+        // Another request may have brought the answer meanwhile.
+        if let Some(Cached::Good(verified)) = self.cache.get(&key, now) {
+            return self.check_possession(context, verified.identity, verified.issuer, now);
+        }
+        match self.introspections.lookup(&key, opaque.issuer, &opaque.token, now) {
+            IntrospectionLookup::Wait => {
+                Step::NeedIntrospection(Pending { context, stage: Stage::Introspection(opaque) })
+            }
+            IntrospectionLookup::Unavailable { retry_after } => {
+                let text = || "the issuer cannot be asked about it now".to_string();
+                context.trace.failed("introspection", text);
+                let refused = Refused {
+                    retry_after: Some(retry_after),
+                    ..Reason::IntrospectionUnavailable.into()
+                };
+                refuse(&self.policy, &context, refused, None, &Asked::default())
+            }
+            IntrospectionLookup::Answered(Introspection::Inactive) => {
+                let text = || "its issuer says that it is not active".to_string();
+                context.trace.failed("introspection", text);
+                self.refuse_token(&context, Reason::TokenInactive.into(), now)
+            }
+            IntrospectionLookup::Answered(Introspection::Active(claims)) => {
+                match self.accept_introspected(&mut context, &opaque, *claims, now) {
+                    Ok(identity) => self.check_possession(context, identity, opaque.issuer, now),
+                    Err(refused) => self.refuse_token(&context, refused, now),
+                }
+            }
+        }
+    }
+
+    /// Checks what the issuer says of an active token, and remembers it.
+    fn accept_introspected(
+        &mut self,
+        context: &mut Context,
+        opaque: &Opaque,
+        mut claims: Claims,
+        now: UnixSeconds,
+    ) -> Result<Arc<Identity>, Refused> {
+        let policy = &self.policy;
+        let resource = policy.resources.get(context.resource).ok_or(Reason::ResourceUnknown)?;
+        let issuer = policy.issuers.get(opaque.issuer).ok_or(Reason::IssuerUnknown)?;
+        let server = issuer.introspection.as_ref().ok_or(Reason::IssuerUnknown)?;
+        let name = &server.profile.issuer;
+        context.trace.passed("introspection", || format!("{name} says that it is active"));
+        // RFC 7662 §2.2: it need not say who it is, nor when the token ends or began.
+        claims.issuer.get_or_insert_with(|| name.clone());
+        let answer_ends = now.saturating_add(server.cache);
+        claims.expires_at.get_or_insert(answer_ends);
+        claims.issued_at.get_or_insert(now);
+        let (audience, leeway) = (&resource.audience, policy.leeway);
+        let presentation = context.presentation();
+        // The binding is checked with each request, this one too.
+        let of_token = |(check, _): &(ClaimCheck, _)| *check != ClaimCheck::Binding;
+        let checks = server.profile.claim_checks(&claims, audience, presentation, now, leeway);
+        for (check, result) in checks.iter().filter(|check| of_token(check)) {
+            let text: &dyn Fn() -> String = match check {
+                ClaimCheck::Audience => &|| explain::audience(&claims, audience),
+                ClaimCheck::Times => &|| explain::times(&claims, now, leeway),
+                ClaimCheck::Required => &|| explain::required(&claims, &server.profile),
+                // The others have nothing to say where nobody signed.
+                _ => continue,
+            };
+            context.trace.checked(explain::name(*check), result.is_ok(), text);
+        }
+        let mut found = checks.into_iter().filter(of_token).map(|(_, result)| result);
+        found.try_for_each(|result| result).map_err(|reason| Refused {
+            detail: inspect::claims_detail(reason, server.profile.preset, &claims, now),
+            ..reason.into()
+        })?;
+        let identity = Arc::new(Identity { introspected: true, ..Identity::new(claims) });
+        let verified = Verified {
+            identity: Arc::clone(&identity),
+            issuer: opaque.issuer,
+            proof: Proof::Introspection,
+            unusable_at: answer_ends.min(unusable_at(identity.expires_at, leeway)),
+        };
+        self.cache.insert((opaque.digest, context.resource), verified);
+        Ok(identity)
+    }
+}

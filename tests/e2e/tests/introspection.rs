@@ -1,0 +1,123 @@
+//! Opaque tokens before a real Envoy: the issuer is asked, once for each, and its word is taken.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use common::{Front, RESOURCE, Setup, call, policy};
+use countersign_e2e::http::Message;
+use countersign_e2e::{Answer, Stub};
+use serde_json::{Value, json};
+
+fn with_introspection(cache: u64) -> Value {
+    let mut policy = policy(true);
+    policy["issuers"][0]["introspection"] = json!({
+        "endpoint": "https://auth.example.com/introspect",
+        "client_id": "guard", "client_secret": "se:cret", "cache": cache,
+    });
+    policy
+}
+
+fn active(subject: &str) -> Answer {
+    let answer = json!({
+        "active": true, "aud": RESOURCE, "sub": subject, "client_id": "app",
+        "scope": "mcp:use files:read",
+    });
+    Answer::json(answer.to_string())
+}
+
+/// An issuer that knows two people by their tokens.
+fn issuer(request: &Message) -> Answer {
+    // RFC 6749 §2.3.1: base64 of "guard:se%3Acret".
+    let has = |name, value| request.headers.get(name).as_deref() == Some(value);
+    let is_guard = has("authorization", "Basic Z3VhcmQ6c2UlM0FjcmV0");
+    let is_form = has("content-type", "application/x-www-form-urlencoded");
+    match &request.body[..] {
+        _ if !is_guard || !is_form => Answer::status(401),
+        b"token=ada&token_type_hint=access_token" => active("Ada"),
+        b"token=bob&token_type_hint=access_token" => {
+            thread::sleep(Duration::from_millis(300));
+            active("Bob")
+        }
+        b"token=silent&token_type_hint=access_token" => {
+            thread::sleep(Duration::from_secs(6));
+            active("Nobody")
+        }
+        _ => Answer::json(r#"{"active":false}"#),
+    }
+}
+
+fn start(cache: u64, workers: u16) -> Front {
+    let setup =
+        Setup::with(Stub::upstream().unwrap(), with_introspection(cache), true, |request| {
+            if request.target() == "/introspect" { issuer(request) } else { common::good_keys() }
+        });
+    setup.config(|config| config.with_workers(workers)).start()
+}
+
+fn subject(request: &Message) -> Option<String> {
+    request.headers.get("x-mcp-subject")
+}
+
+fn questions(front: &Front) -> usize {
+    front.issuer.take().iter().filter(|request| request.target() == "/introspect").count()
+}
+
+#[test]
+fn the_issuer_is_asked() {
+    let front = start(2, 1);
+    let ask = |token, tool, status| {
+        assert_eq!(front.send(&call(token, tool)).status(), status, "{token} {tool}");
+    };
+    ask("ada", "read_file", 200);
+    ask("ada", "read_file", 200);
+    ask("ada", "write_file", 403);
+    assert_eq!(questions(&front), 1, "an answer is remembered");
+    let seen = front.upstream.take();
+    let subjects: Vec<_> = seen.iter().filter_map(subject).collect();
+    assert_eq!(subjects, ["Ada", "Ada"]);
+    assert!(seen.iter().all(|seen| seen.headers.get("authorization").is_none()));
+    ask("made-up", "read_file", 401);
+    ask("made-up", "read_file", 401);
+    assert_eq!(questions(&front), 1);
+    thread::sleep(Duration::from_secs(3));
+    ask("ada", "read_file", 200);
+    assert_eq!(questions(&front), 1, "asked again after its time");
+    assert_eq!(front.seen(), 1);
+    // Our own fault is 503, and the tokens are in no log.
+    ask("silent", "read_file", 503);
+    assert_eq!(front.seen(), 0);
+    let log = fs::read_to_string(front.envoy.log()).unwrap();
+    assert!(!log.contains("se%3Acret") && !log.contains("Z3VhcmQ6"), "{log}");
+    for token in ["token=ada", "made-up", "token=silent"] {
+        assert!(!log.contains(token), "{token}: {log}");
+    }
+}
+
+/// Workers share what they fetch by its URL; answers about tokens have one URL for all.
+#[test]
+fn nobody_gets_the_answer_about_another() {
+    let front = start(30, 2);
+    let ask = |token: &'static str| {
+        let port = front.envoy.port();
+        move || {
+            let answer = call(token, "read_file").send(port).unwrap();
+            (token, answer.status())
+        }
+    };
+    let tokens = ["ada", "bob", "made-up"];
+    for _ in 0..4 {
+        let asked: Vec<_> = tokens.iter().map(|token| thread::spawn(ask(token))).collect();
+        for asked in asked {
+            let (token, status) = asked.join().unwrap();
+            assert_eq!(status, if token == "made-up" { 401 } else { 200 }, "{token}");
+        }
+    }
+    let seen = front.upstream.take();
+    let mut subjects: Vec<_> = seen.iter().filter_map(subject).collect();
+    subjects.sort();
+    assert_eq!(subjects, [["Ada"; 4], ["Bob"; 4]].concat());
+}
