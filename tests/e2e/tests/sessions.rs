@@ -9,8 +9,7 @@ use serde_json::Value;
 
 fn with_sessions(hold: bool) -> Value {
     let mut policy = policy(hold);
-    policy["resources"][0]["session_secret"] =
-        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".into();
+    policy["resources"][0]["session_secret"] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".into();
     policy
 }
 
