@@ -5,6 +5,7 @@ import { filtered } from "./filter.js";
 import { toHost } from "./headers.js";
 import { type HostOptions, checkFunctions, checkNames, clock, hostFetch } from "./options.js";
 import { answered, decorated, forwarded, headOf } from "./request.js";
+import { sealed } from "./session.js";
 import { BodyReader } from "./stream.js";
 import type { Decision, HeaderPair, Identity } from "./wire.js";
 
@@ -40,8 +41,9 @@ export type Outcome =
       /** Headers to append to the server's response, beside its own of that name (CORS). */
       responseAppend: HeaderPair[];
       /**
-       * Takes out of the server's lists what the caller may not use (`filter_lists`); `null` where
-       * nothing is filtered. To be called once, with the server's response.
+       * Takes out of the server's lists what the caller may not use (`filter_lists`), and binds the
+       * session that the server began to the caller (`session_secret`); `null` where there is nothing
+       * to do. To be called once, with the server's response.
        */
       filterResponse: ((response: Response) => Response) | null;
       /** Why it would have been refused, in shadow mode. */
@@ -111,11 +113,11 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
     const responseHeaders = toHost(answer.responseHeaders);
     const responseAppend = toHost(answer.responseAppend);
     const changed = forwarded(request, answer, reader);
-    const { filter } = answer;
+    const { filter, session } = answer;
     const refused = (decision: Decision) => onDecision?.(decision);
-    const filterResponse = filter
-      ? (response: Response) => filtered(response, filter, refused)
-      : null;
+    const show = (response: Response) => (filter ? filtered(response, filter, refused) : response);
+    const filterResponse =
+      filter || session ? (response: Response) => sealed(show(response), session) : null;
     return {
       allowed: true,
       identity,

@@ -49,6 +49,8 @@ export interface Forward {
   set: HeaderPair[];
   responseHeaders: HeaderPair[];
   responseAppend: HeaderPair[];
+  /** The key to seal the response's `Mcp-Session-Id` with, where sessions are bound. */
+  session: string | null;
   identity: Identity | null;
   decision: Decision;
 }

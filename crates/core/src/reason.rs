@@ -153,6 +153,8 @@ reasons! {
     SchemeUnsupported = "scheme_unsupported", 401, None, "An access token is required";
     /// The token lacks a scope that this operation needs.
     ScopeInsufficient = "scope_insufficient", 403, Some(InsufficientScope), "The operation needs more scopes";
+    /// The MCP session was not given to this caller.
+    SessionUnknown = "session_unknown", 404, None, "The session is not known";
     /// The signature does not verify.
     SignatureInvalid = "signature_invalid", 401, Some(InvalidToken), "The access token is invalid";
     /// The list that says whether the token was revoked cannot be had now. Our fault, never the client's.

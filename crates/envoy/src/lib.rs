@@ -9,6 +9,7 @@
 
 mod audit;
 mod debug;
+mod decoration;
 mod exchange;
 mod filter;
 mod host;

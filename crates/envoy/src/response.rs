@@ -1,22 +1,19 @@
 //! The response to a request: its headers are set, and its lists filtered.
 
-use countersign_core::guard::{FilterStep, Header, ListFilter, Response, ResponseHead};
+use countersign_core::guard::{FilterStep, ListFilter, Response, ResponseHead};
 
 use crate::{
+    decoration::Decoration,
     host::{self, Buffer, HostError, Level, Map, Pair},
     shared::{Flow, Request, Shared, warn},
 };
-
-/// What the engine wants on a response: headers to set, and headers to add.
-type Decoration = (Vec<Header>, Vec<Header>);
 
 impl Shared {
     /// The head of a response is there: the server's, or one of Envoy's own.
     pub(crate) fn on_response(&mut self, id: u32, has_body: bool) -> Flow {
         match self.requests.get_mut(&id) {
-            Some(Request::Forwarded { set, append, filter }) => {
-                let decoration = (core::mem::take(set), core::mem::take(append));
-                let filter = filter.take();
+            Some(Request::Forwarded(decoration, filter)) => {
+                let (decoration, filter) = (core::mem::take(decoration), filter.take());
                 self.on_answer(id, decoration, filter, has_body)
             }
             Some(Request::Keys { .. } | Request::Body { .. }) => self.on_early_answer(id),
@@ -29,7 +26,7 @@ impl Shared {
     fn on_answer(
         &mut self,
         id: u32,
-        (set, append): Decoration,
+        decoration: Decoration,
         filter: Option<Box<ListFilter>>,
         has_body: bool,
     ) -> Flow {
@@ -37,14 +34,13 @@ impl Shared {
             match self.begin_filter(id, filter, has_body) {
                 Ok(None) => {}
                 Ok(Some(mut response)) => {
-                    response.headers.extend(set.into_iter().chain(append));
+                    decoration.put_on(&mut response);
                     return self.respond(id, &response);
                 }
                 Err(error) => return self.fail(id, "reading a response's headers", error),
             }
         }
-        decorate(&set, &append);
-        Flow::Continue
+        self.decorate(id, &decoration)
     }
 
     /// A response to a request that was not let through yet. Where headers are not held back, the
@@ -57,26 +53,31 @@ impl Shared {
         else {
             return Flow::Continue;
         };
-        let (set, append) = pending.response_headers();
+        let decoration = Decoration::early(pending);
         if !pending.is_enforced(self.engine.policy()) {
-            decorate(&set, &append);
-            return Flow::Continue;
+            return self.decorate(id, &decoration);
         }
         let status = host::pairs(Map::Response).ok().and_then(|pairs| status(&pairs));
         self.requests.insert(id, Request::Answered);
         if status.is_some_and(|status| status >= 400) {
-            decorate(&set, &append);
-            return Flow::Continue;
+            return self.decorate(id, &decoration);
         }
         host::log(
             Level::Warn,
             "countersign: a response came before the request was decided, and was replaced by 502",
         );
-        let headers = set.iter().chain(&append).map(|header| (header.name(), header.value()));
+        let headers = decoration.headers().map(|header| (header.name(), header.value()));
         if let Err(error) = host::respond(502, "countersign_answered_early", headers, b"") {
             warn("answering a request", error);
         }
         Flow::Pause
+    }
+
+    fn decorate(&mut self, id: u32, decoration: &Decoration) -> Flow {
+        match decoration.apply() {
+            Ok(()) => Flow::Continue,
+            Err(error) => self.fail(id, "changing a response", error),
+        }
     }
 
     /// Begins to filter the server's response, or gives what takes its place.
@@ -137,16 +138,6 @@ impl Shared {
             Ok(()) if holds_back => Flow::Pause,
             Ok(()) => Flow::Continue,
         }
-    }
-}
-
-fn decorate(set: &[Header], append: &[Header]) {
-    let set =
-        set.iter().map(|header| host::set_header(Map::Response, header.name(), header.value()));
-    let append =
-        append.iter().map(|header| host::add_header(Map::Response, header.name(), header.value()));
-    for error in set.chain(append).filter_map(Result::err) {
-        warn("setting a response header", error);
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use countersign_core::guard::{
-    Answer, Engine, Fetch, FilteredBody, Forward, Header, ListFilter, Pending, Response, Step,
+    Answer, Engine, Fetch, FilteredBody, Forward, ListFilter, Pending, Response, Step,
 };
 
 use crate::{
     audit::Audit,
+    decoration::Decoration,
     exchange::Exchange,
     host::{self, Buffer, HostError, Level, Map},
     metrics::Counter,
@@ -50,7 +51,7 @@ pub(crate) enum Request {
     /// them back. `headers_sent` tells that the headers, already changed, were not held back.
     Body { pending: Pending, since: u64, read: usize, headers_sent: bool },
     /// Its response gets these headers, and its lists may have to be filtered.
-    Forwarded { set: Vec<Header>, append: Vec<Header>, filter: Option<Box<ListFilter>> },
+    Forwarded(Decoration, Option<Box<ListFilter>>),
     /// The lists in its response are being filtered.
     Filtered(Box<FilteredBody>),
     /// Answered by the filter.
@@ -117,7 +118,7 @@ impl Shared {
     pub(crate) fn on_body(&mut self, id: u32, ended: bool, now: u64) -> Flow {
         match self.requests.remove(&id) {
             None => Flow::Continue,
-            Some(forwarded @ (Request::Forwarded { .. } | Request::Filtered(_))) => {
+            Some(forwarded @ (Request::Forwarded(..) | Request::Filtered(_))) => {
                 self.requests.insert(id, forwarded);
                 Flow::Continue
             }
@@ -308,13 +309,12 @@ impl Shared {
             return self.fail(id, "changing the headers", error);
         }
         self.audit.forwarded(forward);
-        let (set, append) = (&forward.response_headers, &forward.response_append);
+        let decoration = Decoration::of(forward);
         let filter = forward.response_filter.clone();
-        if set.is_empty() && append.is_empty() && filter.is_none() {
+        if decoration.is_nothing() && filter.is_none() {
             self.requests.remove(&id);
         } else {
-            let forwarded = Request::Forwarded { set: set.clone(), append: append.clone(), filter };
-            self.requests.insert(id, forwarded);
+            self.requests.insert(id, Request::Forwarded(decoration, filter));
         }
         Flow::Continue
     }

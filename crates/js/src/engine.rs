@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use countersign_core::{
     UnixSeconds,
     guard::{
-        Answer, Engine, Fetch, FetchId, Form, Pending, Policy, PolicyError, RequestHead, Step,
+        Answer, Engine, Fetch, FetchId, Form, Pending, Policy, PolicyError, RequestHead,
+        SessionSeal, Step,
     },
+    jose::base64url,
 };
 use countersign_verify::{Limits, Verifier};
 use js_sys::{Array, Error, Reflect, TypeError};
@@ -216,6 +218,15 @@ pub fn fetch_max_bytes() -> usize {
 #[wasm_bindgen]
 pub fn fetch_timeout() -> f64 {
     Fetch::TIMEOUT as f64
+}
+
+/// What the client gets in the place of the server's session id; nothing if it must get none.
+/// `key` is what a forwarded request came with.
+#[must_use]
+#[wasm_bindgen]
+pub fn seal_session(key: &str, id: &str) -> Option<String> {
+    let key = base64url::decode(key).ok()?.try_into().ok()?;
+    SessionSeal::from_key(key).seal(&latin1::bytes(id)?)
 }
 
 /// Stands for what is no text, and is no byte string either.

@@ -4,8 +4,11 @@
 //! no meaning. The members are described in `js/src/wire.ts`.
 
 use countersign_core::{
-    guard::{Decision, Fetch, FilteredBody, Forward, Header, Identity, Response},
-    jose::json::{Object, Value},
+    guard::{Decision, Fetch, FilteredBody, Forward, Header, Identity, Response, SessionSeal},
+    jose::{
+        base64url,
+        json::{Object, Value},
+    },
 };
 
 use crate::latin1;
@@ -20,10 +23,16 @@ pub(crate) fn forward(forward: &Forward) -> String {
         ("set", headers(&forward.set)),
         ("responseHeaders", headers(&forward.response_headers)),
         ("responseAppend", headers(&forward.response_append)),
+        ("session", forward.session_seal.as_ref().map_or(Value::Null, seal)),
         ("identity", identity),
         ("decision", decision(&forward.decision)),
     ])
     .to_string()
+}
+
+/// The key that [`crate::engine::seal_session`] takes.
+fn seal(seal: &SessionSeal) -> Value {
+    base64url::encode(seal.key()).as_str().into()
 }
 
 /// The request is answered thus.

@@ -27,6 +27,7 @@ use super::{
     proof::UsedProofs,
     request::RequestHead,
     route::{Route, route, route_to},
+    session::Session,
     status_store::StatusStore,
     step::{Answer, Context, Pending, Stage, Step},
     token_cache::TokenCache,
@@ -195,6 +196,7 @@ impl Engine {
             attempter: head.client.map(Attempter::of),
             lookalikes: lookalikes(resource, &head),
             mirror: inspect::mirror(&head),
+            session: Session::of(&head, resource),
             body_is_json: inspect::body_is_json(&head),
             trace,
         };

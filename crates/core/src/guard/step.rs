@@ -21,6 +21,7 @@ use super::{
     list_filter::ListFilter,
     opaque::Opaque,
     policy::{Mode, Policy},
+    session::{Session, SessionSeal},
     trace::Trace,
 };
 use crate::{
@@ -100,6 +101,9 @@ pub struct Forward {
     pub response_headers: Vec<Header>,
     /// Headers to add to the server's response beside its own of that name: lists like `Vary`.
     pub response_append: Vec<Header>,
+    /// What seals the `Mcp-Session-Id` of the server's response, where sessions are bound to their
+    /// caller.
+    pub session_seal: Option<SessionSeal>,
     /// What is to be done with the server's response, where its lists are filtered.
     pub response_filter: Option<Box<ListFilter>>,
     /// Who is calling; `None` for public paths and in shadow mode.
@@ -164,6 +168,7 @@ pub(super) struct Context {
     /// Headers of the client that the server could take for ours.
     pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,
+    pub(super) session: Session,
     pub(super) body_is_json: bool,
     pub(super) trace: Trace,
 }

@@ -144,6 +144,7 @@ fn refuse_traced(
             set: Vec::new(),
             response_headers,
             response_append,
+            session_seal: None,
             response_filter: None,
             identity: None,
             decision,
@@ -168,11 +169,15 @@ pub(super) fn forward(
     identity: &Arc<Identity>,
 ) -> Result<Forward, Reason> {
     let (response_headers, response_append) = context.response_headers();
+    let mut set = identity.headers(&resource.forward)?;
+    let (session, session_seal) = context.session.bind(resource, identity)?;
+    set.extend(session);
     Ok(Forward {
         remove: removals(resource, &context.lookalikes),
-        set: identity.headers(&resource.forward)?,
+        set,
         response_headers,
         response_append,
+        session_seal,
         response_filter: None,
         identity: Some(Arc::clone(identity)),
         decision: record(Verdict::Allow, None, Some(resource), Some(identity)),
@@ -249,6 +254,7 @@ pub(super) fn public(policy: &Policy, index: usize, head: &RequestHead<'_>) -> S
         set: Vec::<Header>::new(),
         response_headers: Vec::new(),
         response_append: Vec::new(),
+        session_seal: None,
         response_filter: None,
         identity: None,
         decision: record(Verdict::Public, None, resource, None),

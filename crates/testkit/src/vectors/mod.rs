@@ -14,6 +14,7 @@ mod operations;
 mod policies;
 mod presets;
 mod routing;
+mod sessions;
 mod status;
 mod token_forms;
 mod tokens;
@@ -168,6 +169,7 @@ pub fn make() -> Vectors {
     cases.extend(dpop::cases());
     cases.extend(lists::cases());
     cases.extend(introspection::cases());
+    cases.extend(sessions::cases());
     Vectors {
         comment: "Made by `cargo run -p countersign-testkit --bin make-vectors`; see \
                   crates/testkit/src/vectors"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, algorithms, dpop, introspection, lists, presets, status};
+use super::{FILES, ISSUER, algorithms, dpop, introspection, lists, presets, sessions, status};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
@@ -30,6 +30,8 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
         ("lists", lists::policy()),
         ("opaque", introspection::policy("off")),
         ("presets", presets::policy()),
+        ("sessions", sessions::policy("enforce")),
+        ("sessions-shadow", sessions::policy("shadow")),
         ("status", status::policy(None)),
         ("status-required", status::policy(Some("required"))),
         ("status-ignored", status::policy(Some("ignore"))),

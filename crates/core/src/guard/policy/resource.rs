@@ -10,7 +10,7 @@ use alloc::{
 
 use super::{PolicyError, issuer::IssuerPolicy, reader::Node, rules::ScopeRules};
 use crate::{
-    guard::{decision::HeaderName, proof::NonceSecret, request::Host},
+    guard::{decision::HeaderName, proof::NonceSecret, request::Host, session::SessionSecret},
     jose::base64url,
     jwt::access_token::Audience,
     oauth::resource::ResourceId,
@@ -39,6 +39,8 @@ pub struct ResourcePolicy {
     pub dpop: Dpop,
     /// Where nonces are asked for: the secret that they are made from.
     pub dpop_nonce: Option<NonceSecret>,
+    /// Where sessions are bound to their caller: the secret that seals are made from.
+    pub session_secret: Option<SessionSecret>,
     /// Browser origins that may call it, beside its own.
     pub origins: Vec<String>,
     /// Paths on its hosts that need no token, matched whole.
@@ -133,7 +135,9 @@ impl ResourcePolicy {
                     node.choice(&words)
                 })?
                 .unwrap_or(Dpop::Off),
-            dpop_nonce: members.read("dpop_nonce", read_secret)?,
+            dpop_nonce: members.read("dpop_nonce", |node| read_secret(node, NonceSecret::new))?,
+            session_secret: members
+                .read("session_secret", |node| read_secret(node, SessionSecret::new))?,
             origins: members.read("origins", read_origins)?.unwrap_or_default(),
             public_paths: members
                 .read("public_paths", |node| node.elements()?.iter().map(read_path).collect())?
@@ -212,8 +216,11 @@ fn read_issuer_list(node: &Node<'_>, issuers: &[IssuerPolicy]) -> Result<Vec<usi
     }
 }
 
-fn read_secret(node: &Node<'_>) -> Result<NonceSecret, PolicyError> {
-    base64url::decode(node.text()?).ok().and_then(NonceSecret::new).ok_or_else(|| {
+fn read_secret<T>(
+    node: &Node<'_>,
+    new: impl FnOnce(Vec<u8>) -> Option<T>,
+) -> Result<T, PolicyError> {
+    base64url::decode(node.text()?).ok().and_then(new).ok_or_else(|| {
         node.error(
             "expected at least 32 random bytes as base64url without padding, as made by: \
              openssl rand 32 | basenc --base64url | tr -d =",

@@ -144,6 +144,19 @@ fn mistakes_are_named_with_their_path() {
 }
 
 #[test]
+fn secrets_are_long() {
+    for name in ["dpop_nonce", "session_secret"] {
+        for short in ["", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg", "not base64url!"] {
+            let members = format!(r#""dpop":"accept","{name}":"{short}""#);
+            at(resource(&members), &format!("$.resources[0].{name}"));
+        }
+        let long = format!(r#""dpop":"accept","{name}":"{}""#, "A".repeat(43));
+        let shown = format!("{:?}", resource(&long).expect("32 bytes").resources[0]);
+        assert!(!shown.contains("[0, 0"), "no secret is shown: {shown}");
+    }
+}
+
+#[test]
 fn introspection_needs_all_of_it() {
     let introspection = |rest: &str| issuer(&format!(r#""introspection":{{{rest}}}"#));
     let whole = r#""endpoint":"https://a.example/introspect","client_id":"c","client_secret":"s""#;
