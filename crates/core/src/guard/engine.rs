@@ -120,9 +120,10 @@ impl Engine {
             *fetches += 1;
             FetchId(*fetches)
         };
+        let issuers = &self.policy.issuers;
         let mut due = self.keys.due(now, &mut next_id);
-        due.extend(self.statuses.due(&self.policy.issuers, now, &mut next_id));
-        due.extend(self.introspections.due(&self.policy.issuers, now, &mut next_id));
+        due.extend(self.statuses.due(issuers, &self.keys, now, &mut next_id));
+        due.extend(self.introspections.due(issuers, now, &mut next_id));
         due
     }
 
@@ -141,7 +142,7 @@ impl Engine {
         }
         self.keys
             .fetched(id, body.clone(), now)
-            .or_else(|| self.statuses.fetched(id, body, &self.keys, now))
+            .or_else(|| self.statuses.fetched(id, body, (issuers, &self.keys), now))
     }
 
     /// Begins to decide a request, for the resource that covers its host and path.
