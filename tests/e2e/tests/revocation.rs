@@ -21,15 +21,15 @@ fn a_flipped_bit_is_enforced_within_ten_seconds() {
     let bits = Arc::clone(&revoked);
     let mut policy = policy(true);
     policy["issuers"][0]["status_aggregation"] = "https://auth.example.com/status-lists".into();
-    let setup = Setup::with(Stub::upstream().unwrap(), policy, true, move |request| {
-        match request.target() {
-            "/status-lists" => Answer::json(json!({ "status_lists": [LIST] }).to_string()),
-            "/status-lists/1" => {
-                let list = TestList::new(LIST, &bits.lock().unwrap()).claim("ttl", 2);
-                Answer::json(list.sign())
-            }
-            _ => good_keys(),
+    let setup = Setup::with(Stub::upstream().unwrap(), policy, true, move |request| match request
+        .target()
+    {
+        "/status-lists" => Answer::json(json!({ "status_lists": [LIST] }).to_string()),
+        "/status-lists/1" => {
+            let list = TestList::new(LIST, &bits.lock().unwrap()).claim("ttl", 2);
+            Answer::json(list.sign())
         }
+        _ => good_keys(),
     });
     let front = setup.config(|config| config.with_workers(2)).start();
     let of = |place| call(&token().claim("status", reference(LIST, place)).sign(), "read_file");
