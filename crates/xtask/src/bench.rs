@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use countersign_e2e::{Failure, Outcome, Places};
 
+use crate::bench_envoy;
 use crate::build::{compile_with, glue};
 use crate::command::{cargo, line_of, not_started, say, timed, write};
 use crate::tools;
@@ -39,10 +40,13 @@ pub(crate) fn measure(places: &Places, args: &[String]) -> Outcome<()> {
         {
             (*what, *rounds)
         }
+        ["envoy"] => return bench_envoy::measure(places, "15"),
+        ["envoy", "--rounds", rounds] if rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0) => {
+            return bench_envoy::measure(places, rounds);
+        }
         _ => {
-            return Err(
-                Failure::new("wrong arguments").next("cargo xtask bench core|verify [--rounds N]")
-            );
+            return Err(Failure::new("wrong arguments")
+                .next("cargo xtask bench core|verify|envoy [--rounds N]"));
         }
     };
     tools::npm(places)?;
@@ -55,11 +59,15 @@ pub(crate) fn measure(places: &Places, args: &[String]) -> Outcome<()> {
     } else {
         command.arg("node").arg(places.node22());
     }
-    let table = output(&mut command)?;
+    write_section(places, what, &output(&mut command)?)
+}
+
+/// Prints what was measured, and writes it into the page between the marks of this name.
+pub(crate) fn write_section(places: &Places, what: &str, table: &str) -> Outcome<()> {
     print!("{table}");
     let page = places.path(PAGE);
     let text = fs::read_to_string(&page).map_err(Failure::during(PAGE))?;
-    let text = with_section(&text, what, &table).ok_or_else(|| {
+    let text = with_section(&text, what, table).ok_or_else(|| {
         Failure::new(format!("{PAGE} has no <!-- bench {what} --> … <!-- /bench {what} -->"))
     })?;
     write(&page, text)?;
@@ -91,7 +99,7 @@ fn module_with(places: &Places, name: &str, fast: &[&str]) -> Outcome<PathBuf> {
 }
 
 /// What a program prints; its errors and progress are shown as they come.
-fn output(command: &mut Command) -> Outcome<String> {
+pub(crate) fn output(command: &mut Command) -> Outcome<String> {
     let line = line_of(command);
     let output =
         command.stderr(Stdio::inherit()).output().map_err(|error| not_started(command, &error))?;

@@ -94,8 +94,18 @@ pub(crate) fn compile(places: &Places, package: &str) -> Outcome<PathBuf> {
 
 /// The same with these dependencies made for speed, whatever the profile says.
 pub(crate) fn compile_with(places: &Places, package: &str, fast: &[&str]) -> Outcome<PathBuf> {
+    compile_into(places, package, fast, "wasm-build")
+}
+
+/// The same in another folder of `target`.
+pub(crate) fn compile_into(
+    places: &Places,
+    package: &str,
+    fast: &[&str],
+    folder: &str,
+) -> Outcome<PathBuf> {
     let toolchain = Toolchain::find(places)?;
-    let mut cargo = toolchain.cargo(places, "build");
+    let mut cargo = toolchain.cargo_with(places, "build", None, folder);
     for dependency in fast {
         cargo.arg("--config").arg(format!("profile.{PROFILE}.package.{dependency}.opt-level=3"));
     }
@@ -103,7 +113,7 @@ pub(crate) fn compile_with(places: &Places, package: &str, fast: &[&str]) -> Out
     cargo.env("CARGO_PROFILE_WASM_STRIP", "none");
     run(cargo.args(["--profile", PROFILE, "--package", package]))?;
     let module = places
-        .made("wasm-build")
+        .made(folder)
         .join(wasm::TARGET)
         .join(PROFILE)
         .join(format!("{}.wasm", package.replace('-', "_")));

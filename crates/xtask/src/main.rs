@@ -3,13 +3,16 @@
 #![allow(clippy::std_instead_of_core, reason = "a program: there is no build of it without std")]
 
 mod bench;
+mod bench_envoy;
 mod build;
 mod command;
 mod coverage;
 mod demo;
+mod dist;
 mod fuzz;
 mod lint;
 mod no_std;
+mod oci;
 mod panics;
 mod test;
 mod tools;
@@ -32,6 +35,9 @@ usage: cargo xtask <command>
   fuzz [TARGET] [--seconds N]          libFuzzer on every target, or one, for 10 s or N each
   bench core|verify [--rounds N]       what the engine, or its verifier, costs natively and in wasm,
                                        beside others; written to docs/performance.md
+  bench envoy [--rounds N]             what the filter costs in Envoy, beside Envoy's own; likewise
+  dist [--check]                       the filter to release and its OCI image (target/dist); --check
+                                       builds it twice and compares
   coverage [--lines]                   which lines of the engine its tests run; fails below 96 %
   lint                                 formatting, clippy, licences and advisories
   no-std                               prove that the engine builds without the standard library
@@ -60,6 +66,7 @@ fn run(args: &[String]) -> Outcome<()> {
         "bench" => bench::measure(&places, rest),
         "build" => build::parts(&places, rest),
         "coverage" => coverage::measure(&places, rest),
+        "dist" => dist::make(&places, rest),
         "demo" => demo::run(&places, rest),
         "test" => test::run(&places, rest),
         "fuzz" => fuzz::command(&places, rest),

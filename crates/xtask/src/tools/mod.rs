@@ -12,7 +12,7 @@ use countersign_e2e::{Failure, Outcome, Places};
 use crate::command::make_dir;
 
 pub(crate) use envoy::envoy;
-pub(crate) use npm::{npm, tsc, wasm_opt, workerd};
+pub(crate) use npm::{npm, tsc, wasm_as, wasm_opt, workerd};
 
 /// Fetches everything, for working offline afterwards.
 pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {

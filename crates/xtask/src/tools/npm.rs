@@ -48,6 +48,12 @@ pub(crate) fn wasm_opt(places: &Places) -> Outcome<PathBuf> {
     existing(places.node_modules().join("binaryen/bin/wasm-opt"), "wasm-opt")
 }
 
+/// The assembler for wasm's text form.
+pub(crate) fn wasm_as(places: &Places) -> Outcome<PathBuf> {
+    npm(places)?;
+    existing(places.node_modules().join("binaryen/bin/wasm-as"), "wasm-as")
+}
+
 /// The TypeScript compiler.
 pub(crate) fn tsc(places: &Places) -> Outcome<PathBuf> {
     npm(places)?;

@@ -119,6 +119,34 @@ impl EnvoyConfig {
         Ok(Self { document: Document::Text(text), port, workers: 1 })
     }
 
+    /// `envoy/xds` as users copy it: with the ports of listener, issuer and upstream replaced, in `dir`.
+    pub fn watched(
+        places: &Places,
+        dir: &Path,
+        [port, issuer, upstream]: [u16; 3],
+    ) -> Outcome<Self> {
+        let text = |name: &str| -> Outcome<String> {
+            let path = places.path("envoy/xds").join(name);
+            let text = fs::read_to_string(&path)
+                .map_err(Failure::during(format_args!("reading {}", path.display())))?;
+            let text = with_module(&text, &places.filter());
+            let text = with_number(&text, "10000", port);
+            let text = with_number(&with_number(&text, "8090", issuer), "3000", upstream);
+            Ok(text.replace("envoy/xds", &dir.display().to_string()))
+        };
+        fs::write(dir.join("filter.yaml"), text("filter.yaml")?)
+            .map_err(Failure::during("writing the filter's file"))?;
+        Ok(Self { document: Document::Text(text("envoy.yaml")?), port, workers: 1 })
+    }
+
+    /// Another configuration as users copy it, with only the module's path replaced: to be validated.
+    pub fn copied(places: &Places, file: &str) -> Outcome<Self> {
+        let text = fs::read_to_string(places.path(file))
+            .map_err(Failure::during(format_args!("reading {file}")))?;
+        let document = Document::Text(with_module(&text, &places.filter()));
+        Ok(Self { document, port: 0, workers: 1 })
+    }
+
     /// So many worker threads instead of one.
     #[must_use]
     pub fn with_workers(self, workers: u16) -> Self {

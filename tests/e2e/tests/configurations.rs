@@ -1,0 +1,190 @@
+//! The configurations to copy: started, or validated by Envoy or against the schema of what reads them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::good_keys;
+use countersign_e2e::http::Request;
+use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use countersign_testkit::token::Token;
+use serde_json::{Value, json};
+
+/// `envoy/xds`: the policy is in a file, and a change of it is taken up while requests go on.
+#[test]
+fn a_policy_in_a_file_is_taken_up_when_it_changes() {
+    let places = Places::of_checkout();
+    let scratch = Scratch::new().unwrap();
+    let [port] = free_ports().unwrap();
+    let upstream = Stub::upstream().unwrap();
+    let issuer = Stub::start(|request| {
+        let host = request.headers.get("host").unwrap();
+        match request.target() {
+            "/.well-known/oauth-authorization-server" => Answer::json(
+                json!({ "issuer": format!("http://{host}"), "jwks_uri": format!("http://{host}/keys") })
+                    .to_string(),
+            ),
+            "/keys" => good_keys(),
+            _ => Answer::status(404),
+        }
+    })
+    .unwrap();
+    let ports = [port, issuer.port(), upstream.port()];
+    let config = EnvoyConfig::watched(&places, scratch.path(), ports).unwrap().with_workers(2);
+    let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
+    let host = format!("127.0.0.1:{port}");
+    let token =
+        Token::new(&format!("http://127.0.0.1:{}", issuer.port()), &format!("http://{host}/mcp"));
+    // Lifetimes are bounded: a token of the machine's own time.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let token =
+        token.claim("iat", now).claim("exp", now + 3600).claim("scope", "files:read").sign();
+    let call = |tool: &str| {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
+        Request::new("POST", "/mcp", &host)
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send(port)
+            .unwrap()
+            .status()
+    };
+    let until = |tool: &str, status: u16| {
+        let start = Instant::now();
+        let mut in_a_row = 0;
+        while in_a_row < 8 && start.elapsed() < Duration::from_secs(15) {
+            in_a_row = if call(tool) == status { in_a_row + 1 } else { 0 };
+            thread::sleep(Duration::from_millis(10));
+        }
+        in_a_row == 8
+    };
+    assert!(until("read_file", 200), "{}", envoy.output());
+    assert_eq!(call("write_file"), 403);
+    let path = scratch.path().join("filter.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let changed = text.replace(r#""write_*": ["files:write"]"#, r#""write_*": ["files:read"]"#);
+    assert_ne!(text, changed);
+    let replace = |text: &str| {
+        let next = scratch.path().join("filter.next");
+        fs::write(&next, text).unwrap();
+        fs::rename(next, &path).unwrap();
+    };
+    replace(&changed);
+    assert!(until("write_file", 200));
+    // A mistake is refused, and told.
+    replace(&changed.replace("\"tools\"", "\"toools\""));
+    assert!(envoy.logs("$.resources[0].scopes.toools: unknown member"), "{}", envoy.output());
+    assert!(until("write_file", 200));
+}
+
+/// `envoy/issuers`: with the files that it names, Envoy takes it.
+#[test]
+fn several_issuers() {
+    let places = Places::of_checkout();
+    let scratch = Scratch::new().unwrap();
+    let config = EnvoyConfig::copied(&places, "envoy/issuers/envoy.yaml").unwrap();
+    config.validate(&places, scratch.path()).unwrap();
+}
+
+/// The configuration for the filter in a manifest that fits its schema.
+fn manifest(file: &str, kind: &str, path: &str) -> Result<Value, String> {
+    let places = Places::of_checkout();
+    let output = Command::new("node")
+        .arg(places.path("tests/e2e/manifests.mjs"))
+        .arg(places.node_modules())
+        .arg(places.path(&format!("tests/e2e/schemas/{kind}.json")))
+        .arg(file)
+        .arg(path)
+        .output()
+        .unwrap();
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn manifests_for_envoy_gateway_and_istio() {
+    let places = Places::of_checkout();
+    for (file, kind, path, spoiled) in [
+        (
+            "envoy/gateway/policy.yaml",
+            "EnvoyExtensionPolicy",
+            "spec.wasm.0.config",
+            "failOpen: true",
+        ),
+        (
+            "envoy/istio/wasmplugin.yaml",
+            "WasmPlugin",
+            "spec.pluginConfig",
+            "failStrategy: FAIL_OPEN",
+        ),
+    ] {
+        let scratch = Scratch::new().unwrap();
+        let file = places.path(file);
+        let policy = manifest(file.to_str().unwrap(), kind, path).unwrap();
+        // Neither can hold headers back.
+        assert_eq!(policy["hold_headers"], false, "{kind}");
+        let config = EnvoyConfig::new(&places, 1, &policy.to_string(), false, 2, &[]);
+        config.validate(&places, scratch.path()).unwrap();
+        // The schema refuses what must not be.
+        let text = fs::read_to_string(&file).unwrap();
+        let (name, _) = spoiled.split_once(':').unwrap();
+        let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let wrong = scratch.path().join("wrong.yaml");
+        fs::write(&wrong, text.replace(line, &format!("{indent}{spoiled}"))).unwrap();
+        assert!(manifest(wrong.to_str().unwrap(), kind, path).is_err(), "{kind}: {spoiled}");
+        let line = format!("{indent}unknownMember: 1\n{line}");
+        fs::write(
+            &wrong,
+            text.replacen(text.lines().find(|l| l.contains(name)).unwrap(), &line, 1),
+        )
+        .unwrap();
+        assert!(manifest(wrong.to_str().unwrap(), kind, path).is_err(), "{kind}: unknown member");
+    }
+}
+
+/// The dashboard asks for metrics that there are.
+#[test]
+fn the_dashboard_shows_what_the_filter_counts() {
+    let places = Places::of_checkout();
+    let text = fs::read_to_string(places.path("envoy/dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let front = common::Front::start(true, good_keys);
+    assert!(front.until(200, &common::call(&common::token().sign(), "read_file")));
+    // Envoy shows a histogram when it has added it up, every five seconds.
+    let mut page = String::new();
+    for _ in 0..100 {
+        page = countersign_e2e::http::get(front.envoy.admin(), "/stats?format=prometheus")
+            .unwrap()
+            .text();
+        if page.contains("countersign_decision_us_bucket") {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let mut asked = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let expression = target["expr"].as_str().unwrap();
+            for part in expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+                if part.starts_with("countersign_") || part.starts_with("envoy_wasm_") {
+                    asked += 1;
+                    let begins = |line: &str| line.starts_with(part);
+                    assert!(page.lines().any(begins), "{part} of {expression} is not a metric");
+                }
+            }
+            for prefix in expression.split("__name__=~\"").skip(1) {
+                asked += 1;
+                let prefix = prefix.split(".+").next().unwrap();
+                assert!(page.lines().any(|line| line.starts_with(prefix)), "{prefix}");
+            }
+        }
+    }
+    assert!(asked >= 10, "{asked}");
+}
