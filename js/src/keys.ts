@@ -78,7 +78,7 @@ export class KeyFetcher {
   }
 }
 
-/** The only thing that this package logs by itself: without it a 503 could not be explained. */
+/** Logged although nobody asked for it: without it a 503 could not be explained. */
 function warn(url: string, error: unknown): void {
   console.warn(`countersign: cannot use what ${url} answers: ${error}`);
 }

@@ -19,6 +19,8 @@ pub(crate) enum Counter {
     FetchesShared,
     /// Fetches that brought something.
     FetchesSucceeded,
+    /// Workers whose own arithmetic gave a wrong known answer.
+    SelfTestsFailed,
     /// Signatures that Envoy's BoringSSL verified.
     SignaturesByEnvoy,
     /// Signatures that the filter verified itself.
@@ -26,10 +28,11 @@ pub(crate) enum Counter {
 }
 
 impl Counter {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::FetchesFailed, "fetches.failed"),
         (Self::FetchesShared, "fetches.shared"),
         (Self::FetchesSucceeded, "fetches.succeeded"),
+        (Self::SelfTestsFailed, "self_tests.failed"),
         (Self::SignaturesByEnvoy, "signatures.envoy"),
         (Self::SignaturesInFilter, "signatures.filter"),
     ];

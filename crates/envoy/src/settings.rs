@@ -186,8 +186,9 @@ fn error(path: &str, message: impl Into<String>) -> PolicyError {
 /// Envoy fetches through its clusters only.
 fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
     let lacks = |issuer: &IssuerPolicy| {
-        let fetches =
-            issuer.introspection.is_some() || !matches!(issuer.keys, KeySource::Inline(_));
+        let fetches = issuer.introspection.is_some()
+            || issuer.status_aggregation.is_some()
+            || !matches!(issuer.keys, KeySource::Inline(_));
         issuer.cluster.is_none() && fetches
     };
     match policy.issuers.iter().position(lacks) {
@@ -195,7 +196,8 @@ fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
         Some(index) => Err(error(
             &format!("$.issuers[{index}]"),
             "in Envoy, \"cluster\" must name the cluster that the issuer is reached through, unless its \
-             keys are given inline as \"jwks\" and it has no \"introspection\"",
+             keys are given inline as \"jwks\" and it has neither \"introspection\" nor \
+             \"status_aggregation\"",
         )),
     }
 }

@@ -71,9 +71,12 @@ pub(crate) enum Flow {
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
+        let mut engine = Engine::new(settings.policy);
+        let audit = Audit::new(settings.filter.filter_state);
+        Signatures::self_test(&mut engine, &audit.metrics);
         Self {
-            engine: Engine::new(settings.policy),
-            audit: Audit::new(settings.filter.filter_state),
+            engine,
+            audit,
             settings: settings.filter,
             signatures: Signatures::choose(),
             requests: BTreeMap::new(),

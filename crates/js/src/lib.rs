@@ -19,7 +19,7 @@ mod wire;
 pub use corpus::WasmCorpus;
 pub use engine::{
     Waiting, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout,
-    seal_session,
+    seal_session, self_test,
 };
 pub use filter::WasmListFilter;
 pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};

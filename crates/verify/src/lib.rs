@@ -164,6 +164,9 @@ impl Key {
 
     /// Whether `signature` is this key's signature of `message`, in the encoding of JWS (RFC 7518
     /// §3.2–3.5, RFC 8037 §3.1): raw `r ‖ s` for ECDSA, exactly the modulus' length for RSA.
+    ///
+    /// Keeps nothing: for RSA with e = 65537 the reference's form of the key is made anew each time, which
+    /// takes 8 µs (2048 bits) to 95 µs (8192 bits).
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         // The cfg is so that fuzzing reaches what stands behind the signature.

@@ -40,8 +40,8 @@ impl Default for Limits {
 ///
 /// A key that is used again gets a table of its multiples; where all of them take too much memory, one that
 /// was not used for long goes, or else the key does without. A verifier shows by known answers that its arithmetic is
-/// right before it relies on it, and else leaves all to the reference ([`Key::verify`]). Either way the
-/// verdicts are the same.
+/// right before it relies on it. If one comes out wrong, it drops what it has computed and from then on leaves
+/// everything to the reference, as [`Verifier::reference`] does. Either way the verdicts are the same.
 ///
 /// ```
 /// use countersign_verify::{Key, Limits, Verifier};
@@ -54,10 +54,13 @@ impl Default for Limits {
 /// ```
 #[derive(Debug)]
 pub struct Verifier {
+    arithmetic: Arithmetic,
     limits: Limits,
-    curve: Curve,
-    /// Whether our own RSA can be relied on, once that is known.
-    rsa: Option<bool>,
+    answers: &'static KnownAnswers,
+    /// There once the known answers of ES256 have come out.
+    generator: Option<Box<Generator>>,
+    /// Whether the known answer of RSA has come out.
+    rsa_proven: bool,
     /// By coordinates.
     keys: BTreeMap<[u8; 64], Entry>,
     table_bytes: usize,
@@ -65,15 +68,28 @@ pub struct Verifier {
     now: u64,
 }
 
-/// What P-256 is verified with.
-#[derive(Debug)]
-enum Curve {
-    /// Not needed so far.
-    Unknown,
-    Fast(Box<Generator>),
-    /// The known answers came out wrong.
+/// Whose arithmetic verifies, for all algorithms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arithmetic {
+    /// Ours, where we have our own.
+    Own,
+    /// The reference's, as was asked for.
     Reference,
+    /// The reference's, since a known answer came out wrong.
+    ReferenceAfterFailure,
 }
+
+/// What must come out before our own arithmetic is relied on.
+#[derive(Debug)]
+struct KnownAnswers {
+    /// The signature of `es256::self_test`.
+    es256: [u8; 64],
+    /// The power of `rsa::self_test`, as its SHA-256.
+    rsa: [u8; 32],
+}
+
+const KNOWN_ANSWERS: KnownAnswers =
+    KnownAnswers { es256: es256::KNOWN_SIGNATURE, rsa: rsa::KNOWN_POWER };
 
 #[derive(Debug)]
 struct Entry {
@@ -94,14 +110,34 @@ impl Verifier {
     /// One that has computed nothing so far.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
+        Self::with(Arithmetic::Own, limits)
+    }
+
+    /// One that leaves everything to the reference ([`Key::verify`]), and so is slow and needs no memory: for
+    /// those who want the well-known crates only, and as an oracle.
+    #[must_use]
+    pub const fn reference() -> Self {
+        Self::with(Arithmetic::Reference, Limits { table_bytes: 0, uses_before_table: 0 })
+    }
+
+    const fn with(arithmetic: Arithmetic, limits: Limits) -> Self {
         Self {
+            arithmetic,
             limits,
-            curve: Curve::Unknown,
-            rsa: None,
+            answers: &KNOWN_ANSWERS,
+            generator: None,
+            rsa_proven: false,
             keys: BTreeMap::new(),
             table_bytes: 0,
             now: 0,
         }
+    }
+
+    /// Whether the reference verifies everything: since it was asked for, or since a known answer came out
+    /// wrong.
+    #[must_use]
+    pub const fn is_reference(&self) -> bool {
+        !matches!(self.arithmetic, Arithmetic::Own)
     }
 
     /// As [`Key::verify`], by tables where that pays.
@@ -133,28 +169,44 @@ impl Verifier {
         }
     }
 
-    /// Whether the known answers of ES256 came out, which are asked once.
+    /// Whether our own arithmetic on P-256 can be relied on: the first call asks for the known answers.
     fn can_curve(&mut self) -> bool {
-        if matches!(self.curve, Curve::Unknown) {
-            let generator = Generator::new().map(Box::new).filter(|curve| es256::self_test(curve));
-            self.curve = generator.map_or(Curve::Reference, Curve::Fast);
+        if !self.is_reference() && self.generator.is_none() {
+            let is_right = |generator: &Generator| es256::self_test(generator, &self.answers.es256);
+            self.generator = Generator::new().filter(is_right).map(Box::new);
+            if self.generator.is_none() {
+                self.fail();
+            }
         }
-        matches!(self.curve, Curve::Fast(_))
+        self.generator.is_some()
     }
 
-    /// Whether the known answer of RSA came out, which is asked once.
+    /// Whether our own RSA can be relied on: the first call asks for the known answer.
     fn can_rsa(&mut self) -> bool {
-        *self.rsa.get_or_insert_with(rsa::self_test)
+        if !self.is_reference() && !self.rsa_proven {
+            self.rsa_proven = rsa::self_test(&self.answers.rsa);
+            if !self.rsa_proven {
+                self.fail();
+            }
+        }
+        self.rsa_proven
+    }
+
+    /// Where one answer is wrong, compiler or machine may have got others wrong too: nothing of what they have
+    /// computed is used again.
+    fn fail(&mut self) {
+        *self = Self::with(Arithmetic::ReferenceAfterFailure, self.limits);
     }
 
     /// Computes the generator's table and verifies the known answers now instead of when a key first needs
-    /// them: some milliseconds in WebAssembly. Without room for tables, only RSA's.
+    /// them: some milliseconds in WebAssembly. Without room for tables, only RSA's. To be called once, at the
+    /// start.
     ///
-    /// `false`: some answer came out wrong, and the reference verifies instead. All verdicts are right, and
-    /// slow; whoever runs this wants to know.
+    /// `false`: some answer came out wrong, and the reference verifies everything instead. The verdicts are
+    /// right, and slow; that belongs into a log.
     pub fn self_test(&mut self) -> bool {
-        let curve = self.limits.table_bytes < KeyTable::SIZE || self.can_curve();
-        self.can_rsa() && curve
+        let _ = self.can_rsa() && (self.limits.table_bytes < KeyTable::SIZE || self.can_curve());
+        self.arithmetic != Arithmetic::ReferenceAfterFailure
     }
 
     /// Gives back the memory of a key that will not come again.
@@ -178,15 +230,15 @@ impl Verifier {
     /// The memory that all tables take, in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
-        match &self.curve {
-            Curve::Fast(_) => self.table_bytes + Generator::SIZE,
-            _ => self.table_bytes,
+        match &self.generator {
+            Some(_) => self.table_bytes + Generator::SIZE,
+            None => self.table_bytes,
         }
     }
 
     /// `None`: the reference has to decide.
     fn by_table(&mut self, key: &es256::Key, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
-        if self.limits.table_bytes == 0 || matches!(self.curve, Curve::Reference) {
+        if self.limits.table_bytes == 0 || self.is_reference() {
             return None;
         }
         self.now += 1;
@@ -205,7 +257,7 @@ impl Verifier {
             }
             self.add_table(name)?;
         }
-        let Curve::Fast(generator) = &self.curve else { return None };
+        let generator = self.generator.as_ref()?;
         let table = self.keys.get(name)?.table.as_ref()?;
         es256::verify_by_table(table, generator, signed, signature)
     }
@@ -248,3 +300,6 @@ impl Verifier {
         self.table_bytes -= table.map_or(0, |_| KeyTable::SIZE);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,15 @@
 
 mod common;
 
+use std::fs;
+
 use common::{Setup, call, jwks, token};
+use countersign_e2e::Places;
 use countersign_testkit::keys::TestKey;
 
 const BY_ENVOY: &str = "wasmcustom.countersign.signatures.envoy";
 const IN_FILTER: &str = "wasmcustom.countersign.signatures.filter";
+const FAILED: &str = "wasmcustom.countersign.self_tests.failed";
 
 #[test]
 fn log_and_counters_tell_who_verifies() {
@@ -53,5 +57,43 @@ fn log_and_counters_tell_who_verifies() {
             assert!(filter >= 1);
         }
         assert_eq!(front.seen(), 3);
+    }
+}
+
+/// RFC 6979 A.2.5, P-256 with SHA-256, "sample": the beginning of r, which is nowhere else in the module.
+const KNOWN: [u8; 8] = [0xef, 0xd4, 0x8b, 0x2a, 0xac, 0xb6, 0xa8, 0xfd];
+
+/// A filter whose known answer is wrong.
+#[test]
+fn after_a_failed_self_test_slower_code_verifies() {
+    for spoilt in [false, true] {
+        let keys =
+            [(TestKey::Rs256, "rs256"), (TestKey::Es256(1), "es1"), (TestKey::Ed25519(1), "ed")];
+        let setup =
+            Setup::new(move || jwks(&keys)).config(|config| config.without_foreign_functions());
+        let mut module = fs::read(Places::of_checkout().filter()).unwrap();
+        let found = |module: &[u8]| module.windows(8).position(|bytes| bytes == KNOWN);
+        let at = found(&module).unwrap();
+        if spoilt {
+            module[at] ^= 1;
+            assert_eq!(found(&module), None);
+        }
+        let path = setup.dir().join("filter.wasm");
+        fs::write(&path, module).unwrap();
+        let front = setup.config(|config| config.with_module(&path)).start();
+        assert!(front.until(200, &call(&token().sign(), "read_file")));
+        for (key, kid) in keys {
+            let token = token().key(key, kid);
+            let mut changed = token.signature();
+            changed[30] ^= 1;
+            let forged = token.with_signature(&changed);
+            for _ in 0..3 {
+                assert_eq!(front.send(&call(&token.sign(), "read_file")).status(), 200);
+                assert_eq!(front.send(&call(&forged, "read_file")).status(), 401);
+            }
+        }
+        let line = "a known answer came out wrong in the filter";
+        assert_eq!(front.envoy.output().contains(line), spoilt, "{}", front.envoy.output());
+        assert_eq!(front.envoy.stat(FAILED) > 0, spoilt);
     }
 }

@@ -93,6 +93,16 @@ impl Engine {
         &self.policy
     }
 
+    /// Whether the arithmetic of [`Engine::verify`] gives the known answers. To be asked once, at the start;
+    /// whoever never asks pays for it with the first tokens. It takes some milliseconds in WebAssembly, and
+    /// 300 KB that stay.
+    ///
+    /// `false`: some answer came out wrong, and well-known crates verify everything instead
+    /// ([`Verifier::self_test`]). Decisions are right, and slow; that belongs into a log.
+    pub fn self_test(&mut self) -> bool {
+        self.verifier.self_test()
+    }
+
     /// Verifies the signature that a request waits for, after [`Step::NeedSignature`], for hosts
     /// that have nothing faster: keys that come again get tables
     /// ([`countersign_verify::Verifier`]). `false` for a request that waits for something else.
@@ -110,9 +120,10 @@ impl Engine {
             *fetches += 1;
             FetchId(*fetches)
         };
+        let issuers = &self.policy.issuers;
         let mut due = self.keys.due(now, &mut next_id);
-        due.extend(self.statuses.due(&self.policy.issuers, now, &mut next_id));
-        due.extend(self.introspections.due(&self.policy.issuers, now, &mut next_id));
+        due.extend(self.statuses.due(issuers, &self.keys, now, &mut next_id));
+        due.extend(self.introspections.due(issuers, now, &mut next_id));
         due
     }
 
@@ -131,7 +142,7 @@ impl Engine {
         }
         self.keys
             .fetched(id, body.clone(), now)
-            .or_else(|| self.statuses.fetched(id, body, &self.keys, now))
+            .or_else(|| self.statuses.fetched(id, body, (issuers, &self.keys), now))
     }
 
     /// Begins to decide a request, for the resource that covers its host and path.

@@ -88,6 +88,8 @@ impl Fetch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError {
+    /// The answer does not say which status lists there are.
+    Aggregation,
     /// The issuer's answer about a token is not usable.
     Introspection(IntrospectionError),
     /// The key set is not usable.
@@ -107,6 +109,7 @@ pub enum FetchError {
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Aggregation => f.write_str("no JSON object with an array \"status_lists\""),
             Self::Introspection(error) => error.fmt(f),
             Self::KeySet(error) => error.fmt(f),
             Self::Metadata(error) => error.fmt(f),

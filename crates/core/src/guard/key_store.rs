@@ -74,7 +74,13 @@ pub(super) struct IssuerKeys {
 enum Source {
     Inline,
     Uri(String),
-    Discovery { urls: Vec<String>, next: usize, jwks_uri: Option<String> },
+    Discovery {
+        urls: Vec<String>,
+        next: usize,
+        jwks_uri: Option<String>,
+        /// Where the issuer says which status lists there are.
+        aggregation: Option<String>,
+    },
 }
 
 impl KeyStore {
@@ -116,6 +122,14 @@ impl KeyStore {
         match keys.set.select(kid, algorithm) {
             Selection::Found(key) => Some(key.clone()),
             Selection::Ambiguous | Selection::Missing => None,
+        }
+    }
+
+    /// Where the issuer's metadata says which status lists there are.
+    pub(super) fn aggregation(&self, issuer: usize) -> Option<&str> {
+        match &self.issuers.get(issuer)?.source {
+            Source::Discovery { aggregation, .. } => aggregation.as_deref(),
+            Source::Inline | Source::Uri(_) => None,
         }
     }
 
@@ -163,7 +177,8 @@ impl IssuerKeys {
             KeySource::Uri(uri) => (Source::Uri(uri.clone()), JwkSet::default()),
             KeySource::Discovery => {
                 let urls = authorization_server_urls(&issuer);
-                (Source::Discovery { urls, next: 0, jwks_uri: None }, JwkSet::default())
+                let source = Source::Discovery { urls, next: 0, jwks_uri: None, aggregation: None };
+                (source, JwkSet::default())
             }
         };
         Self {
@@ -261,11 +276,14 @@ impl IssuerKeys {
     }
 
     fn take(&mut self, body: &[u8], now: UnixSeconds) -> Result<(), FetchError> {
-        if let Source::Discovery { jwks_uri: learned @ None, .. } = &mut self.source {
+        if let Source::Discovery { jwks_uri: learned @ None, aggregation, .. } = &mut self.source {
             let metadata = AuthorizationServerMetadata::parse(body, &self.issuer)
                 .map_err(FetchError::Metadata)?;
             let uri = metadata.required_url("jwks_uri").map_err(FetchError::Metadata)?;
             *learned = Some(String::from(uri));
+            // Nothing depends on it: what is wrong with it is no reason to do without keys.
+            let endpoint = metadata.url("status_list_aggregation_endpoint");
+            *aggregation = endpoint.ok().flatten().map(String::from);
             self.wanted = true;
             return Ok(());
         }
@@ -277,7 +295,7 @@ impl IssuerKeys {
     /// Discovery goes on to the next place at once; everything else rests first.
     fn retry_later(&mut self, now: UnixSeconds) {
         match &mut self.source {
-            Source::Discovery { urls, next, jwks_uri: None } if *next + 1 < urls.len() => {
+            Source::Discovery { urls, next, jwks_uri: None, .. } if *next + 1 < urls.len() => {
                 *next += 1;
                 self.wanted = true;
             }

@@ -25,6 +25,7 @@ mod recent;
 mod request;
 mod route;
 mod session;
+mod status_ahead;
 mod status_store;
 mod step;
 mod token_cache;

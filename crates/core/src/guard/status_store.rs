@@ -1,11 +1,12 @@
 //! The status lists in use: fetched when a token refers to one, kept until they expire.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{borrow::ToOwned as _, collections::BTreeMap, string::String, vec::Vec};
 
 use super::{
     fetch::{Fetch, FetchError, FetchId},
     key_store::KeyStore,
-    policy::IssuerPolicy,
+    policy::{IssuerPolicy, StatusCheck},
+    status_ahead::Aggregations,
 };
 use crate::{
     UnixSeconds,
@@ -46,6 +47,7 @@ pub(super) enum StatusLookup {
 #[derive(Debug, Default)]
 pub(super) struct StatusStore {
     lists: BTreeMap<(usize, String), Entry>,
+    aggregations: Aggregations,
 }
 
 #[derive(Debug, Default)]
@@ -79,10 +81,23 @@ impl StatusStore {
     pub(super) fn due(
         &mut self,
         issuers: &[IssuerPolicy],
+        keys: &KeyStore,
         now: UnixSeconds,
         mut next_id: impl FnMut() -> FetchId,
     ) -> Vec<Fetch> {
         let mut due = Vec::new();
+        for (position, issuer) in issuers.iter().enumerate() {
+            // Without keys no list can be verified.
+            let has_keys = keys.usable_revision(position, now).is_some();
+            let asks = has_keys && issuer.status != StatusCheck::Ignore;
+            let own = issuer.status_aggregation.as_deref();
+            if let Some(url) = own.or_else(|| keys.aggregation(position)).filter(|_| asks)
+                && let Some(id) = self.aggregations.is_due(position, now, &mut next_id)
+            {
+                let (url, cluster) = (url.to_owned(), issuer.cluster.clone());
+                due.push(Fetch { id, url, cluster, form: None });
+            }
+        }
         for ((issuer, uri), entry) in &mut self.lists {
             if entry.is_due(now) {
                 let id = next_id();
@@ -100,9 +115,12 @@ impl StatusStore {
         &mut self,
         id: FetchId,
         answer: Result<&[u8], FetchError>,
-        keys: &KeyStore,
+        (issuers, keys): (&[IssuerPolicy], &KeyStore),
         now: UnixSeconds,
     ) -> Option<FetchError> {
+        if let Some((issuer, lists)) = self.aggregations.fetched(id, answer.clone(), now) {
+            return lists.map(|uris| self.expect(issuer, issuers, uris, now)).err();
+        }
         let asked = |(_, entry): &(&(usize, String), &mut Entry)| {
             entry.flight.is_some_and(|(flight, _)| flight == id)
         };
@@ -141,6 +159,27 @@ impl StatusStore {
         let held = || self.lists.values().filter_map(|entry| Some((entry, entry.list.as_ref()?)));
         let bytes = held().map(|(_, list)| list.size()).sum();
         (held().count(), bytes, held().map(|(entry, _)| entry.fetched_at).min())
+    }
+
+    /// These are an issuer's lists: those that are not held are fetched, and kept as if tokens had named
+    /// them.
+    fn expect(
+        &mut self,
+        position: usize,
+        issuers: &[IssuerPolicy],
+        uris: Vec<String>,
+        now: UnixSeconds,
+    ) {
+        let issuer = issuers.get(position).map_or("", |issuer| &issuer.profile.issuer);
+        for uri in uris.into_iter().filter(|uri| is_of_issuer(uri, issuer)) {
+            let key = (position, uri);
+            if !self.lists.contains_key(&key) && !self.make_room(now) {
+                return;
+            }
+            let entry = self.lists.entry(key).or_default();
+            entry.last_use = now;
+            entry.wanted |= entry.list.is_none() && entry.flight.is_none();
+        }
     }
 
     /// How much memory a new list may take in the place of one that is held, in bytes.

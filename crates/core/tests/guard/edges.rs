@@ -26,7 +26,10 @@ type Headers<'a> = &'a [(&'a [u8], &'a [u8])];
 
 /// A good token, these headers, and a call of `ping` as body.
 fn ask_with(policy: &Value, extra: Headers<'_>, authority: &str) -> (Engine, Step) {
-    let mut engine = engine(policy);
+    ask(engine(policy), extra, authority)
+}
+
+fn ask(mut engine: Engine, extra: Headers<'_>, authority: &str) -> (Engine, Step) {
     let credentials = format!("Bearer {}", token().sign());
     let mut headers: Vec<(&[u8], &[u8])> = vec![(b"authorization", credentials.as_bytes())];
     headers.extend_from_slice(extra);
@@ -52,6 +55,15 @@ fn ends(policy: &Value, extra: Headers<'_>) -> &'static str {
 }
 
 const JSON: (&[u8], &[u8]) = (b"content-type", b"application/json");
+
+#[test]
+fn the_self_test_passes_and_changes_no_verdict() {
+    let mut engine = engine(&inline());
+    assert!(engine.self_test());
+    let (mut engine, step) = ask(engine, &[JSON], "mcp.example.com");
+    assert_eq!(code(&step), "allow");
+    assert!(engine.self_test(), "it can be asked again");
+}
 
 /// What does not say one origin is not the origin of a page that may call.
 #[test]

@@ -1,6 +1,7 @@
 //! The engine as its hosts use it: over time, with keys that come and go, with several requests at
 //! once, and by hosts that err. What one request can show stands in `tests/vectors/guard.json`.
 
+mod aggregation;
 mod arbitrary;
 mod cache;
 mod dpop;

@@ -22,6 +22,7 @@ fn main() -> io::Result<()> {
     tokens(&mut seeds, &vectors);
     bodies(&mut seeds, &vectors);
     answers(&mut seeds, &vectors);
+    introspection(&mut seeds, &vectors);
     documents(&mut seeds, &vectors);
     texts(&mut seeds);
     signatures(&mut seeds);
@@ -220,6 +221,15 @@ fn texts(seeds: &mut Seeds) {
 {"issuer":"https://auth.example.com","jwks_uri":"https://auth.example.com/jwks","token_endpoint":"http://auth.example.com/token","code_challenge_methods_supported":["S256"],"client_id_metadata_document_supported":true}"#,
     ] {
         seeds.add("metadata", text);
+    }
+}
+
+/// What an issuer says of a token.
+fn introspection(seeds: &mut Seeds, vectors: &Vectors) {
+    for (url, answer) in &vectors.fetches {
+        if url.contains("/introspect?") {
+            seeds.add("introspection", answer.body.as_str());
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Each verdict by the reference and by tables, which must agree.
+//! Each verdict by the reference, chosen in both ways, and by tables: all must agree.
 
 use std::cell::RefCell;
 
@@ -8,12 +8,15 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 thread_local! {
     static VERIFIER: RefCell<Verifier> =
         const { RefCell::new(Verifier::new(Limits { table_bytes: 1 << 20, uses_before_table: 0 })) };
+    static REFERENCE: RefCell<Verifier> = const { RefCell::new(Verifier::reference()) };
 }
 
 pub(crate) fn verify(key: &Key, message: &[u8], signature: &[u8]) -> bool {
     let reference = key.verify(message, signature);
     let fast = VERIFIER.with_borrow_mut(|verifier| verifier.verify(key, message, signature));
     assert_eq!(fast, reference, "{key:?}");
+    let chosen = REFERENCE.with_borrow_mut(|verifier| verifier.verify(key, message, signature));
+    assert_eq!(chosen, reference, "{key:?}");
     by_digest(key, message, signature, reference);
     fast
 }
@@ -35,6 +38,9 @@ fn by_digest(key: &Key, message: &[u8], signature: &[u8], verdict: bool) {
         let fast =
             VERIFIER.with_borrow_mut(|verifier| verifier.verify_digest(key, digest, signature));
         assert_eq!(key.verify_digest(digest, signature), fast, "{name}");
+        let chosen =
+            REFERENCE.with_borrow_mut(|verifier| verifier.verify_digest(key, digest, signature));
+        assert_eq!(chosen, fast, "{name}");
         fast
     };
     assert_eq!(verify(&digest), verdict, "{name}");

@@ -124,6 +124,7 @@ fn run(what: &str, cases: u64, block: impl Fn(&mut Random, &mut Judges) + Sync) 
     });
     let (done, accepted) = (done.into_inner(), accepted.into_inner());
     println!("{what}: {done} cases, {accepted} of them accepted, seed {seed}");
+    assert!(done >= cases);
     assert!(accepted > done / 50 && accepted < done / 2);
 }
 

@@ -183,6 +183,12 @@ impl EnvoyConfig {
         })
     }
 
+    /// Another module is the filter.
+    #[must_use]
+    pub fn with_module(self, path: &Path) -> Self {
+        self.plugin(|plugin| plugin["vm_config"]["code"]["local"]["filename"] = json!(path))
+    }
+
     /// The filter may call everything but Envoy's foreign functions.
     #[must_use]
     pub fn without_foreign_functions(self) -> Self {

@@ -30,6 +30,8 @@ pub struct IssuerPolicy {
     pub jwks_cache: JwksCache,
     /// Whether its status lists are asked about its tokens.
     pub status: StatusCheck,
+    /// Where it says which status lists there are; else its metadata may tell.
+    pub status_aggregation: Option<String>,
     /// How it is asked about tokens that are no JWTs.
     pub introspection: Option<IntrospectionPolicy>,
 }
@@ -131,10 +133,11 @@ impl IssuerPolicy {
             .unwrap_or(StatusCheck::IfPresent);
         let profile =
             Profile { issuer, preset, algorithms, token_types, required_claims, max_lifetime };
+        let status_aggregation = members.read("status_aggregation", read_uri)?;
         let introspection =
             members.read("introspection", |node| IntrospectionPolicy::read(node, &profile))?;
         members.finish()?;
-        Ok(Self { profile, keys, cluster, jwks_cache, status, introspection })
+        Ok(Self { profile, keys, cluster, jwks_cache, status, status_aggregation, introspection })
     }
 }
 
