@@ -105,7 +105,10 @@ impl HttpContext for Filter {
             Some(resource) => shared.engine.begin_for(&resource, head, now),
             None => shared.engine.begin(head, now),
         };
+        // Only what is there need be removed: most of it never is.
+        shared.present = Some(pairs.into_iter().map(|(name, _)| name).collect());
         let flow = shared.proceed(self.id, step, now, false);
+        shared.present = None;
         // The root fetches, at once: a call of its own is not lost when this client goes away.
         if shared.take_newly_parked()
             && let Err(error) = host::set_tick(1)

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) audit: Audit,
     pub(crate) signatures: Signatures,
     pub(crate) requests: BTreeMap<u32, Request>,
+    /// The names of the current request's headers, while they are being decided upon.
+    pub(crate) present: Option<Vec<Vec<u8>>>,
     /// Fetches under way, by Envoy's number for the call.
     calls: BTreeMap<u32, Fetch>,
     /// Fetches of other workers.
@@ -78,6 +80,7 @@ impl Shared {
             settings: settings.filter,
             signatures: Signatures::choose(),
             requests: BTreeMap::new(),
+            present: None,
             calls: BTreeMap::new(),
             exchange: Exchange::default(),
             warned_of_body: false,
@@ -293,7 +296,7 @@ impl Shared {
         }
         let hold = self.engine.policy().hold_headers;
         if !hold && let Some(forward) = pending.early_forward() {
-            if let Err(error) = apply(forward) {
+            if let Err(error) = self.apply(forward) {
                 return self.fail(id, "changing the headers", error);
             }
             self.audit.sent_ahead(forward);
@@ -305,7 +308,7 @@ impl Shared {
 
     fn forward(&mut self, id: u32, forward: &Forward, headers_sent: bool) -> Flow {
         // Headers that went on before the body were changed then.
-        if !headers_sent && let Err(error) = apply(forward) {
+        if !headers_sent && let Err(error) = self.apply(forward) {
             return self.fail(id, "changing the headers", error);
         }
         self.audit.forwarded(forward);
@@ -330,6 +333,23 @@ impl Shared {
         Flow::Pause
     }
 
+    /// Removes before it sets: a client can never tell the server who it is.
+    fn apply(&self, forward: &Forward) -> Result<(), HostError> {
+        let is_absent = |name: &str| {
+            let present = self.present.as_ref();
+            present.is_some_and(|names| {
+                !names.iter().any(|present| present.eq_ignore_ascii_case(name.as_bytes()))
+            })
+        };
+        for name in forward.remove.iter().filter(|name| !is_absent(name.as_str())) {
+            host::remove_header(Map::Request, name.as_str())?;
+        }
+        for header in &forward.set {
+            host::set_header(Map::Request, header.name(), header.value())?;
+        }
+        Ok(())
+    }
+
     /// The host did not do what it was asked: the request must not go on.
     pub(crate) fn fail(&mut self, id: u32, doing: &str, error: HostError) -> Flow {
         warn(doing, error);
@@ -340,17 +360,6 @@ impl Shared {
         }
         Flow::Pause
     }
-}
-
-/// Removes before it sets: a client can never tell the server who it is.
-fn apply(forward: &Forward) -> Result<(), HostError> {
-    for name in &forward.remove {
-        host::remove_header(Map::Request, name.as_str())?;
-    }
-    for header in &forward.set {
-        host::set_header(Map::Request, header.name(), header.value())?;
-    }
-    Ok(())
 }
 
 pub(crate) fn warn(doing: &str, HostError(status): HostError) {

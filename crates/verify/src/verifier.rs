@@ -5,14 +5,18 @@ use alloc::{boxed::Box, collections::BTreeMap};
 use crate::{
     Key, Kind,
     curve::{Generator, KeyTable},
-    es256, rsa,
+    ed25519, es256, rsa,
     signed::Signed,
 };
+
+mod table;
+
+use table::{Name, Table};
 
 /// How much memory a [`Verifier`] may take, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys. With 0
+    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys or 34 of Ed25519. With 0
     /// there are no tables.
     ///
     /// Not counted: the generator's table, which the first key's brings with it and which stays (300 KB);
@@ -21,7 +25,8 @@ pub struct Limits {
     /// stays with the module, for its next use.
     pub table_bytes: usize,
     /// How often a key verifies by the reference before it gets a table; by default once. A table
-    /// costs about as much as one verification by the reference does.
+    /// costs about as much as one verification by the reference does. For Ed25519, whose tables cost more and
+    /// gain less, forty times as often.
     pub uses_before_table: u32,
 }
 
@@ -59,10 +64,11 @@ pub struct Verifier {
     answers: &'static KnownAnswers,
     /// There once the known answers of ES256 have come out.
     generator: Option<Box<Generator>>,
-    /// Whether the known answer of RSA has come out.
+    /// Whether the known answer of Ed25519 has come out.
+    ed25519_proven: bool,
+    /// Whether that of RSA has.
     rsa_proven: bool,
-    /// By coordinates.
-    keys: BTreeMap<[u8; 64], Entry>,
+    keys: BTreeMap<Name, Entry>,
     table_bytes: usize,
     /// Counts verifications.
     now: u64,
@@ -82,18 +88,23 @@ enum Arithmetic {
 /// What must come out before our own arithmetic is relied on.
 #[derive(Debug)]
 struct KnownAnswers {
+    /// The signature of `ed25519::self_test`.
+    ed25519: [u8; 64],
     /// The signature of `es256::self_test`.
     es256: [u8; 64],
     /// The power of `rsa::self_test`, as its SHA-256.
     rsa: [u8; 32],
 }
 
-const KNOWN_ANSWERS: KnownAnswers =
-    KnownAnswers { es256: es256::KNOWN_SIGNATURE, rsa: rsa::KNOWN_POWER };
+const KNOWN_ANSWERS: KnownAnswers = KnownAnswers {
+    ed25519: ed25519::KNOWN_SIGNATURE,
+    es256: es256::KNOWN_SIGNATURE,
+    rsa: rsa::KNOWN_POWER,
+};
 
 #[derive(Debug)]
 struct Entry {
-    table: Option<Box<KeyTable>>,
+    table: Option<Table>,
     uses: u32,
     last_use: u64,
 }
@@ -126,6 +137,7 @@ impl Verifier {
             limits,
             answers: &KNOWN_ANSWERS,
             generator: None,
+            ed25519_proven: false,
             rsa_proven: false,
             keys: BTreeMap::new(),
             table_bytes: 0,
@@ -159,9 +171,9 @@ impl Verifier {
         signature: &[u8],
     ) -> bool {
         match &key.0 {
-            Kind::Es256(point) => self
-                .by_table(point, signed, signature)
-                .unwrap_or_else(|| point.verify(signed, signature)),
+            Kind::Ed25519(_) | Kind::Es256(_) => self
+                .by_table(key, signed, signature)
+                .unwrap_or_else(|| key.verify_by_reference(signed, signature)),
             Kind::Rsa(key) if self.can_rsa() => {
                 key.verify_fast(signed, signature).unwrap_or_else(|| key.verify(signed, signature))
             }
@@ -179,6 +191,17 @@ impl Verifier {
             }
         }
         self.generator.is_some()
+    }
+
+    /// Whether Ed25519 by tables can be relied on: the first call asks for the known answer.
+    fn can_ed25519(&mut self) -> bool {
+        if !self.is_reference() && !self.ed25519_proven {
+            self.ed25519_proven = ed25519::self_test(&self.answers.ed25519);
+            if !self.ed25519_proven {
+                self.fail();
+            }
+        }
+        self.ed25519_proven
     }
 
     /// Whether our own RSA can be relied on: the first call asks for the known answer.
@@ -205,26 +228,24 @@ impl Verifier {
     /// `false`: some answer came out wrong, and the reference verifies everything instead. The verdicts are
     /// right, and slow; that belongs into a log.
     pub fn self_test(&mut self) -> bool {
-        let _ = self.can_rsa() && (self.limits.table_bytes < KeyTable::SIZE || self.can_curve());
+        let is_room = |size| self.limits.table_bytes >= size;
+        let (ed25519, curve) = (is_room(ed25519::Table::SIZE), is_room(KeyTable::SIZE));
+        let _ = self.can_rsa() && (!ed25519 || self.can_ed25519()) && (!curve || self.can_curve());
         self.arithmetic != Arithmetic::ReferenceAfterFailure
     }
 
     /// Gives back the memory of a key that will not come again.
     pub fn forget(&mut self, key: &Key) {
-        if let Kind::Es256(key) = &key.0 {
-            self.remove(key.coordinates());
+        if let Some(name) = Name::of(key) {
+            self.remove(&name);
         }
     }
 
     /// Whether a key has a table now.
     #[must_use]
     pub fn has_table(&self, key: &Key) -> bool {
-        match &key.0 {
-            Kind::Es256(key) => {
-                self.keys.get(key.coordinates()).is_some_and(|entry| entry.table.is_some())
-            }
-            _ => false,
-        }
+        let entry = Name::of(key).and_then(|name| self.keys.get(&name));
+        entry.is_some_and(|entry| entry.table.is_some())
     }
 
     /// The memory that all tables take, in bytes.
@@ -237,50 +258,65 @@ impl Verifier {
     }
 
     /// `None`: the reference has to decide.
-    fn by_table(&mut self, key: &es256::Key, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
+    fn by_table(&mut self, key: &Key, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
         if self.limits.table_bytes == 0 || self.is_reference() {
             return None;
         }
         self.now += 1;
-        let name = key.coordinates();
-        if !self.keys.contains_key(name) && self.keys.len() >= MAX_KEYS {
+        let name = Name::of(key)?;
+        if !self.keys.contains_key(&name) && self.keys.len() >= MAX_KEYS {
             let _ =
                 self.forget_oldest(|entry| entry.table.is_none()) || self.forget_oldest(|_| true);
         }
         let now = self.now;
-        let entry = self.keys.entry(*name).or_insert(Entry { table: None, uses: 0, last_use: now });
+        let entry = self.keys.entry(name).or_insert(Entry { table: None, uses: 0, last_use: now });
         entry.last_use = now;
         if entry.table.is_none() {
-            if entry.uses < self.limits.uses_before_table {
+            if entry.uses < self.limits.uses_before_table.saturating_mul(name.uses_to_pay()) {
                 entry.uses += 1;
                 return None;
             }
-            self.add_table(name)?;
+            self.add_table(key, name)?;
         }
-        let generator = self.generator.as_ref()?;
-        let table = self.keys.get(name)?.table.as_ref()?;
-        es256::verify_by_table(table, generator, signed, signature)
+        match (&key.0, self.keys.get(&name)?.table.as_ref()?) {
+            (Kind::Ed25519(key), Table::Ed25519(table)) => {
+                Some(key.verify_by_table(table, signed.message()?, signature))
+            }
+            (Kind::Es256(_), Table::P256(table)) => {
+                es256::verify_by_table(table, self.generator.as_ref()?, signed, signature)
+            }
+            _ => None,
+        }
     }
 
     /// Room is made before the table is: where there is none, nothing is computed in vain, and memory
     /// stays within its limit.
-    fn add_table(&mut self, name: &[u8; 64]) -> Option<()> {
-        if KeyTable::SIZE > self.limits.table_bytes {
+    fn add_table(&mut self, key: &Key, name: Name) -> Option<()> {
+        let size = name.table_size();
+        if size > self.limits.table_bytes {
             return None;
         }
-        if !self.can_curve() {
+        let proven = match name {
+            Name::Ed25519(_) => self.can_ed25519(),
+            Name::P256(_) => self.can_curve(),
+        };
+        if !proven {
             return None;
         }
-        while self.table_bytes.saturating_add(KeyTable::SIZE) > self.limits.table_bytes {
+        while self.table_bytes.saturating_add(size) > self.limits.table_bytes {
             let now = self.now;
             let is_idle = |entry: &Entry| now.saturating_sub(entry.last_use) >= IDLE;
             if !self.forget_oldest(|entry| entry.table.is_some() && is_idle(entry)) {
                 return None;
             }
         }
-        let table = Box::new(es256::table(name)?);
-        self.table_bytes += KeyTable::SIZE;
-        self.keys.get_mut(name)?.table = Some(table);
+        let table = match &key.0 {
+            Kind::Ed25519(key) => Table::Ed25519(Box::new(ed25519::Table::new(key))),
+            Kind::Es256(key) => Table::P256(Box::new(es256::table(key.coordinates())?)),
+            _ => return None,
+        };
+        self.keys.get_mut(&name)?.table = Some(table);
+        self.table_bytes += size;
         Some(())
     }
 
@@ -295,9 +331,9 @@ impl Verifier {
         true
     }
 
-    fn remove(&mut self, name: &[u8; 64]) {
+    fn remove(&mut self, name: &Name) {
         let table = self.keys.remove(name).and_then(|entry| entry.table);
-        self.table_bytes -= table.map_or(0, |_| KeyTable::SIZE);
+        self.table_bytes -= table.map_or(0, |_| name.table_size());
     }
 }
 

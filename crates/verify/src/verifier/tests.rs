@@ -12,6 +12,8 @@ const fn changed<const LENGTH: usize>(mut answer: [u8; LENGTH]) -> [u8; LENGTH] 
     answer
 }
 
+static WRONG_ED25519: KnownAnswers =
+    KnownAnswers { ed25519: changed(KNOWN_ANSWERS.ed25519), ..KNOWN_ANSWERS };
 static WRONG_ES256: KnownAnswers =
     KnownAnswers { es256: changed(KNOWN_ANSWERS.es256), ..KNOWN_ANSWERS };
 static WRONG_RSA: KnownAnswers = KnownAnswers { rsa: changed(KNOWN_ANSWERS.rsa), ..KNOWN_ANSWERS };
@@ -38,6 +40,13 @@ impl Case {
         let mut forged = signature.clone();
         forged[20] ^= 4;
         assert!(!verifier.verify(key, MESSAGE, &forged), "{key:?}");
+    }
+
+    fn ed25519() -> Self {
+        let signing = ed25519_dalek::SigningKey::from_bytes(&[3; 32]);
+        let key = Key::ed25519(signing.verifying_key().as_bytes()).unwrap();
+        let signature = ed25519_dalek::Signer::sign(&signing, MESSAGE);
+        Self { key, signature: signature.to_bytes().to_vec() }
     }
 
     fn es256() -> Self {
@@ -72,12 +81,19 @@ fn with_right_answers_our_own_arithmetic_verifies() {
     es256.check(&mut verifier);
     Case::rs256().check(&mut verifier);
     assert!(verifier.has_table(&es256.key) && verifier.rsa_proven && !verifier.is_reference());
+    let ed25519 = Case::ed25519();
+    let size = verifier.size();
+    ed25519.check(&mut verifier);
+    assert!(verifier.has_table(&ed25519.key) && !verifier.is_reference());
+    assert_eq!(verifier.size() - size, crate::ed25519::Table::SIZE);
+    verifier.forget(&ed25519.key);
+    assert_eq!(verifier.size(), size);
 }
 
 #[test]
 fn after_a_failed_self_test_the_reference_verifies_everything() {
-    let cases = [Case::es256(), Case::rs256()];
-    for answers in [&WRONG_ES256, &WRONG_RSA] {
+    let cases = [Case::ed25519(), Case::es256(), Case::rs256()];
+    for answers in [&WRONG_ED25519, &WRONG_ES256, &WRONG_RSA] {
         let mut verifier = Verifier::expecting(answers);
         assert!(!verifier.self_test() && !verifier.self_test(), "{answers:?}");
         for case in &cases {
@@ -86,7 +102,7 @@ fn after_a_failed_self_test_the_reference_verifies_everything() {
         }
         assert!(verifier.is_reference());
         // Neither the right answer nor what was computed before the wrong one is relied on.
-        assert!(!verifier.rsa_proven && verifier.generator.is_none());
+        assert!(!verifier.rsa_proven && !verifier.ed25519_proven && verifier.generator.is_none());
         assert_eq!((verifier.size(), verifier.keys.len()), (0, 0));
     }
 }
@@ -110,13 +126,30 @@ fn a_wrong_answer_is_noticed_without_being_asked_for() {
     es256.check(&mut verifier);
     assert_eq!(verifier.size(), 0);
     assert!(!verifier.self_test());
+
+    let mut verifier = Verifier::expecting(&WRONG_ED25519);
+    es256.check(&mut verifier);
+    assert!(!verifier.is_reference());
+    Case::ed25519().check(&mut verifier);
+    assert!(verifier.is_reference() && verifier.size() == 0);
+}
+
+/// A table of Ed25519 pays later than one of P-256.
+#[test]
+fn ed25519_gets_a_table_after_forty_uses() {
+    let Case { key, signature } = Case::ed25519();
+    let mut verifier = Verifier::new(Limits::DEFAULT);
+    for uses in 0..45 {
+        assert_eq!(verifier.has_table(&key), uses > 40);
+        assert!(verifier.verify(&key, MESSAGE, &signature));
+    }
 }
 
 #[test]
 fn the_reference_can_be_chosen() {
     let mut verifier = Verifier::reference();
     assert!(verifier.self_test() && verifier.is_reference(), "nothing of its own to be tested");
-    for case in [Case::es256(), Case::rs256()] {
+    for case in [Case::ed25519(), Case::es256(), Case::rs256()] {
         case.check(&mut verifier);
         case.check(&mut verifier);
         assert!(!verifier.has_table(&case.key));

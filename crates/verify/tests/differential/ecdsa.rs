@@ -106,7 +106,7 @@ impl Signer {
             key.verify(message, signature).is_ok()
         };
         let what = format_args!("{what}, key {point}");
-        let parts = [&self.point[1..33], &self.point[33..]];
+        let parts = &[&self.point[1..33], &self.point[33..]];
         let key = JudgedKey { algorithm: "ES256", parts, ours: &self.key, aws_lc: &aws_lc };
         judges.judge(what, &key, message, signature, expected);
     }

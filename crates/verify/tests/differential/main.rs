@@ -1,12 +1,13 @@
 //! Ours against the reference and against aws-lc-rs, on random cases and on adversarial ones.
 //!
-//! `COUNTERSIGN_CASES` says how many (for RSA, a tenth of that), `COUNTERSIGN_SEED` which; see
+//! `COUNTERSIGN_CASES` says how many (for RSA and Ed25519, a tenth of that), `COUNTERSIGN_SEED` which; see
 //! CONTRIBUTING.md. A case on which the verifiers do not agree is printed with all that it takes to repeat
 //! it.
 
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod ecdsa;
+mod eddsa;
 #[allow(unreachable_pub, reason = "the fuzz targets share it")]
 mod encoder;
 #[allow(unreachable_pub, reason = "the fuzz targets share it")]
@@ -41,7 +42,7 @@ fn cases() -> u64 {
 struct JudgedKey<'a> {
     /// JOSE's name of its algorithm, and its parts in a JWK.
     algorithm: &'static str,
-    parts: [&'a [u8]; 2],
+    parts: &'a [&'a [u8]],
     ours: &'a Key,
     /// Whether aws-lc takes a message with a signature.
     aws_lc: &'a dyn Fn(&[u8], &[u8]) -> bool,
@@ -85,7 +86,7 @@ impl Judges {
             self.seed,
             self.block,
         );
-        corpus::record(key.algorithm, &key.parts, message, signature, ours);
+        corpus::record(key.algorithm, key.parts, message, signature, ours);
         if ours {
             self.accepted += 1;
         } else {
@@ -126,6 +127,11 @@ fn run(what: &str, cases: u64, block: impl Fn(&mut Random, &mut Judges) + Sync) 
     println!("{what}: {done} cases, {accepted} of them accepted, seed {seed}");
     assert!(done >= cases);
     assert!(accepted > done / 50 && accepted < done / 2);
+}
+
+#[test]
+fn ed25519() {
+    run("Ed25519", cases() / 10, eddsa::block);
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Bench<'_> {
             key.verify(parameters, message, signature).is_ok()
         };
         let ours = &Key::rsa(&self.key.public, self.encoder.algorithm);
-        let (algorithm, parts) = (self.encoder.name, [n, &[1, 0, 1]]);
+        let (algorithm, parts) = (self.encoder.name, &[n, &[1, 0, 1]]);
         let key = JudgedKey { algorithm, parts, ours, aws_lc: &aws_lc };
         let what = format_args!("{what}, modulus {}", super::hex(n));
         self.judges.judge(what, &key, message, signature, expected);
