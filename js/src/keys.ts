@@ -22,6 +22,8 @@ export class KeyFetcher {
   readonly #engine: WasmEngine;
   readonly #fetch: Fetch;
   readonly #flights = new Map<number, Flight>();
+  /** The next landing, whichever it is: one promise for all that wait, however many they are. */
+  #next = signal();
 
   constructor(engine: WasmEngine, fetch: Fetch) {
     this.#engine = engine;
@@ -45,14 +47,18 @@ export class KeyFetcher {
 
   /** Waits until a fetch has landed: `true`, or until `over` resolves: `false`. */
   landed(over: Promise<unknown>): Promise<boolean> {
-    const landings = [...this.#flights.values()].map((flight) => flight.landing.then(() => true));
-    return Promise.race([...landings, over.then(() => false)]);
+    return Promise.race([this.#next.promise.then(() => true), over.then(() => false)]);
   }
 
   #launch(fetch: KeyFetch, since: number, now: Clock): Promise<void> {
     const landing = this.#fly(fetch, now)
       .catch((error) => warn(fetch.url, error))
-      .finally(() => this.#flights.delete(fetch.id));
+      .finally(() => {
+        this.#flights.delete(fetch.id);
+        const { resolve } = this.#next;
+        this.#next = signal();
+        resolve();
+      });
     this.#flights.set(fetch.id, { landing, since });
     return landing;
   }
@@ -81,6 +87,13 @@ export class KeyFetcher {
 /** Logged although nobody asked for it: without it a 503 could not be explained. */
 function warn(url: string, error: unknown): void {
   console.warn(`countersign: cannot use what ${url} answers: ${error}`);
+}
+
+/** A promise, and what settles it. */
+function signal(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void;
+  const promise = new Promise<void>((settle) => (resolve = settle));
+  return { promise, resolve };
 }
 
 /** Gets an answer within the engine's limits of time and size. Never rejects. */

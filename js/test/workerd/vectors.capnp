@@ -27,6 +27,7 @@ const main :Workerd.Worker = (
     (name = "dist/scopes.js", esModule = embed "../../dist/scopes.js"),
     (name = "dist/request.js", esModule = embed "../../dist/request.js"),
     (name = "dist/stream.js", esModule = embed "../../dist/stream.js"),
+    (name = "dist/session.js", esModule = embed "../../dist/session.js"),
     (name = "dist/verify.js", esModule = embed "../../dist/verify.js"),
     (name = "dist/wire.js", esModule = embed "../../dist/wire.js"),
   ],

@@ -137,8 +137,14 @@ impl Engine {
     ) -> Option<FetchError> {
         let body = usable_body(answer);
         let issuers = &self.policy.issuers;
-        if let Some(taken) = self.introspections.fetched(id, &body, issuers, now) {
-            return taken.err();
+        match self.introspections.fetched(id, &body, issuers, now) {
+            None => {}
+            Some(Ok(attempter)) => {
+                // Whoever sent it pays, also if they did not stay for the answer.
+                attempter.into_iter().for_each(|who| self.failures.failed(who, now));
+                return None;
+            }
+            Some(Err(error)) => return Some(error),
         }
         self.keys
             .fetched(id, body.clone(), now)

@@ -35,7 +35,8 @@ pub struct Identity {
     pub scope: ScopeSet,
     /// The token's own name.
     pub token_id: Option<String>,
-    /// First second at which the token is no longer valid.
+    /// First second at which the token is no longer valid; [`UnixSeconds::MAX`] where an issuer that was
+    /// asked did not say.
     pub expires_at: UnixSeconds,
     /// The key that the token is bound to.
     pub confirmation: Confirmation,

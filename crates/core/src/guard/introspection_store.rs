@@ -1,14 +1,16 @@
-//! The tokens that an issuer is being asked about (RFC 7662), and those that it said are not active.
+//! The tokens that an issuer is being asked about (RFC 7662), and those that are of no use.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
 use super::{
+    failure_limit::Attempter,
     fetch::{Fetch, FetchError, FetchId, Form},
     policy::IssuerPolicy,
     recent::{CacheKey, Recent},
 };
 use crate::{
-    UnixSeconds,
+    Reason, UnixSeconds,
+    jwt::claims::Claims,
     oauth::introspection::{self, Introspection},
 };
 
@@ -21,11 +23,12 @@ const PAUSE: u64 = 1;
 /// What is known of a token.
 #[derive(Debug)]
 pub(super) enum IntrospectionLookup {
-    Answered(Introspection),
+    /// It is active: what the issuer says of it.
+    Active(Box<Claims>),
+    /// It is of no use, for this reason.
+    Refused(Reason),
     /// The issuer cannot be asked, and not before so many seconds.
-    Unavailable {
-        retry_after: u64,
-    },
+    Unavailable { retry_after: u64 },
     /// A fetch is wanted or under way.
     Wait,
 }
@@ -34,8 +37,8 @@ pub(super) enum IntrospectionLookup {
 #[derive(Debug)]
 pub(super) struct IntrospectionStore {
     waiting: BTreeMap<CacheKey, Question>,
-    /// Tokens that are not active, and until when that need not be asked again.
-    inactive: Recent<UnixSeconds>,
+    /// Tokens that are of no use, and until when that need not be asked again.
+    refused: Recent<(Reason, UnixSeconds)>,
     /// Issuers that did not answer, and until when they are left alone.
     pauses: BTreeMap<usize, UnixSeconds>,
 }
@@ -43,6 +46,8 @@ pub(super) struct IntrospectionStore {
 #[derive(Debug)]
 struct Question {
     issuer: usize,
+    /// Who asked first.
+    attempter: Option<Attempter>,
     state: State,
     /// When the state was reached.
     since: UnixSeconds,
@@ -52,7 +57,7 @@ enum State {
     /// The form is still to be sent.
     Wanted(String),
     Flight(FetchId),
-    Answered(Introspection),
+    Active(Box<Claims>),
     Failed,
 }
 
@@ -62,18 +67,19 @@ impl core::fmt::Debug for State {
         f.write_str(match self {
             Self::Wanted(_) => "Wanted",
             Self::Flight(_) => "Flight",
-            Self::Answered(_) => "Answered",
+            Self::Active(_) => "Active",
             Self::Failed => "Failed",
         })
     }
 }
 
 impl IntrospectionStore {
-    /// Remembers at most so many inactive tokens.
-    pub(super) const fn new(cached_tokens: usize) -> Self {
+    /// Remembers at most so many tokens that are of no use, and always some: those who wait for an
+    /// answer find it there.
+    pub(super) fn new(cached_tokens: usize) -> Self {
         Self {
             waiting: BTreeMap::new(),
-            inactive: Recent::new(cached_tokens),
+            refused: Recent::new(cached_tokens.max(2 * MAX_WAITING)),
             pauses: BTreeMap::new(),
         }
     }
@@ -83,28 +89,25 @@ impl IntrospectionStore {
     pub(super) fn lookup(
         &mut self,
         key: &CacheKey,
-        issuer: usize,
-        token: &str,
+        (issuer, token): (usize, &str),
+        attempter: Option<Attempter>,
         now: UnixSeconds,
     ) -> IntrospectionLookup {
-        if self.inactive.get(key).is_some_and(|until| now < until) {
-            return IntrospectionLookup::Answered(Introspection::Inactive);
+        if let Some((reason, _)) = self.refused.get(key).filter(|(_, until)| now < *until) {
+            return IntrospectionLookup::Refused(reason);
         }
         if let Some(question) = self.waiting.get_mut(key) {
             question.expire(now);
-            let is_new = now <= question.since.saturating_add(PAUSE);
             match question.state {
                 State::Wanted(_) | State::Flight(_) => return IntrospectionLookup::Wait,
-                State::Failed if is_new => {
+                State::Failed if question.is_new(now) => {
                     return IntrospectionLookup::Unavailable { retry_after: PAUSE };
                 }
-                State::Answered(_) | State::Failed => {}
+                State::Active(_) | State::Failed => {}
             }
-            let question = self.waiting.remove(key);
-            if let Some(Question { state: State::Answered(answer), .. }) = question
-                && is_new
-            {
-                return IntrospectionLookup::Answered(answer);
+            let question = self.waiting.remove(key).filter(|question| question.is_new(now));
+            if let Some(Question { state: State::Active(claims), .. }) = question {
+                return IntrospectionLookup::Active(claims);
             }
             // Whoever waited for it went away.
         }
@@ -112,8 +115,13 @@ impl IntrospectionStore {
             return IntrospectionLookup::Unavailable { retry_after: PAUSE };
         }
         let state = State::Wanted(introspection::request_body(token));
-        self.waiting.insert(*key, Question { issuer, state, since: now });
+        self.waiting.insert(*key, Question { issuer, attempter, state, since: now });
         IntrospectionLookup::Wait
+    }
+
+    /// Remembers that a token is of no use for this reason.
+    pub(super) fn refuse(&mut self, key: CacheKey, reason: Reason, until: UnixSeconds) {
+        self.refused.insert(key, (reason, until));
     }
 
     /// What is to be asked now; each question is given once.
@@ -142,30 +150,33 @@ impl IntrospectionStore {
         due
     }
 
-    /// Takes the answer to a question, if it was one of these. `None`: it was not.
+    /// Takes the answer to a question, if it was one of these: whom a token that is not active is to be
+    /// charged to, or why the answer is of no use. `None`: it was none of these.
     pub(super) fn fetched(
         &mut self,
         id: FetchId,
         answer: &Result<&[u8], FetchError>,
         issuers: &[IssuerPolicy],
         now: UnixSeconds,
-    ) -> Option<Result<(), FetchError>> {
+    ) -> Option<Result<Option<Attempter>, FetchError>> {
         let asked = |question: &Question| matches!(question.state, State::Flight(own) if own == id);
         let (key, question) = self.waiting.iter_mut().find(|(_, question)| asked(question))?;
-        question.since = now;
         let found = answer
             .clone()
             .and_then(|body| Introspection::parse(body).map_err(FetchError::Introspection));
-        Some(match found {
-            Ok(answer) => {
-                if matches!(answer, Introspection::Inactive) {
-                    let policy = issuers.get(question.issuer);
-                    let cache = policy.and_then(|policy| policy.introspection.as_ref());
-                    let until = now.saturating_add(cache.map_or(0, |server| server.cache));
-                    self.inactive.insert(*key, until);
-                }
-                question.state = State::Answered(answer);
-                Ok(())
+        question.since = now;
+        match found {
+            Ok(Introspection::Active(claims)) => {
+                question.state = State::Active(claims);
+                Some(Ok(None))
+            }
+            Ok(Introspection::Inactive) => {
+                let (key, attempter) = (*key, question.attempter);
+                let server = issuers.get(question.issuer).and_then(|i| i.introspection.as_ref());
+                let until = now.saturating_add(server.map_or(1, |server| server.cache));
+                self.waiting.remove(&key);
+                self.refuse(key, Reason::TokenInactive, until);
+                Some(Ok(attempter))
             }
             Err(error) => {
                 // A status may be due to this one token; silence is not.
@@ -173,17 +184,17 @@ impl IntrospectionStore {
                     self.pauses.insert(question.issuer, now.saturating_add(PAUSE));
                 }
                 question.state = State::Failed;
-                Err(error)
+                Some(Err(error))
             }
-        })
+        }
     }
 
     /// Forgets questions whose asker went away; `false` when all are waited for.
     fn make_room(&mut self, now: UnixSeconds) -> bool {
         if self.waiting.len() >= MAX_WAITING {
-            self.waiting.retain(|_, question| {
-                now < question.since.saturating_add(2 * Fetch::TIMEOUT)
-                    && !matches!(question.state, State::Failed)
+            self.waiting.retain(|_, question| match question.state {
+                State::Wanted(_) | State::Flight(_) => !question.is_late(now),
+                State::Active(_) | State::Failed => question.is_new(now),
             });
         }
         self.waiting.len() < MAX_WAITING
@@ -193,9 +204,17 @@ impl IntrospectionStore {
 impl Question {
     /// A host that never answers is no reason to wait for ever.
     fn expire(&mut self, now: UnixSeconds) {
-        let is_late = now >= self.since.saturating_add(2 * Fetch::TIMEOUT);
-        if is_late && matches!(self.state, State::Flight(_)) {
+        if self.is_late(now) && matches!(self.state, State::Flight(_)) {
             (self.state, self.since) = (State::Failed, now);
         }
+    }
+
+    const fn is_late(&self, now: UnixSeconds) -> bool {
+        now >= self.since.saturating_add(2 * Fetch::TIMEOUT)
+    }
+
+    /// Whether those who wait for it may still come for it.
+    const fn is_new(&self, now: UnixSeconds) -> bool {
+        now <= self.since.saturating_add(PAUSE)
     }
 }

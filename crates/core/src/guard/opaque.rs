@@ -20,16 +20,27 @@ use super::{
 };
 use crate::{
     Reason, UnixSeconds,
-    jose::jws::JwsError,
+    jose::{
+        base64url,
+        json::{self, Value},
+        jws::JwsError,
+    },
     jwt::{access_token::ClaimCheck, claims::Claims},
-    oauth::introspection::Introspection,
 };
+
+/// Whether the first part is that of a JWT: a JSON object as base64url.
+fn begins_as_jwt(token: &str) -> bool {
+    let header = token.split('.').next().and_then(|header| base64url::decode(header).ok());
+    header.is_some_and(|header| matches!(json::parse(&header), Ok(Value::Object(_))))
+}
 
 /// A token that is no JWS, and the issuer that is asked about it.
 pub(super) struct Opaque {
     digest: [u8; 32],
     token: String,
     issuer: usize,
+    /// Whether it was asked about for this request: then the answer was charged to its sender.
+    asked: bool,
 }
 
 /// Without the token.
@@ -40,9 +51,9 @@ impl fmt::Debug for Opaque {
 }
 
 impl Engine {
-    /// The token as an opaque one, if it has not the form of a JWS, and the resource has an issuer that
-    /// can be asked. A JWS that is merely wrong is none: it would have been refused by its issuer too,
-    /// and need not be shown to it.
+    /// The token as an opaque one, if it does not begin as a JWT, or is an encrypted one, and the resource
+    /// has an issuer that can be asked. A JWT that is merely wrong is none: it would have been refused by
+    /// its issuer too, and need not be shown to anybody.
     pub(super) fn opaque(
         &self,
         token: &str,
@@ -50,7 +61,7 @@ impl Engine {
         digest: [u8; 32],
         context: &Context,
     ) -> Option<Box<Opaque>> {
-        if !matches!(error, JwsError::Segments | JwsError::Encrypted) {
+        if error != JwsError::Encrypted && begins_as_jwt(token) {
             return None;
         }
         let resource = self.policy.resources.get(context.resource)?;
@@ -58,14 +69,14 @@ impl Engine {
             self.policy.issuers.get(**index).is_some_and(|issuer| issuer.introspection.is_some())
         };
         let issuer = *resource.issuers.iter().find(asks)?;
-        Some(Box::new(Opaque { digest, token: token.into(), issuer }))
+        Some(Box::new(Opaque { digest, token: token.into(), issuer, asked: false }))
     }
 
     /// Asks about the token, or goes on by what is known of it.
     pub(super) fn introspect(
         &mut self,
         mut context: Context,
-        opaque: Box<Opaque>,
+        mut opaque: Box<Opaque>,
         now: UnixSeconds,
     ) -> Step {
         let key = (opaque.digest, context.resource);
@@ -73,8 +84,10 @@ impl Engine {
         if let Some(Cached::Good(verified)) = self.cache.get(&key, now) {
             return self.check_possession(context, verified.identity, verified.issuer, now);
         }
-        match self.introspections.lookup(&key, opaque.issuer, &opaque.token, now) {
+        let asked = (opaque.issuer, opaque.token.as_str());
+        match self.introspections.lookup(&key, asked, context.attempter, now) {
             IntrospectionLookup::Wait => {
+                opaque.asked = true;
                 Step::NeedIntrospection(Pending { context, stage: Stage::Introspection(opaque) })
             }
             IntrospectionLookup::Unavailable { retry_after } => {
@@ -86,12 +99,16 @@ impl Engine {
                 };
                 refuse(&self.policy, &context, refused, None, &Asked::default())
             }
-            IntrospectionLookup::Answered(Introspection::Inactive) => {
-                let text = || "its issuer says that it is not active".to_string();
+            IntrospectionLookup::Refused(reason) => {
+                let text = || format!("what its issuer says of it: {}", reason.meaning());
                 context.trace.failed("introspection", text);
-                self.refuse_token(&context, Reason::TokenInactive.into(), now)
+                if opaque.asked && reason == Reason::TokenInactive {
+                    refuse(&self.policy, &context, reason.into(), None, &Asked::default())
+                } else {
+                    self.refuse_token(&context, reason.into(), now)
+                }
             }
-            IntrospectionLookup::Answered(Introspection::Active(claims)) => {
+            IntrospectionLookup::Active(claims) => {
                 match self.accept_introspected(&mut context, &opaque, *claims, now) {
                     Ok(identity) => self.check_possession(context, identity, opaque.issuer, now),
                     Err(refused) => self.refuse_token(&context, refused, now),
@@ -117,7 +134,7 @@ impl Engine {
         // RFC 7662 §2.2: it need not say who it is, nor when the token ends or began.
         claims.issuer.get_or_insert_with(|| name.clone());
         let answer_ends = now.saturating_add(server.cache);
-        claims.expires_at.get_or_insert(answer_ends);
+        claims.expires_at.get_or_insert(UnixSeconds::MAX);
         claims.issued_at.get_or_insert(now);
         let (audience, leeway) = (&resource.audience, policy.leeway);
         let presentation = context.presentation();
@@ -135,10 +152,15 @@ impl Engine {
             context.trace.checked(explain::name(*check), result.is_ok(), text);
         }
         let mut found = checks.into_iter().filter(of_token).map(|(_, result)| result);
-        found.try_for_each(|result| result).map_err(|reason| Refused {
-            detail: inspect::claims_detail(reason, server.profile.preset, &claims, now),
-            ..reason.into()
-        })?;
+        let key = (opaque.digest, context.resource);
+        if let Err(reason) = found.try_for_each(|result| result) {
+            let detail = inspect::claims_detail(reason, server.profile.preset, &claims, now);
+            // What is not valid yet may be so soon.
+            if reason != Reason::TokenNotYetValid {
+                self.introspections.refuse(key, reason, answer_ends);
+            }
+            return Err(Refused { detail, ..reason.into() });
+        }
         let identity = Arc::new(Identity { introspected: true, ..Identity::new(claims) });
         let verified = Verified {
             identity: Arc::clone(&identity),
@@ -146,7 +168,7 @@ impl Engine {
             proof: Proof::Introspection,
             unusable_at: answer_ends.min(unusable_at(identity.expires_at, leeway)),
         };
-        self.cache.insert((opaque.digest, context.resource), verified);
+        self.cache.insert(key, verified);
         Ok(identity)
     }
 }

@@ -158,6 +158,11 @@ impl Session {
     }
 }
 
+/// The header by which sessions are bound at this resource, if they are.
+pub(super) fn header(resource: &ResourcePolicy) -> Option<&'static str> {
+    secret_of(resource).map(|_| HEADER)
+}
+
 /// In shadow mode clients and server are to notice nothing.
 fn secret_of(resource: &ResourcePolicy) -> Option<&SessionSecret> {
     resource.session_secret.as_ref().filter(|_| resource.mode == Mode::Enforce)

@@ -59,6 +59,8 @@ struct Entry {
     failures: u32,
     last_end: Option<UnixSeconds>,
     last_use: UnixSeconds,
+    /// When the issuer named it last, whether anybody uses it or not.
+    last_expected: UnixSeconds,
 }
 
 impl StatusStore {
@@ -173,12 +175,14 @@ impl StatusStore {
         let issuer = issuers.get(position).map_or("", |issuer| &issuer.profile.issuer);
         for uri in uris.into_iter().filter(|uri| is_of_issuer(uri, issuer)) {
             let key = (position, uri);
-            if !self.lists.contains_key(&key) && !self.make_room(now) {
-                return;
+            if !self.lists.contains_key(&key) && self.lists.len() >= MAX_LISTS / 2 {
+                // The rest is for those that tokens name.
+                continue;
             }
             let entry = self.lists.entry(key).or_default();
-            entry.last_use = now;
-            entry.wanted |= entry.list.is_none() && entry.flight.is_none();
+            entry.last_expected = now;
+            let rested = entry.rest_end().is_none_or(|end| now >= end);
+            entry.wanted |= entry.list.is_none() && entry.flight.is_none() && rested;
         }
     }
 
@@ -191,10 +195,13 @@ impl StatusStore {
         if used(&self.lists) > MAX_BYTES - MAX_LIST_BYTES {
             self.lists.retain(|other, entry| other == key || entry.is_in_use(now));
         }
-        MAX_BYTES.saturating_sub(used(&self.lists))
+        let room = MAX_BYTES.saturating_sub(used(&self.lists));
+        // What is merely expected leaves room for what is needed.
+        let is_needed = self.lists.get(key).is_some_and(|entry| entry.is_in_use(now));
+        if is_needed { room } else { room.saturating_sub(MAX_BYTES / 2) }
     }
 
-    /// Forgets what nobody asked for in the last minutes; `false` when all are in use.
+    /// Forgets what no token named in the last minutes; `false` when all are in use.
     fn make_room(&mut self, now: UnixSeconds) -> bool {
         if self.lists.len() >= MAX_LISTS {
             self.lists.retain(|_, entry| entry.is_in_use(now));
@@ -249,7 +256,8 @@ impl Entry {
     fn is_due(&mut self, now: UnixSeconds) -> bool {
         self.expire_flight(now);
         let ttl = self.list.as_ref().and_then(|list| list.ttl).unwrap_or(DEFAULT_TTL);
-        let in_use = now < self.last_use.saturating_add(ttl.max(WITHOUT_EXPIRY));
+        let last_named = self.last_use.max(self.last_expected);
+        let in_use = now < last_named.saturating_add(ttl.max(WITHOUT_EXPIRY));
         let old = self.list.is_some() && now >= self.fetched_at.saturating_add(ttl) && in_use;
         let rested = self.rest_end().is_none_or(|end| now >= end);
         self.flight.is_none() && (self.wanted || old) && rested

@@ -15,6 +15,7 @@ use super::{
     list_filter::ListFilter,
     policy::{Dpop, Mode, Policy, ResourcePolicy},
     request::RequestHead,
+    session,
     step::{Context, Forward, Step},
     trace::Trace,
 };
@@ -201,6 +202,8 @@ fn removals(resource: &ResourcePolicy, lookalikes: &[HeaderName]) -> Vec<HeaderN
 /// servers both are the same variable.
 pub(super) fn lookalikes(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Vec<HeaderName> {
     let mut found = Vec::new();
+    let session = session::header(resource);
+    let owned = || resource.forward.owned().map(HeaderName::as_str).chain(session);
     for (name, _) in head.headers.iter().filter(|(name, _)| name.contains(&b'_')) {
         let Some(name) =
             core::str::from_utf8(name).ok().and_then(|name| HeaderName::parse(name).ok())
@@ -208,9 +211,8 @@ pub(super) fn lookalikes(resource: &ResourcePolicy, head: &RequestHead<'_>) -> V
             continue;
         };
         let plain = name.as_str().replace('_', "-");
-        let is_ours = resource.forward.owned().any(|ours| ours.as_str().replace('_', "-") == plain);
-        if is_ours && !resource.forward.owned().any(|ours| *ours == name) && !found.contains(&name)
-        {
+        let is_ours = owned().any(|ours| ours.replace('_', "-") == plain);
+        if is_ours && !owned().any(|ours| ours == name.as_str()) && !found.contains(&name) {
             found.push(name);
         }
     }

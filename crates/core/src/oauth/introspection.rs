@@ -9,7 +9,7 @@ use crate::{
         base64url,
         json::{self, Value},
     },
-    jwt::claims::Claims,
+    jwt::{claims::Claims, confirmation::Confirmation},
 };
 
 /// The answer for one token.
@@ -18,7 +18,7 @@ pub enum Introspection {
     /// The token is good now. What the server says of it has the types of claims (RFC 7662 §2.2);
     /// whether it is meant for the one who asked, and for what, is still to be checked.
     Active(Box<Claims>),
-    /// It is not, or never was, or not for the one who asked.
+    /// It is not, or never was, or not for the one who asked; or it is no access token.
     Inactive,
 }
 
@@ -32,8 +32,6 @@ pub enum IntrospectionError {
     Claim,
     /// Not one strict JSON object.
     Json,
-    /// `token_type` names something that is no access token.
-    TokenType,
 }
 
 impl fmt::Display for IntrospectionError {
@@ -42,7 +40,6 @@ impl fmt::Display for IntrospectionError {
             Self::Active => "the introspection response has no boolean \"active\"",
             Self::Claim => "a member of the introspection response has the wrong type",
             Self::Json => "the introspection response is not one strict JSON object",
-            Self::TokenType => "the introspected token is of another type than Bearer and DPoP",
         })
     }
 }
@@ -72,15 +69,26 @@ impl Introspection {
             Some(Value::Bool(false)) => return Ok(Self::Inactive),
             _ => return Err(IntrospectionError::Active),
         }
-        // Some servers introspect refresh tokens too: whoever has one has no access token.
-        match members.get("token_type") {
-            None => {}
-            Some(Value::String(kind))
-                if ["bearer", "dpop"].iter().any(|known| kind.eq_ignore_ascii_case(known)) => {}
-            Some(_) => return Err(IntrospectionError::TokenType),
+        // Some servers introspect refresh tokens too: whoever has one has no access token. Most say so
+        // by token_type, Ory Hydra by token_use.
+        let is_one_of = |name: &str, known: [&str; 2]| match members.get(name) {
+            None => true,
+            Some(Value::String(kind)) => known.iter().any(|known| kind.eq_ignore_ascii_case(known)),
+            Some(_) => false,
+        };
+        if !is_one_of("token_type", ["Bearer", "DPoP"])
+            || !is_one_of("token_use", ["access_token", "access"])
+        {
+            return Ok(Self::Inactive);
         }
-        let claims =
-            Claims::from_members(members).map_err(|_: Reason| IntrospectionError::Claim)?;
+        let is_dpop = members.get("token_type").and_then(Value::as_str);
+        let is_dpop = is_dpop.is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP"));
+        let claims = Claims::from_members(members);
+        let mut claims = claims.map_err(|_: Reason| IntrospectionError::Claim)?;
+        if is_dpop && claims.confirmation == Confirmation::None {
+            // It is bound to a key, which is not told (RFC 9449 §6.2): it is no bearer token.
+            claims.confirmation = Confirmation::Other;
+        }
         Ok(Self::Active(Box::new(claims)))
     }
 }
@@ -149,10 +157,27 @@ mod tests {
         for body in [r#""exp":"1""#, r#""scope":1"#, r#""aud":{}"#, r#""sub":null"#] {
             assert_eq!(error(&format!(r#"{{"active":true,{body}}}"#)), IntrospectionError::Claim);
         }
-        for kind in [r#""refresh_token""#, r#""N_A""#, "null", "1"] {
-            let body = format!(r#"{{"active":true,"token_type":{kind}}}"#);
-            assert_eq!(error(&body), IntrospectionError::TokenType, "{kind}");
+        for member in [
+            r#""token_type":"refresh_token""#,
+            r#""token_type":"N_A""#,
+            r#""token_type":null"#,
+            r#""token_type":["Bearer"]"#,
+            r#""token_use":"refresh_token""#,
+            r#""token_type":"Bearer","token_use":"id""#,
+        ] {
+            let body = format!(r#"{{"active":true,{member}}}"#);
+            let answer = Introspection::parse(body.as_bytes());
+            assert!(matches!(answer, Ok(Introspection::Inactive)), "{member}");
         }
+        for member in [r#""token_type":"bearer""#, r#""token_use":"access""#, r#""username":"x""#] {
+            let body = format!(r#"{{"active":true,{member}}}"#);
+            let answer = Introspection::parse(body.as_bytes());
+            assert!(matches!(answer, Ok(Introspection::Active(_))), "{member}");
+        }
+        // RFC 9449 §6.2: the binding must be told.
+        let answer = Introspection::parse(br#"{"active":true,"token_type":"dpop"}"#);
+        let Ok(Introspection::Active(claims)) = answer else { panic!() };
+        assert_eq!(claims.confirmation, Confirmation::Other);
         // An inactive token is not spoken of, whatever else is said.
         let inactive = Introspection::parse(br#"{"active":false,"exp":"x"}"#);
         assert!(matches!(inactive, Ok(Introspection::Inactive)));

@@ -137,6 +137,60 @@ fn a_flood_is_bounded() {
     assert!(waits(&mut engine, 2001, 110));
 }
 
+/// Who is answered takes no room any longer, whether anybody came for the answer or not.
+#[test]
+fn answered_questions_take_no_room() {
+    let mut engine = engine(&policy());
+    for number in 0..1000 {
+        let step = super::support::begin(&mut engine, "/mcp", &format!("made-up-{number}"), 100);
+        assert_eq!(code(&step), "(introspection)", "{number}");
+        for fetch in engine.due(100) {
+            let _ = engine.fetched(fetch.id, Some((200, br#"{"active":false}"#)), 100);
+        }
+    }
+}
+
+/// What is wrong with an active token is remembered as its goodness would be.
+#[test]
+fn tokens_for_others_are_not_asked_about_again() {
+    let mut engine = engine(&policy());
+    let mut other = active();
+    other["aud"] = "https://other.example".into();
+    assert_eq!(ask_with(&mut engine, "other", &other, 100).0, "audience_mismatch");
+    assert_eq!(ask(&mut engine, "other", 119), "audience_mismatch");
+    assert_eq!(ask(&mut engine, "other", 120), "(introspection)");
+    other["aud"] = RESOURCE.into();
+    other["nbf"] = 130.into();
+    assert_eq!(ask_with(&mut engine, "early", &other, 121).0, "token_not_yet_valid");
+    assert_eq!(ask_with(&mut engine, "early", &other, 130).0, "allow", "its time has come");
+}
+
+/// Whoever does not stay for the answer is charged all the same.
+#[test]
+fn leaving_early_costs_as_much() {
+    let mut policy = policy();
+    policy["limits"] = json!({ "failures_per_minute": 3 });
+    let mut engine = engine(&policy);
+    let mut outcomes = Vec::new();
+    for number in 0..5 {
+        let credentials = format!("Bearer made-up-{number}");
+        let head = RequestHead {
+            method: b"GET",
+            authority: b"mcp.example.com",
+            path: b"/mcp",
+            headers: &[(b"authorization", credentials.as_bytes())],
+            has_body: false,
+            client: "192.0.2.66".parse::<IpAddr>().ok(),
+        };
+        outcomes.push(code(&engine.begin(head, 100)));
+        for fetch in engine.due(100) {
+            let _ = engine.fetched(fetch.id, Some((200, br#"{"active":false}"#)), 100);
+        }
+    }
+    assert_eq!(outcomes[..3], ["(introspection)"; 3]);
+    assert_eq!(outcomes[3..], ["failures_excessive"; 2]);
+}
+
 /// Tokens that turn out to be made up count as failures of whoever sent them.
 #[test]
 fn made_up_tokens_are_charged() {

@@ -64,6 +64,12 @@ fn answers() -> Vec<(&'static str, u16, String)> {
         says("expired", with("exp", json!(NOW - 100))),
         says("not-yet", with("nbf", json!(NOW + LONG))),
         says("refresh-token", with("token_type", json!("refresh_token"))),
+        says("refresh-token-of-hydra", {
+            let mut answer = with("token_type", Value::Null);
+            answer["token_use"] = "refresh_token".into();
+            answer
+        }),
+        says("dpop-without-key", with("token_type", json!("DPoP"))),
         says("bound", with("cnf", bound)),
         says("text-for-active", with("active", json!("true"))),
         says("no-active", with("active", Value::Null)),
@@ -74,6 +80,8 @@ fn answers() -> Vec<(&'static str, u16, String)> {
         ("broken", 500, String::new()),
         ("moved", 302, String::new()),
         ("a.b", 200, active().to_string()),
+        ("v4.local.AAAA", 200, active().to_string()),
+        ("a.b.c", 200, active().to_string()),
         ("a.b.c.d.e", 200, active().to_string()),
     ]
 }
@@ -107,7 +115,9 @@ pub(super) fn cases() -> Vec<Case> {
         case("no-scope", "no-scope").needs("mcp:use"),
         case("expired", "expired").challenged(401, "token_expired", &expired),
         invalid("not-yet", "token_not_yet_valid"),
-        down("refresh-token"),
+        invalid("refresh-token", "token_inactive"),
+        invalid("refresh-token-of-hydra", "token_inactive"),
+        invalid("dpop-without-key", "token_bound"),
         invalid("bound", "token_bound"),
         down("text-for-active"),
         down("no-active"),
@@ -118,10 +128,13 @@ pub(super) fn cases() -> Vec<Case> {
         down("broken"),
         down("moved"),
         down("unknown"),
-        // Opaque to us is what has not the form of a JWS, dots or not.
+        // Opaque to us is what does not begin as a JWT, dots or not.
         case("with-a-dot", "a.b").forwarded("allow", &ada),
         case("encrypted", "a.b.c.d.e").forwarded("allow", &ada),
-        case("of-three-parts", "a.b.c").invalid_token("token_malformed"),
+        case("of-three-parts", "a.b.c").forwarded("allow", &ada),
+        case("paseto", "v4.local.AAAA").forwarded("allow", &ada),
+        case("half-a-jwt", token().sign().rsplit_once('.').map_or("", |(half, _)| half))
+            .invalid_token("token_malformed"),
         // The issuer's JWTs are verified as ever, and not shown to anybody.
         case("beside-a-jwt", &token().sign()).allowed(),
         case("beside-a-forged-jwt", &token().key(TestKey::Es256(2), "es1").sign())

@@ -355,6 +355,12 @@ impl Case {
         self
     }
 
+    /// One header more that must not reach the server.
+    fn removes(mut self, name: &str) -> Self {
+        self.expect.removed.push(name.to_owned());
+        self
+    }
+
     fn header(mut self, name: &str, value: &str) -> Self {
         self.expect.headers.insert(name.to_owned(), value.to_owned());
         self

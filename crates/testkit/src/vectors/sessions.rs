@@ -64,6 +64,14 @@ pub(super) fn cases() -> Vec<Case> {
             .with("mcp-session-id", &own)
             .with("mcp-session-id", &own)
             .refused(404, "session_unknown"),
+        // To CGI and WSGI servers this is the same variable as the header.
+        mine("underscored").with("mcp_session_id", ID).allowed().removes("mcp_session_id"),
+        mine("underscored-beside-own")
+            .with("Mcp_Session-Id", ID)
+            .with("mcp-session-id", &own)
+            .allowed()
+            .sets("mcp-session-id", ID)
+            .removes("mcp_session-id"),
         mine("in-shadow-mode").policy("sessions-shadow").with("mcp-session-id", ID).allowed(),
         Case::new("session-where-none-is-bound", CLAUSE)
             .bearer(&token().sign())

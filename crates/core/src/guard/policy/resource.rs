@@ -152,6 +152,16 @@ impl ResourcePolicy {
             return Err(node.error("\"dpop_nonce\" needs \"dpop\" to be \"accept\" or \"require\""));
         }
         members.finish()?;
+        let names_subjects = |index: &usize| {
+            let issuer = issuers.get(*index);
+            issuer.is_some_and(|i| i.profile.needed_claims().any(|name| name == "sub"))
+        };
+        if resource.session_secret.is_some() && !resource.issuers.iter().all(names_subjects) {
+            // Else all users of a client would share its sessions.
+            return Err(node.error(
+                "\"session_secret\" needs \"sub\" in \"required_claims\" of each of its issuers",
+            ));
+        }
         let introspects = |index: &&usize| {
             issuers.get(**index).is_some_and(|issuer| issuer.introspection.is_some())
         };

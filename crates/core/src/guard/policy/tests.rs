@@ -156,6 +156,16 @@ fn secrets_are_long() {
     }
 }
 
+/// Without a subject all users of a client would share its sessions.
+#[test]
+fn sessions_need_subjects() {
+    let session =
+        format!(r#"{{"resource":"https://m.example","session_secret":"{}"}}"#, "A".repeat(43));
+    let issuer = r#"{"issuer":"https://a.example","required_claims":["client_id"]}"#;
+    at(with(issuer, &session, ""), "$.resources[0]");
+    assert!(with(ISSUER, &session, "").is_ok());
+}
+
 #[test]
 fn introspection_needs_all_of_it() {
     let introspection = |rest: &str| issuer(&format!(r#""introspection":{{{rest}}}"#));
