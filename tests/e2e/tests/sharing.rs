@@ -62,16 +62,23 @@ fn one_fetch_serves_both_workers() {
     send_at_once(&front, &good, 401);
 }
 
+/// How often one can have fetched since then, the first two times in one second: a busy machine may take
+/// longer than the test sleeps.
+fn every_two_seconds(start: Instant) -> usize {
+    usize::try_from(start.elapsed().as_secs() / 2).unwrap() + 3
+}
+
 #[test]
 fn one_worker_refreshes_for_both() {
     let mut policy = policy(true);
     policy["issuers"][0]["jwks_cache"] = json!({ "fresh": 2, "cooldown": 2 });
     let setup = Setup::with(Stub::upstream().unwrap(), policy, true, |_| good_keys());
+    let start = Instant::now();
     let front = setup.config(|config| config.with_workers(2)).start();
     thread::sleep(Duration::from_secs(9));
     let fetches = front.issuer.take().len();
-    // Every two or three seconds; each for itself would be nine at least.
-    assert!((3..=5).contains(&fetches), "{fetches}");
+    // Every two or three seconds; three engines for themselves would be three times as many.
+    assert!((3..=every_two_seconds(start)).contains(&fetches), "{fetches}");
 }
 
 #[test]
@@ -80,10 +87,11 @@ fn failures_are_shared_and_recovered_from() {
     let is_up = Arc::clone(&up);
     let setup =
         Setup::new(move || if *is_up.lock().unwrap() { good_keys() } else { Answer::status(500) });
+    let start = Instant::now();
     let front = setup.config(|config| config.with_workers(2)).start();
     thread::sleep(Duration::from_secs(5));
     let fetches = front.issuer.take().len();
-    assert!((2..=5).contains(&fetches), "{fetches} fetches in five seconds");
+    assert!((2..=every_two_seconds(start)).contains(&fetches), "{fetches}");
     *up.lock().unwrap() = true;
     let good = call(&token().sign(), "read_file");
     assert!(front.until(200, &good));
