@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     body::{Body, to_bytes},
     extract::{ConnectInfo, State},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, StatusCode},
     response::Response,
 };
 
@@ -14,6 +14,7 @@ use super::{
     cookies::Cookie,
     interaction::{self, Visit},
     params::Params,
+    post::is_form,
     reply,
     request::{AuthorizationRequest, RequestError, redirect_target},
 };
@@ -136,14 +137,6 @@ fn came_by_itself(headers: &HeaderMap) -> bool {
         headers.get("sec-fetch-site").map(|value| value.as_bytes()),
         Some(b"none" | b"same-origin")
     )
-}
-
-pub(super) fn is_form(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
 /// Where and with which state a client is answered.
