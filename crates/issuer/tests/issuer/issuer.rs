@@ -1,20 +1,18 @@
-//! A running server with a database of its own.
+//! A running server with a database of its own, on the engine that `COUNTERSIGN_TEST_DATABASE` names.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use countersign_issuer::{
-    ClientKind, ClientResource, Config, Error, Grant, NewClient, NewResource, NewScope, NewUser, Server,
-    Store,
+    ClientKind, Config, Database, Error, NewClient, NewResource, NewScope, NewUser, Server, Store,
 };
-use countersign_testkit::{keys::TestKey, token::Token};
+use countersign_testkit::postgres;
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::http::{self, Answer, FORM, encode};
@@ -39,8 +37,11 @@ pub(crate) struct Issuer {
     folder: Folder,
 }
 
-/// Deleted at the end.
-pub(crate) struct Folder(PathBuf);
+/// Files and, if it is not one of them, the database; deleted at the end.
+pub(crate) struct Folder {
+    path: PathBuf,
+    postgres: Option<postgres::Database>,
+}
 
 impl Folder {
     pub(crate) fn new() -> Self {
@@ -48,25 +49,51 @@ impl Folder {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("countersign-test-{}-{count}", process::id()));
         fs::create_dir_all(&path).unwrap();
-        Self(path)
+        let postgres = match env::var("COUNTERSIGN_TEST_DATABASE").as_deref() {
+            Ok("postgres") => Some(postgres::Database::new()),
+            Ok("sqlite") | Err(_) => None,
+            Ok(other) => panic!("COUNTERSIGN_TEST_DATABASE={other}"),
+        };
+        Self { path, postgres }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    pub(crate) fn database(&self) -> Database {
+        match &self.postgres {
+            Some(database) => Database::Postgres(database.url()),
+            None => Database::Sqlite(self.path.join("countersign.db")),
+        }
     }
 
     pub(crate) fn config(&self) -> Config {
         Config {
             listen: ([127, 0, 0, 1], 0).into(),
-            database: self.0.join("countersign.db"),
+            database: self.database(),
+            key_file: Some(self.path.join("countersign.key")),
             ..Config::default()
         }
+    }
+
+    /// All bytes that are stored, without the sealing key.
+    pub(crate) fn stored(&self) -> Vec<u8> {
+        let mut stored = Vec::new();
+        for entry in fs::read_dir(&self.path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().is_some_and(|name| name != "countersign.key") {
+                stored.extend(fs::read(path).unwrap());
+            }
+        }
+        stored.extend(self.postgres.iter().flat_map(postgres::Database::dump));
+        stored
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -134,8 +161,8 @@ impl Issuer {
         std::mem::replace(&mut self.folder, Folder::new())
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
@@ -175,74 +202,15 @@ impl Issuer {
 
     /// A client that the administrator vouches for.
     pub(crate) fn add_client(&self, method: &str, redirect_uris: &[&str]) -> Client {
-        self.try_add(NewClient {
+        let new = NewClient {
+            kind: ClientKind::Static,
+            name: "Test client".to_owned(),
             redirect_uris: redirect_uris.iter().map(|uri| (*uri).to_owned()).collect(),
+            auth_method: method.to_owned(),
             grant_types: ["authorization_code", "refresh_token"].map(str::to_owned).to_vec(),
-            ..new_client(method)
-        })
-        .unwrap()
-    }
-
-    /// A client that gets tokens for itself: for these resources, with these scopes.
-    pub(crate) fn add_service(&self, method: &str, resources: &[(&str, &str)]) -> Client {
-        let resources = resources.iter().map(|(resource, scopes)| ClientResource {
-            resource: (*resource).to_owned(),
-            scopes: (*scopes).to_owned(),
-            introspects: false,
-        });
-        self.try_add(NewClient {
-            grant_types: vec!["client_credentials".to_owned()],
-            resources: resources.collect(),
-            ..new_client(method)
-        })
-        .unwrap()
-    }
-
-    /// The server of a resource, which may introspect tokens for it.
-    pub(crate) fn add_resource_server(&self, resource: &str) -> Client {
-        self.try_add(NewClient {
-            resources: vec![ClientResource {
-                resource: resource.to_owned(),
-                scopes: String::new(),
-                introspects: true,
-            }],
-            ..new_client("client_secret_basic")
-        })
-        .unwrap()
-    }
-
-    pub(crate) fn disable_user(&self, name: &str) {
-        self.block_on(self.store.disable_user(name)).unwrap();
-    }
-
-    pub(crate) fn enable_user(&self, name: &str) {
-        self.block_on(self.store.enable_user(name)).unwrap();
-    }
-
-    pub(crate) fn disable_client(&self, client: &Client) {
-        self.block_on(self.store.disable_client(&client.id)).unwrap();
-    }
-
-    pub(crate) fn enable_client(&self, client: &Client) {
-        self.block_on(self.store.enable_client(&client.id)).unwrap();
-    }
-
-    pub(crate) fn delete_client(&self, client: &Client) {
-        self.block_on(self.store.delete_client(&client.id)).unwrap();
-    }
-
-    pub(crate) fn grants(&self) -> Vec<Grant> {
-        self.block_on(self.store.grants(None, None)).unwrap()
-    }
-
-    pub(crate) fn revoke_grant(&self, id: &str) -> bool {
-        self.block_on(self.store.revoke_grant(id, "revoked_by_administrator")).unwrap()
-    }
-
-    pub(crate) fn try_add(&self, new: NewClient) -> Result<Client, Error> {
-        let method = new.auth_method.clone();
-        let added = self.block_on(self.store.create_client(new))?;
-        Ok(Client { id: added.client.id, secret: added.secret, method })
+        };
+        let added = self.block_on(self.store.create_client(new)).unwrap();
+        Client { id: added.client.id, secret: added.secret, method: method.to_owned() }
     }
 
     /// A public client with the usual callback.
@@ -293,40 +261,19 @@ impl Issuer {
 
     /// A token request of this client, authenticated as it is registered.
     pub(crate) fn token(&self, client: &Client, parameters: &[(&str, &str)]) -> Answer {
-        self.post("/token", client, parameters)
-    }
-
-    /// A request of this client to an endpoint, authenticated as it is registered.
-    pub(crate) fn post(
-        &self,
-        path: &str,
-        client: &Client,
-        parameters: &[(&str, &str)],
-    ) -> Answer {
-        self.post_with(path, client, &[], parameters)
-    }
-
-    pub(crate) fn post_with(
-        &self,
-        path: &str,
-        client: &Client,
-        headers: &[(&str, &str)],
-        parameters: &[(&str, &str)],
-    ) -> Answer {
         let mut all = parameters.to_vec();
-        let mut headers = [&[FORM], headers].concat();
+        let mut headers = vec![FORM];
         let secret = client.secret.as_deref().unwrap_or("");
         let basic = client.basic();
-        let assertion = assertion(&self.url, &client.id).sign();
-        match client.method.as_str() {
-            "client_secret_basic" => headers.push(("authorization", &basic)),
-            "client_secret_post" => {
-                all.extend([("client_id", &*client.id), ("client_secret", secret)]);
-            }
-            "private_key_jwt" => all.extend(asserting(&assertion)),
-            _ => all.push(("client_id", &client.id)),
+        if client.method == "client_secret_basic" {
+            headers.push(("authorization", &basic));
+        } else {
+            all.push(("client_id", &client.id));
         }
-        http::send("POST", &self.at(path), &headers, Some(&encode(&all)))
+        if client.method == "client_secret_post" {
+            all.push(("client_secret", secret));
+        }
+        http::send("POST", &self.at("/token"), &headers, Some(&encode(&all)))
     }
 
     /// Redeems a code with what belongs to it; those given replace it.
@@ -347,11 +294,20 @@ impl Issuer {
 
     /// Changes the database behind the server's back: for the passing of time.
     pub(crate) fn sql(&self, statement: &'static str) {
-        let url = format!("sqlite:{}", self.folder.config().database.display());
         self.block_on(async {
-            let mut connection = SqliteConnection::connect(&url).await.unwrap();
-            sqlx::query(statement).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
+            match self.folder.database() {
+                Database::Postgres(url) => {
+                    let mut connection = PgConnection::connect(&url).await.unwrap();
+                    sqlx::query(statement).execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                }
+                Database::Sqlite(path) => {
+                    let url = format!("sqlite:{}", path.display());
+                    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                    sqlx::query(statement).execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                }
+            }
         });
     }
 }
@@ -378,42 +334,4 @@ impl Client {
         let secret = self.secret.as_deref().unwrap_or("");
         format!("Basic {}", STANDARD.encode(format!("{}:{secret}", self.id)))
     }
-}
-
-/// A client of this authentication method that may do nothing.
-pub(crate) fn new_client(method: &str) -> NewClient {
-    let keys = json!({ "keys": [TestKey::Es256(1).jwk("es1")] });
-    NewClient {
-        kind: ClientKind::Static,
-        name: "Test client".to_owned(),
-        redirect_uris: Vec::new(),
-        auth_method: method.to_owned(),
-        grant_types: Vec::new(),
-        jwks: (method == "private_key_jwt").then(|| keys.to_string()),
-        resources: Vec::new(),
-    }
-}
-
-/// A good assertion of a client with the usual key, each with another `jti` (RFC 7523 §3).
-pub(crate) fn assertion(issuer: &str, client_id: &str) -> Token {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let now = now();
-    Token::new(client_id, issuer)
-        .header("typ", "client-authentication+jwt")
-        .claim("sub", client_id)
-        .claim("client_id", Value::Null)
-        .claim("scope", Value::Null)
-        .claim("jti", format!("jti-{}", COUNT.fetch_add(1, Ordering::Relaxed)))
-        .claim("iat", now)
-        .claim("exp", now + 60)
-}
-
-/// What goes with an assertion.
-pub(crate) fn asserting(assertion: &str) -> [(&str, &str); 2] {
-    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-    [("client_assertion_type", kind), ("client_assertion", assertion)]
-}
-
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
