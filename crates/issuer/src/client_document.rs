@@ -2,7 +2,7 @@
 //! them): a client whose `client_id` is the URL of a document about it.
 
 use countersign_core::jose::json::Value;
-use reqwest::Url;
+use url::Url;
 
 use crate::client_metadata::{ClientMetadata, Refusal, object};
 
@@ -15,6 +15,11 @@ const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
 /// Whether a `client_id` is meant as a URL. Those that this server gives out never look so.
 pub(crate) fn is_url(client_id: &str) -> bool {
     client_id.starts_with("https://")
+}
+
+/// The site that vouches for a client: the host of its `client_id`, if that is a URL.
+pub(crate) fn site(client_id: &str) -> Option<&str> {
+    client_id.strip_prefix("https://")?.split('/').next()
 }
 
 /// The URL of a document (draft §3).

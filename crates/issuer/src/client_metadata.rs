@@ -8,7 +8,7 @@ use countersign_core::jose::{
     jwk::Secrets,
     jwks::JwkSet,
 };
-use reqwest::Url;
+use url::Url;
 
 use crate::{outbound, redirect_uri};
 
@@ -110,6 +110,13 @@ impl ClientMetadata {
     }
 }
 
+impl ClientMetadata {
+    /// What is kept besides what has a place of its own.
+    pub(crate) fn descriptive_json(&self) -> String {
+        Value::Object(self.descriptive.clone()).to_string()
+    }
+}
+
 /// OpenID Connect Registration §2: a `web` client is reached by https on a host that is not the
 /// user's own machine. Others, and those that do not say what they are, may be native.
 fn check_redirect_uris(uris: &[String], application_type: Option<&str>) -> Result<(), Refusal> {
@@ -166,13 +173,21 @@ fn key_set(members: &Object) -> Result<Option<String>, Refusal> {
     match members.get("jwks") {
         None | Some(Value::Null) => Ok(None),
         Some(jwks) => {
-            let set = JwkSet::from_json(jwks, MAX_KEYS, Secrets::Refuse)
-                .map_err(|error| wrong(format!("jwks: {error}")))?;
-            match set.skipped().first() {
-                None => Ok(Some(jwks.to_string())),
-                Some((index, error)) => Err(wrong(format!("jwks: key {index}: {error}"))),
-            }
+            check_keys(jwks).map_err(|why| wrong(format!("jwks: {why}")))?;
+            Ok(Some(jwks.to_string()))
         }
+    }
+}
+
+/// A key set of which every key can be used, and none is secret.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_keys(jwks: &Value) -> Result<(), String> {
+    let set = JwkSet::from_json(jwks, MAX_KEYS, Secrets::Refuse).map_err(|error| error.to_string())?;
+    match set.skipped().first() {
+        None => Ok(()),
+        Some((index, error)) => Err(format!("key {index}: {error}")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{Database, Error, issuer::Issuer};
+use crate::{Database, Error, Outbound, issuer::Issuer};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub struct Config {
     pub access_token_lifetime: u64,
     /// Who may register clients (RFC 7591).
     pub registration: Registration,
+    /// Whose Client ID Metadata Documents are used.
+    pub client_documents: ClientDocuments,
+    /// Where documents and keys that clients name may be fetched.
+    pub outbound: Outbound,
 }
 
 /// Who may register clients by themselves.
@@ -33,6 +37,17 @@ pub enum Registration {
     Open,
 }
 
+/// Which clients may come with the URL of a document about them as their `client_id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientDocuments {
+    /// None but those whose documents are pinned.
+    Off,
+    /// All; users see the site that the document is on.
+    Open,
+    /// Those on one of these hosts, or on a name below it.
+    Domains(Vec<String>),
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -42,6 +57,8 @@ impl Default for Config {
             key_file: None,
             access_token_lifetime: 900,
             registration: Registration::Open,
+            client_documents: ClientDocuments::Open,
+            outbound: Outbound::default(),
         }
     }
 }

@@ -7,6 +7,8 @@
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 mod admin;
+mod client_document;
+mod client_metadata;
 mod clock;
 mod config;
 mod database;
@@ -14,16 +16,21 @@ mod error;
 mod http;
 mod issuer;
 mod keys;
+mod outbound;
 mod password;
 mod redirect_uri;
 mod seal;
 mod secret;
 mod server;
+mod status;
 mod store;
 
 pub use admin::{NewClient, NewResource, NewScope, NewUser, RegisteredClient};
-pub use config::{Config, Registration};
+pub use config::{ClientDocuments, Config, Registration};
 pub use database::Database;
 pub use error::Error;
+pub use outbound::{InvalidNetwork, Network, Outbound};
 pub use server::Server;
-pub use store::{Client, ClientKind, Resource, ScopeText, Store, User};
+pub use store::{
+    Client, ClientDocument, ClientKind, ClientResource, Grant, Resource, ScopeText, Store, User,
+};

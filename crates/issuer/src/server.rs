@@ -37,11 +37,12 @@ impl Server {
         config.check()?;
         let store = Store::open(&config.database).await?;
         let has_keys = !store.signing_keys().await?.is_empty();
-        let keys = SigningKeys::load(&store, &SealingKey::load(&config, has_keys)?).await?;
+        let sealing = SealingKey::load(&config, has_keys)?;
+        let keys = SigningKeys::load(&store, &sealing).await?;
         let io = |error| Error::Io(PathBuf::from(config.listen.to_string()), error);
         let listener = TcpListener::bind(config.listen).await.map_err(io)?;
         let issuer = config.issuer_at(listener.local_addr().map_err(io)?)?;
-        Ok(Self { listener, app: Arc::new(App::new(config, issuer, store, keys)?) })
+        Ok(Self { listener, app: Arc::new(App::new(config, issuer, store, keys, sealing)?) })
     }
 
     /// Where it listens: the port is known even when the configuration said 0.

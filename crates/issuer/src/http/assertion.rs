@@ -20,9 +20,6 @@ const MAX_LIFETIME: u64 = 300;
 /// Longest `jti`, in bytes: no identifier needs more.
 const MAX_JTI: usize = 256;
 
-/// Most keys of a client that are looked at.
-pub(crate) const MAX_KEYS: usize = 20;
-
 /// What an assertion has to say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'a> {

@@ -11,6 +11,7 @@ use axum::{
 
 use super::{
     App, MAX_BODY, Shared,
+    clients::Found,
     cookies::Cookie,
     interaction::{self, Visit},
     params::Params,
@@ -84,11 +85,13 @@ async fn begin(app: &Arc<App>, headers: &HeaderMap, params: &Params) -> Result<R
     let Some(client_id) = params.get("client_id") else {
         return refuse("The application did not say who it is (client_id).");
     };
-    let Some(row) = app.store.client(client_id).await? else {
-        return refuse(
-            "The application is not known here. It may have been registered long ago: remove the \
-             server from the application and add it again.",
-        );
+    let row = match app.find_client(client_id).await? {
+        Found::Client(row) => row,
+        Found::Unusable(text) => return refuse(&text),
+        Found::Unreachable(text) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Ok(app.pages.message(status, "This request cannot be answered now", &text));
+        }
     };
     let redirect_uri = match redirect_target(params, &row.client) {
         Ok(uri) => uri,

@@ -7,6 +7,7 @@ use countersign_core::jose::jwks::JwkSet;
 use super::{
     App,
     assertion::{self, Expected},
+    clients::Found,
     params::Params,
     post::Failure,
     reply,
@@ -60,8 +61,11 @@ pub(super) async fn authenticate(
     }
     let presented = if with_basic { from_basic(headers, form) } else { from_form(form) };
     let presented = presented.ok_or_else(|| invalid_client(with_basic))?;
-    let row = app.store.client(&presented.id).await?;
-    let row = row.ok_or_else(|| invalid_client(with_basic))?;
+    let row = match app.find_client(&presented.id).await? {
+        Found::Client(row) => row,
+        Found::Unusable(_) => return Err(invalid_client(with_basic)),
+        Found::Unreachable(_) => return Err(unreachable()),
+    };
     if let Err(why) = check(app, &row, &presented.credential).await? {
         tracing::info!(reason = "client_auth_failed", client = row.client.id, "{why}");
         return Err(invalid_client(with_basic));
@@ -87,9 +91,6 @@ async fn check(
     row: &ClientRow,
     credential: &Credential<'_>,
 ) -> Result<Result<(), &'static str>, Error> {
-    if row.client.is_disabled {
-        return Ok(Err("the client is disabled"));
-    }
     let method = match credential {
         Credential::None => "none",
         Credential::Basic(_) => "client_secret_basic",
@@ -189,6 +190,17 @@ fn decode(text: &str) -> Option<String> {
     }
     let pair = format!("v={text}");
     form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
+}
+
+/// Neither yes nor no: a 401 would make the client forget what it has.
+fn unreachable() -> Failure {
+    let mut response = reply::oauth_error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+        "What the client publishes about itself cannot be had at this moment",
+    );
+    reply::set(response.headers_mut(), header::RETRY_AFTER, "30");
+    Failure::from(response)
 }
 
 /// 401, so that clients with a forgotten registration register again (issuer spec, complaint 7).

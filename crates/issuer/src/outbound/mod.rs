@@ -14,7 +14,7 @@ use std::{
 };
 
 use reqwest::{
-    Certificate, Client, Response, Url,
+    Certificate, Client, Response,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH},
     redirect::Policy,
@@ -22,6 +22,8 @@ use reqwest::{
 
 pub(crate) use self::address::is_public;
 pub use self::address::{InvalidNetwork, Network};
+use url::Url;
+
 use crate::Error;
 
 /// For the whole of a request, its name included.

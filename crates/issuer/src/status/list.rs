@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{Error, keys::SigningKeys};
 
 /// Seconds after which whoever holds a list should ask again (`ttl`).
-pub(crate) const TTL: i64 = 5;
+const TTL: i64 = 5;
 
 /// Seconds after which a list must not be used any more (`exp`): how long an attacker who cuts the
 /// edge off from the issuer can hide a revocation.

@@ -27,8 +27,6 @@ use crate::{
     store::{LeasedBlock, NewStatusList, Store},
 };
 
-pub(crate) use self::list::TTL;
-
 /// Places of a list: 16 KiB before compression, and few enough that many lists are no burden.
 const PLACES: u32 = 1 << PLACE_BITS;
 const PLACE_BITS: u32 = 17;

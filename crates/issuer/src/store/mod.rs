@@ -52,15 +52,19 @@
 
 mod clients;
 mod codes;
+mod documents;
 mod interactions;
 mod keys;
 mod open;
 mod prune;
 mod refresh;
+mod replay;
 mod resources;
+mod revocation;
 #[cfg(test)]
 mod schema_tests;
 mod sql;
+mod status;
 mod users;
 
 use crate::{Database, Error};
@@ -69,13 +73,17 @@ use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
+    documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
+    status::{IssuedToken, LeasedBlock, NewStatusList},
     users::SessionRow,
 };
 pub use self::{
-    clients::{Client, ClientKind},
+    clients::{Client, ClientKind, ClientResource},
+    documents::ClientDocument,
     resources::{Resource, ScopeText},
+    revocation::Grant,
     users::User,
 };
 
