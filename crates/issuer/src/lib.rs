@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 mod admin;
+mod background;
 mod client_document;
 mod client_metadata;
 mod clock;
@@ -29,8 +30,11 @@ pub use admin::{NewClient, NewResource, NewScope, NewUser, RegisteredClient};
 pub use config::{ClientDocuments, Config, Registration};
 pub use database::Database;
 pub use error::Error;
+pub use keys::{Rotation, SigningKeys};
 pub use outbound::{InvalidNetwork, Network, Outbound};
+pub use seal::new_sealing_key;
 pub use server::Server;
 pub use store::{
-    Client, ClientDocument, ClientKind, ClientResource, Grant, Resource, ScopeText, Store, User,
+    Client, ClientDocument, ClientKind, ClientResource, Grant, Resource, ScopeText, SigningKeyInfo,
+    Store, User,
 };

@@ -33,7 +33,7 @@ impl OwnToken {
         if !header.typ.as_deref().is_some_and(|typ| is_type(typ, "at+jwt")) {
             return None;
         }
-        let keys = app.own_keys.get(app.keys.jwks())?;
+        let keys = app.own_keys.get(&app.keys.published().jwks)?;
         let algorithm = header.algorithm.filter(|algorithm| !algorithm.is_symmetric())?;
         let Selection::Found(key) = keys.select(header.kid.as_deref(), algorithm) else {
             return None;
@@ -54,7 +54,7 @@ impl OwnToken {
 
     /// Whether it was revoked, as of now.
     pub(super) async fn is_revoked(&self, app: &App) -> Result<bool, Error> {
-        app.status.is_revoked(&app.store, &app.sealing, &self.place).await
+        app.status.is_revoked(app, &self.place).await
     }
 }
 

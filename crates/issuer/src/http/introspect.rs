@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Error, clock,
+    keys::DEFAULT_ALGORITHM,
     secret::{self, Kind},
     store::Client,
 };
@@ -52,7 +53,7 @@ async fn introspect(app: &App, headers: &HeaderMap, form: &Params) -> Result<Res
         "iat": clock::now(),
         "token_introspection": answer,
     });
-    let body = app.keys.sign(SIGNED, &claims)?;
+    let body = app.keys.signer(DEFAULT_ALGORITHM).await?.sign(SIGNED, &claims)?;
     let mut response =
         reply::with_type(StatusCode::OK, "application/token-introspection+jwt", body);
     reply::set(response.headers_mut(), header::CACHE_CONTROL, "no-store");

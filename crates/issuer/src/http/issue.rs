@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{App, request::is_general};
 use crate::{
     Error, clock,
+    keys::DEFAULT_ALGORITHM,
     secret::{self, Kind},
     status::Place,
     store::{Client, IssuedToken},
@@ -43,7 +44,7 @@ pub(super) async fn plan(app: &App, itself: Option<&Client>) -> Result<Planned, 
     let lifetime = i64::try_from(app.config.access_token_lifetime).unwrap_or(900);
     let expires_at = issued_at + lifetime;
     let client = itself.map(|client| (client.id.as_str(), client.not_before));
-    let place = app.status.take(&app.store, &app.sealing, expires_at, client).await?;
+    let place = app.status.take(app, expires_at, client).await?;
     Ok(Planned { place, jti: secret::new(Kind::TokenId)?, issued_at, expires_at })
 }
 
@@ -62,7 +63,7 @@ impl Planned {
 }
 
 /// A token response (RFC 6749 §5.1) without the refresh token.
-pub(super) fn response(
+pub(super) async fn response(
     app: &App,
     granted: Granted<'_>,
     planned: &Planned,
@@ -85,25 +86,24 @@ pub(super) fn response(
     if let Some(auth_time) = granted.auth_time {
         claims["auth_time"] = json!(auth_time);
     }
+    let signer = app.keys.signer(DEFAULT_ALGORITHM).await?;
     let mut response = json!({
-        "access_token": app.keys.sign("at+jwt", &claims)?,
+        "access_token": signer.sign("at+jwt", &claims)?,
         "token_type": "Bearer",
         "expires_in": planned.expires_at - planned.issued_at,
         "scope": granted.scopes.to_string(),
     });
-    if let Some(id_token) = id_token(app, granted, planned.issued_at)? {
-        response["id_token"] = json!(id_token);
+    if let Some(claims) = id_token(app, granted, planned.issued_at) {
+        response["id_token"] = json!(signer.sign("JWT", &claims)?);
     }
     Ok(response)
 }
 
-/// For who asked for `openid`, about a user who logged in.
-fn id_token(app: &App, granted: Granted<'_>, now: i64) -> Result<Option<String>, Error> {
-    let Some(auth_time) = granted.auth_time else {
-        return Ok(None);
-    };
+/// The claims of an ID token: for who asked for `openid`, about a user who logged in.
+fn id_token(app: &App, granted: Granted<'_>, now: i64) -> Option<Value> {
+    let auth_time = granted.auth_time?;
     if !granted.scopes.iter().any(|scope| scope.as_str() == "openid") {
-        return Ok(None);
+        return None;
     }
     let mut claims = json!({
         "iss": app.issuer.as_str(),
@@ -116,5 +116,5 @@ fn id_token(app: &App, granted: Granted<'_>, now: i64) -> Result<Option<String>,
     if let Some(nonce) = granted.nonce {
         claims["nonce"] = json!(nonce);
     }
-    app.keys.sign("JWT", &claims).map(Some)
+    Some(claims)
 }

@@ -35,8 +35,8 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    Config, Error, issuer::Issuer, keys::SigningKeys, outbound::Fetcher, seal::SealingKey,
-    status::StatusLists, store::Store,
+    Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, status::StatusLists,
+    store::Store,
 };
 
 /// Longest request body, in bytes.
@@ -47,8 +47,9 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) issuer: Issuer,
     pub(crate) store: Store,
-    pub(crate) keys: SigningKeys,
-    sealing: SealingKey,
+    pub(crate) keys: Keys,
+    /// The name of this process in leases.
+    pub(crate) node: String,
     status: StatusLists,
     fetcher: Fetcher,
     /// Turns for fetching.
@@ -56,7 +57,6 @@ pub(crate) struct App {
     own_keys: access_token::OwnKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
-    documents: documents::Documents,
 }
 
 type Shared = State<Arc<App>>;
@@ -66,23 +66,20 @@ impl App {
         config: Config,
         issuer: Issuer,
         store: Store,
-        keys: SigningKeys,
-        sealing: SealingKey,
+        keys: Keys,
     ) -> Result<Self, Error> {
-        let documents = documents::Documents::new(&keys);
         Ok(Self {
             fetcher: Fetcher::new(&config.outbound)?,
             fetches: Semaphore::new(clients::FETCHES),
-            sealing,
-            status: StatusLists::new()?,
+            status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
             config,
             issuer,
             store,
             keys,
+            node: background::node_name()?,
             pages: pages::Pages::new()?,
             throttle: throttle::Throttle::default(),
-            documents,
         })
     }
 }

@@ -47,10 +47,7 @@ pub(super) async fn one(
     if let Some(response) = not_a_read(&method) {
         return response;
     }
-    let issuer = app.issuer.as_str();
-    let published =
-        app.status.publish(&app.store, &app.sealing, &app.keys, issuer, &list).await;
-    let published = match published {
+    let published = match app.status.publish(&app, &list).await {
         Ok(Some(published)) => published,
         Ok(None) => {
             let body = json!({ "error": "not_found" });

@@ -5,7 +5,7 @@ use countersign_core::{jose::base64url, oauth::status_list::TYPE};
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde_json::json;
 
-use crate::{Error, keys::SigningKeys};
+use crate::{Error, keys::Signer};
 
 /// Seconds after which whoever holds a list should ask again (`ttl`).
 const TTL: i64 = 5;
@@ -46,7 +46,7 @@ impl Bits {
     }
 
     /// The status list token (§5.1).
-    pub(crate) fn sign(&self, keys: &SigningKeys, uri: &str, now: i64) -> Result<String, Error> {
+    pub(crate) fn sign(&self, signer: &Signer, uri: &str, now: i64) -> Result<String, Error> {
         let lst = base64url::encode(compress_to_vec_zlib(&self.0, LEVEL));
         let claims = json!({
             "sub": uri,
@@ -55,7 +55,7 @@ impl Bits {
             "ttl": TTL,
             "status_list": { "bits": 1, "lst": lst },
         });
-        keys.sign(TYPE, &claims)
+        signer.sign(TYPE, &claims)
     }
 }
 

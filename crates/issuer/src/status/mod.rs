@@ -21,8 +21,9 @@ use tokio::sync::Mutex;
 use self::{list::Bits, permutation::Permutation};
 use crate::{
     Error, clock,
-    keys::SigningKeys,
-    seal::SealingKey,
+    http::App,
+    keys::{DEFAULT_ALGORITHM, Signer},
+    seal::KeyRing,
     secret,
     store::{LeasedBlock, NewStatusList, Store},
 };
@@ -66,13 +67,14 @@ pub(crate) struct Published {
     pub(crate) etag: String,
     bits: Arc<Bits>,
     version: i64,
+    kid: String,
     signed_at: i64,
     looked_at: Instant,
 }
 
 /// This node's blocks, and the lists that it has published.
+#[derive(Default)]
 pub(crate) struct StatusLists {
-    node: String,
     blocks: Mutex<HashMap<BlockOf, Block>>,
     published: SyncMutex<HashMap<String, Arc<Published>>>,
 }
@@ -107,20 +109,11 @@ pub(crate) fn list_uri(issuer: &str, list: &str) -> String {
 }
 
 impl StatusLists {
-    pub(crate) fn new() -> Result<Self, Error> {
-        Ok(Self {
-            node: random_name()?,
-            blocks: Mutex::default(),
-            published: SyncMutex::default(),
-        })
-    }
-
     /// A place that no other token has. `client` and its generation for a token that the client gets
     /// for itself: then nothing more needs to be stored to revoke all of these.
     pub(crate) async fn take(
         &self,
-        store: &Store,
-        sealing: &SealingKey,
+        app: &App,
         expires_at: i64,
         client: Option<(&str, i64)>,
     ) -> Result<Place, Error> {
@@ -133,10 +126,10 @@ impl StatusLists {
             used_up => {
                 let first = if of.client.is_some() { FIRST_BLOCK } else { BLOCK };
                 let length = used_up.map_or(first, |block| block.next_length);
-                let leased = self.lease(store, sealing, &of, length).await?;
+                let leased = lease(app, &of, length).await?;
                 let now = clock::now();
                 blocks.retain(|of, _| of.closes_at > now);
-                let block = Block::new(leased, sealing, length)?;
+                let block = Block::new(leased, app.keys.ring(), length)?;
                 blocks.entry(of).insert_entry(block).into_mut()
             }
         };
@@ -145,65 +138,36 @@ impl StatusLists {
         Ok(Place { list: block.list.clone(), index })
     }
 
-    async fn lease(
-        &self,
-        store: &Store,
-        sealing: &SealingKey,
-        of: &BlockOf,
-        length: u32,
-    ) -> Result<LeasedBlock, Error> {
-        let client = of.client.as_ref().map(|(id, _)| id.as_str());
-        // Others may fill a new list before we come to it, but not again and again.
-        for _ in 0..5 {
-            let block = store.lease_block(of.closes_at, length, &self.node, client).await?;
-            if let Some(block) = block {
-                return Ok(block);
-            }
-            let id = random_name()?;
-            let mut key = [0; 32];
-            rand::fill(&mut key)?;
-            let list = NewStatusList {
-                id: &id,
-                size: PLACES,
-                permutation_sealed: &sealing.seal(&place_of_key(&id), &key)?,
-                closes_at: of.closes_at,
-                drop_at: of.closes_at + KEPT,
-            };
-            store.add_status_list(&list).await?;
-        }
-        Err(Error::Crypto("the status lists fill faster than they are made"))
-    }
-
     /// Whether the token at a place is revoked, as of now. A list that is gone has no valid tokens.
     pub(crate) async fn is_revoked(
         &self,
-        store: &Store,
-        sealing: &SealingKey,
+        app: &App,
         place: &Place,
     ) -> Result<bool, Error> {
-        let Some(version) = store.status_list_version(&place.list).await? else {
+        let Some(version) = app.store.status_list_version(&place.list).await? else {
             return Ok(true);
         };
         let known = self.known(&place.list);
         if let Some(known) = known.filter(|known| known.version == version) {
             return Ok(known.bits.is_set(place.index));
         }
-        let bits = bits(store, sealing, &place.list).await?;
+        let bits = bits(&app.store, app.keys.ring(), &place.list).await?;
         Ok(bits.is_none_or(|(bits, _)| bits.is_set(place.index)))
     }
 
     /// The list as it is to be sent; `None` when there is none of this name, or no longer.
     pub(crate) async fn publish(
         &self,
-        store: &Store,
-        sealing: &SealingKey,
-        keys: &SigningKeys,
-        issuer: &str,
+        app: &App,
         list: &str,
     ) -> Result<Option<Arc<Published>>, Error> {
         let known = self.known(list);
         let now = clock::now();
-        let is_young = |known: &Published| (0..SIGN_EVERY).contains(&(now - known.signed_at));
+        let signer = app.keys.signer(DEFAULT_ALGORITHM).await?;
+        // A key that was revoked in the meantime has signed nothing.
+        let is_young = |known: &Published| {
+            (0..SIGN_EVERY).contains(&(now - known.signed_at)) && known.kid == signer.kid()
+        };
         if let Some(known) = &known
             && known.looked_at.elapsed() < LOOK_EVERY
             && is_young(known)
@@ -211,22 +175,23 @@ impl StatusLists {
             return Ok(Some(Arc::clone(known)));
         }
         let looked_at = Instant::now();
-        let Some(version) = store.status_list_version(list).await? else {
+        let Some(version) = app.store.status_list_version(list).await? else {
             self.lists().remove(list);
             return Ok(None);
         };
+        let uri = list_uri(app.issuer.as_str(), list);
         let fresh = match known {
             Some(known) if known.version == version && is_young(&known) => {
                 Published { looked_at, ..(*known).clone() }
             }
             Some(known) if known.version == version => {
-                Published::sign(keys, issuer, list, Arc::clone(&known.bits), version, looked_at)?
+                Published::sign(&signer, &uri, Arc::clone(&known.bits), version, looked_at)?
             }
             _ => {
-                let Some((bits, version)) = bits(store, sealing, list).await? else {
+                let Some((bits, version)) = bits(&app.store, app.keys.ring(), list).await? else {
                     return Ok(None);
                 };
-                Published::sign(keys, issuer, list, Arc::new(bits), version, looked_at)?
+                Published::sign(&signer, &uri, Arc::new(bits), version, looked_at)?
             }
         };
         let fresh = Arc::new(fresh);
@@ -255,10 +220,35 @@ impl StatusLists {
     }
 }
 
+/// Takes a block, and begins a list where none has room.
+async fn lease(app: &App, of: &BlockOf, length: u32) -> Result<LeasedBlock, Error> {
+    let client = of.client.as_ref().map(|(id, _)| id.as_str());
+    // Others may fill a new list before we come to it, but not again and again.
+    for _ in 0..5 {
+        let block = app.store.lease_block(of.closes_at, length, &app.node, client).await?;
+        if let Some(block) = block {
+            return Ok(block);
+        }
+        let id = random_name()?;
+        let mut key = [0; 32];
+        rand::fill(&mut key)?;
+        let list = NewStatusList {
+            id: &id,
+            size: PLACES,
+            permutation_sealed: &app.keys.ring().seal(&place_of_key(&id), &key)?,
+            sealed_by: app.keys.ring().id(),
+            closes_at: of.closes_at,
+            drop_at: of.closes_at + KEPT,
+        };
+        app.store.add_status_list(&list).await?;
+    }
+    Err(Error::Crypto("the status lists fill faster than they are made"))
+}
+
 impl Block {
-    fn new(leased: LeasedBlock, sealing: &SealingKey, length: u32) -> Result<Self, Error> {
+    fn new(leased: LeasedBlock, ring: &KeyRing, length: u32) -> Result<Self, Error> {
         let start = u32::try_from(leased.start).map_err(|_| DAMAGED)?;
-        let permutation = permutation(sealing, &leased.status_list, &leased.permutation_sealed)?;
+        let permutation = permutation(ring, &leased.status_list, &leased.permutation_sealed)?;
         Ok(Self {
             list: leased.status_list,
             permutation,
@@ -271,18 +261,18 @@ impl Block {
 
 impl Published {
     fn sign(
-        keys: &SigningKeys,
-        issuer: &str,
-        list: &str,
+        signer: &Signer,
+        uri: &str,
         bits: Arc<Bits>,
         version: i64,
         looked_at: Instant,
     ) -> Result<Self, Error> {
         let signed_at = clock::now();
-        let token = bits.sign(keys, &list_uri(issuer, list), signed_at)?;
+        let token = bits.sign(signer, uri, signed_at)?;
         let digest = secret::sha256(&[token.as_bytes()]);
         let etag = format!("\"{}\"", base64url::encode(digest));
-        Ok(Self { token, etag, bits, version, signed_at, looked_at })
+        let kid = signer.kid().to_owned();
+        Ok(Self { token, etag, bits, version, kid, signed_at, looked_at })
     }
 }
 
@@ -291,7 +281,7 @@ const DAMAGED: Error = Error::Crypto("a status list in the database is damaged")
 /// The bits of a list with their version: single places, and whole blocks of clients.
 async fn bits(
     store: &Store,
-    sealing: &SealingKey,
+    ring: &KeyRing,
     list: &str,
 ) -> Result<Option<(Bits, i64)>, Error> {
     let Some(row) = store.status_list(list).await? else {
@@ -301,7 +291,7 @@ async fn bits(
     let mut bits = Bits::from_bytes(row.bits, size).ok_or(DAMAGED)?;
     let blocks = store.revoked_blocks(list).await?;
     if !blocks.is_empty() {
-        let permutation = permutation(sealing, list, &row.permutation_sealed)?;
+        let permutation = permutation(ring, list, &row.permutation_sealed)?;
         for (start, length) in blocks {
             let start = u32::try_from(start).map_err(|_| DAMAGED)?;
             let length = u32::try_from(length).map_err(|_| DAMAGED)?;
@@ -311,15 +301,15 @@ async fn bits(
     Ok(Some((bits, row.version)))
 }
 
-fn permutation(sealing: &SealingKey, list: &str, sealed: &[u8]) -> Result<Permutation, Error> {
-    Ok(Permutation::new(&sealing.open(&place_of_key(list), sealed)?, PLACE_BITS))
+fn permutation(ring: &KeyRing, list: &str, sealed: &[u8]) -> Result<Permutation, Error> {
+    Ok(Permutation::new(&ring.open(&place_of_key(list), sealed)?, PLACE_BITS))
 }
 
 fn place_of_key(list: &str) -> String {
     format!("status_lists/{list}")
 }
 
-/// 128 random bits: the name of a list or of a node.
+/// 128 random bits: the name of a list.
 fn random_name() -> Result<String, Error> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes)?;

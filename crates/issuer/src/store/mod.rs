@@ -55,6 +55,7 @@ mod codes;
 mod documents;
 mod interactions;
 mod keys;
+mod leases;
 mod open;
 mod prune;
 mod refresh;
@@ -82,6 +83,7 @@ pub(crate) use self::{
 pub use self::{
     clients::{Client, ClientKind, ClientResource},
     documents::ClientDocument,
+    keys::SigningKeyInfo,
     resources::{Resource, ScopeText},
     revocation::Grant,
     users::User,
@@ -116,6 +118,12 @@ impl Store {
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         self.sql("SELECT COUNT(*) FROM counters").scalar::<i64>().await?;
         Ok(())
+    }
+
+    /// What a test wants to see of a table.
+    #[cfg(test)]
+    pub(crate) async fn test_rows<T: sql::Record>(&self, text: &'static str) -> Vec<T> {
+        self.sql(text).all().await.unwrap()
     }
 
     fn sql(&self, text: &'static str) -> Statement<'_> {

@@ -20,6 +20,8 @@ pub(crate) struct NewStatusList<'a> {
     pub(crate) id: &'a str,
     pub(crate) size: u32,
     pub(crate) permutation_sealed: &'a [u8],
+    /// The name of the key that sealed it.
+    pub(crate) sealed_by: &'a str,
     /// The last second at which a token in it may end.
     pub(crate) closes_at: i64,
     pub(crate) drop_at: i64,
@@ -94,11 +96,12 @@ impl Store {
     pub(crate) async fn add_status_list(&self, list: &NewStatusList<'_>) -> Result<(), Error> {
         self.sql(
             "INSERT INTO status_lists (id, size, permutation_sealed, sealed_by, bits, created_at, \
-             closes_at, drop_at) VALUES ($1, $2, $3, '', $4, $5, $6, $7)",
+             closes_at, drop_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(list.id)
         .bind(i64::from(list.size))
         .bind(list.permutation_sealed)
+        .bind(list.sealed_by)
         .bind(vec![0_u8; list.size.div_ceil(8) as usize])
         .bind(clock::now())
         .bind(list.closes_at)

@@ -12,6 +12,7 @@ mod flow;
 mod http;
 mod introspection;
 mod issuer;
+mod keys;
 mod login;
 mod metadata;
 mod private_key_jwt;

@@ -62,6 +62,7 @@ pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<R
             nonce: None,
         },
         &access_token,
-    )?;
+    )
+    .await?;
     Ok(reply::json(StatusCode::OK, &response))
 }

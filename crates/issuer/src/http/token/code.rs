@@ -74,7 +74,7 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
         auth_time: Some(row.auth_time),
         nonce: row.nonce.as_deref(),
     };
-    let mut response = issue::response(app, granted, &access_token)?;
+    let mut response = issue::response(app, granted, &access_token).await?;
     if let Some(token) = refresh_token {
         response["refresh_token"] = json!(token);
     }

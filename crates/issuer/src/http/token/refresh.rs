@@ -57,7 +57,7 @@ pub(super) async fn refresh(app: &App, client: &Client, form: &Params) -> Result
         auth_time: Some(row.auth_time),
         nonce: None,
     };
-    let mut response = issue::response(app, granted, &access_token)?;
+    let mut response = issue::response(app, granted, &access_token).await?;
     response["refresh_token"] = json!(successor);
     Ok(reply::json(StatusCode::OK, &response))
 }
