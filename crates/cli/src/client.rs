@@ -42,6 +42,19 @@ pub(crate) enum Command {
         /// The client_id
         id: String,
     },
+    /// Supply the document of a client whose client_id is its URL, where it cannot be fetched
+    Pin {
+        /// The client_id
+        url: String,
+        /// The document
+        #[arg(long, value_name = "FILE")]
+        document: PathBuf,
+    },
+    /// Let a document be fetched again
+    Unpin {
+        /// The client_id
+        url: String,
+    },
     /// List all clients, those that registered themselves included
     List,
 }
@@ -171,6 +184,21 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 format!("{id} is gone. Guards know within seconds.")
             });
         }
+        Command::Pin { url, document } => {
+            let shown = document.display();
+            let body = fs::read_to_string(&document)
+                .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))?;
+            open_database(global).await?.pin_client_document(&url, &body).await?;
+            print(global.json, &json!({ "client_id": url, "pinned": true }), || {
+                format!("{url} is known by the document that you gave.")
+            });
+        }
+        Command::Unpin { url } => {
+            open_existing_database(global).await?.unpin_client_document(&url).await?;
+            print(global.json, &json!({ "client_id": url, "pinned": false }), || {
+                format!("The document of {url} is fetched when it is needed next.")
+            });
+        }
         Command::List => {
             let store = open_existing_database(global).await?;
             let clients = store.clients().await?;
@@ -178,6 +206,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             print(global.json, &Value::Array(data), || {
                 let line = |client: &Client| {
                     let kind = match client.kind {
+                        ClientKind::Document => "by document",
                         ClientKind::Registered => "registered itself",
                         ClientKind::Static => "pre-registered",
                     };

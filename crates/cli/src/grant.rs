@@ -56,10 +56,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
 fn line(grant: &Grant) -> String {
     let user = grant.user.as_deref().unwrap_or("-");
     // Anybody can register a name: escaped, it cannot play with the terminal.
-    format!(
-        "{}  {user}  {:?}  {}  {}",
-        grant.id, grant.client_name, grant.resource, grant.scopes
-    )
+    format!("{}  {user}  {:?}  {}  {}", grant.id, grant.client_name, grant.resource, grant.scopes)
 }
 
 fn describe(grant: &Grant) -> Value {

@@ -12,7 +12,8 @@ use crate::{
     Error, client_document, client_metadata, clock, password, redirect_uri,
     secret::{self, Kind},
     store::{
-        Client, ClientKind, ClientResource, ClientRow, FoundDocument, Resource, ScopeText, Store, User,
+        Client, ClientKind, ClientResource, ClientRow, FoundDocument, Resource, ScopeText, Store,
+        User,
     },
 };
 
@@ -263,9 +264,9 @@ impl Store {
     pub async fn pin_client_document(&self, url: &str, body: &str) -> Result<(), Error> {
         client_document::check_url(url)
             .map_err(|why| Error::Invalid(format!("the address {url} {why}")))?;
-        let metadata =
-            client_document::read(url, body.as_bytes()).map_err(Error::Invalid)?;
-        let found = FoundDocument { url, body, etag: None, pinned: true, fresh_until: clock::now() };
+        let metadata = client_document::read(url, body.as_bytes()).map_err(Error::Invalid)?;
+        let found =
+            FoundDocument { url, body, etag: None, pinned: true, fresh_until: clock::now() };
         self.put_document(&found, &metadata).await
     }
 }

@@ -61,7 +61,8 @@ pub(crate) fn read(client_id: &str, body: &[u8]) -> Result<ClientMetadata, Strin
         return Err("its client_id is not the URL where it was found".to_owned());
     }
     // Whoever can read the document could use the secret (draft §4.1).
-    if ["client_secret", "client_secret_expires_at"].iter().any(|name| members.contains_key(*name)) {
+    if ["client_secret", "client_secret_expires_at"].iter().any(|name| members.contains_key(*name))
+    {
         return Err("it has a client_secret".to_owned());
     }
     if members.get("client_name").and_then(Value::as_str).is_none_or(str::is_empty) {

@@ -90,10 +90,11 @@ impl ClientMetadata {
             }
         }
         let name = text(members, "client_name")?.unwrap_or("");
-        if name.len() > 512 {
-            return Err(wrong("client_name is too long"));
+        if name.len() > 512 || name.contains('\0') {
+            return Err(wrong("client_name is too long, or has a NUL"));
         }
-        let kept = |name: &&str| members.get(*name).map(|value| ((*name).to_owned(), value.clone()));
+        let kept =
+            |name: &&str| members.get(*name).map(|value| ((*name).to_owned(), value.clone()));
         let descriptive: Object = DESCRIPTIVE.iter().filter_map(kept).collect();
         if Value::Object(descriptive.clone()).to_string().len() > 8192 {
             return Err(wrong("the metadata is too long"));
@@ -184,7 +185,8 @@ fn key_set(members: &Object) -> Result<Option<String>, Refusal> {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn check_keys(jwks: &Value) -> Result<(), String> {
-    let set = JwkSet::from_json(jwks, MAX_KEYS, Secrets::Refuse).map_err(|error| error.to_string())?;
+    let set =
+        JwkSet::from_json(jwks, MAX_KEYS, Secrets::Refuse).map_err(|error| error.to_string())?;
     match set.skipped().first() {
         None => Ok(()),
         Some((index, error)) => Err(format!("key {index}: {error}")),

@@ -1,6 +1,6 @@
 //! The server's configuration, checked before anything starts.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use crate::{Database, Error, Outbound, issuer::Issuer};
 
@@ -49,6 +49,16 @@ pub enum ClientDocuments {
     Open,
     /// Those on one of these hosts, or on a name below it.
     Domains(Vec<String>),
+}
+
+impl fmt::Display for ClientDocuments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Open => f.write_str("open"),
+            Self::Domains(domains) => f.write_str(&domains.join(",")),
+        }
+    }
 }
 
 impl Default for Config {

@@ -20,6 +20,9 @@ const MAX_LIFETIME: u64 = 300;
 /// Longest `jti`, in bytes: no identifier needs more.
 const MAX_JTI: usize = 256;
 
+/// Said when the key set lacks the key, which a newer one may have.
+pub(super) const NO_KEY: &str = "no key, or more than one, fits its kid and alg";
+
 /// What an assertion has to say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'a> {
@@ -67,7 +70,7 @@ pub(super) fn check(text: &str, expected: &Expected<'_>) -> Result<Assertion, &'
         .filter(|algorithm| Algorithm::ASYMMETRIC.contains(algorithm))
         .ok_or("its algorithm is not an asymmetric one that is supported")?;
     let Selection::Found(key) = expected.keys.select(jws.header().kid.as_deref(), algorithm) else {
-        return Err("no key, or more than one, fits its kid and alg");
+        return Err(NO_KEY);
     };
     let fits = key
         .verifier(algorithm)

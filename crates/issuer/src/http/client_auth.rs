@@ -2,7 +2,6 @@
 
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use countersign_core::jose::jwks::JwkSet;
 
 use super::{
     App,
@@ -13,8 +12,6 @@ use super::{
     reply,
 };
 use crate::{
-    Error,
-    client_metadata::MAX_KEYS,
     clock,
     secret::{self, Kind},
     store::{Client, ClientRow},
@@ -90,7 +87,7 @@ async fn check(
     app: &App,
     row: &ClientRow,
     credential: &Credential<'_>,
-) -> Result<Result<(), &'static str>, Error> {
+) -> Result<Result<(), &'static str>, Failure> {
     let method = match credential {
         Credential::None => "none",
         Credential::Basic(_) => "client_secret_basic",
@@ -119,20 +116,26 @@ async fn check_assertion(
     app: &App,
     row: &ClientRow,
     text: &str,
-) -> Result<Result<(), &'static str>, Error> {
+) -> Result<Result<(), &'static str>, Failure> {
     let id = row.client.id.as_str();
-    let keys = row.jwks.as_deref().map(|jwks| JwkSet::parse(jwks.as_bytes(), MAX_KEYS));
-    let Some(Ok(keys)) = keys else {
-        return Ok(Err("the client has no usable keys"));
-    };
-    let expected = Expected {
-        keys: &keys,
+    let expected = |keys| Expected {
+        keys,
         types: &ASSERTION_TYPES,
         issuer: id,
         audience: app.issuer.as_str(),
         now: clock::now().unsigned_abs(),
     };
-    let assertion = match assertion::check(text, &expected) {
+    let Some(keys) = app.client_keys.of(app, row, false).await? else {
+        return Ok(Err("the client has no usable keys"));
+    };
+    let mut checked = assertion::check(text, &expected(&keys));
+    // Keys that are published elsewhere may be new.
+    if matches!(checked, Err(assertion::NO_KEY))
+        && let Some(keys) = app.client_keys.of(app, row, true).await?
+    {
+        checked = assertion::check(text, &expected(&keys));
+    }
+    let assertion = match checked {
         Ok(assertion) => assertion,
         Err(why) => return Ok(Err(why)),
     };
@@ -193,7 +196,7 @@ fn decode(text: &str) -> Option<String> {
 }
 
 /// Neither yes nor no: a 401 would make the client forget what it has.
-fn unreachable() -> Failure {
+pub(super) fn unreachable() -> Failure {
     let mut response = reply::oauth_error(
         StatusCode::SERVICE_UNAVAILABLE,
         "temporarily_unavailable",

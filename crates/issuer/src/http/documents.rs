@@ -8,9 +8,7 @@ use axum::{
 use countersign_core::jose::alg::Algorithm;
 use serde_json::json;
 
-use super::{
-    Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES, token::GRANT_TYPES,
-};
+use super::{Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES, token::GRANT_TYPES};
 use crate::{ClientDocuments, Registration, store::Resource};
 
 /// `/jwks`: to be fetched again after five minutes, and usable ten more while that fails.

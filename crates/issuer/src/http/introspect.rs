@@ -65,10 +65,11 @@ async fn introspect(app: &App, headers: &HeaderMap, form: &Params) -> Result<Res
 async fn access_token(app: &App, client: &Client, own: &OwnToken) -> Result<Option<Value>, Error> {
     let claims = &own.claims;
     let is_own = claims.client_id.as_ref() == Some(&client.id);
-    let concerns = is_own
-        || app.store.client_resources(&client.id).await?.iter().any(|resource| {
-            resource.introspects && claims.audience.contains(&resource.resource)
-        });
+    let concerns =
+        is_own
+            || app.store.client_resources(&client.id).await?.iter().any(|resource| {
+                resource.introspects && claims.audience.contains(&resource.resource)
+            });
     if !concerns || own.is_revoked(app).await? {
         return Ok(None);
     }

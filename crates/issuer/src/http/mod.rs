@@ -4,6 +4,7 @@ mod access_token;
 mod assertion;
 mod authorize;
 mod client_auth;
+mod client_keys;
 mod clients;
 mod cookies;
 mod documents;
@@ -55,6 +56,7 @@ pub(crate) struct App {
     /// Turns for fetching.
     fetches: Semaphore,
     own_keys: access_token::OwnKeys,
+    client_keys: client_keys::ClientKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
 }
@@ -73,6 +75,7 @@ impl App {
             fetches: Semaphore::new(clients::FETCHES),
             status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
+            client_keys: client_keys::ClientKeys::default(),
             config,
             issuer,
             store,

@@ -66,4 +66,3 @@ pub(super) async fn one(
     reply::set(response.headers_mut(), header::ETAG, &published.etag);
     reply::cors(response)
 }
-

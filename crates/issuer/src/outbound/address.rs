@@ -60,7 +60,8 @@ impl Network {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let width = if self.is_v4 { 32 } else { 128 };
-        address.is_ipv4() == self.is_v4 && number(address) & mask(self.prefix, width) == self.address
+        address.is_ipv4() == self.is_v4
+            && number(address) & mask(self.prefix, width) == self.address
     }
 }
 
@@ -109,10 +110,10 @@ const fn number(address: IpAddr) -> u128 {
 
 /// The upper `prefix` of `width` bits.
 const fn mask(prefix: u32, width: u32) -> u128 {
-    let all = if width == 128 { u128::MAX } else { (1 << width) - 1 };
-    match prefix {
-        0 => 0,
-        prefix => all & !(all >> prefix),
+    let all = u128::MAX >> (128 - width);
+    match all.checked_shr(prefix) {
+        Some(lower) => all & !lower,
+        None => all,
     }
 }
 

@@ -69,9 +69,7 @@ mod tests {
     #[test]
     fn draft_example() {
         let mut bits = Bits::new(16);
-        for (place, status) in
-            (0..).zip([1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1])
-        {
+        for (place, status) in (0..).zip([1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1]) {
             if status == 1 {
                 bits.set(place);
             }

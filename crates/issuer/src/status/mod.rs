@@ -139,11 +139,7 @@ impl StatusLists {
     }
 
     /// Whether the token at a place is revoked, as of now. A list that is gone has no valid tokens.
-    pub(crate) async fn is_revoked(
-        &self,
-        app: &App,
-        place: &Place,
-    ) -> Result<bool, Error> {
+    pub(crate) async fn is_revoked(&self, app: &App, place: &Place) -> Result<bool, Error> {
         let Some(version) = app.store.status_list_version(&place.list).await? else {
             return Ok(true);
         };
@@ -279,11 +275,7 @@ impl Published {
 const DAMAGED: Error = Error::Crypto("a status list in the database is damaged");
 
 /// The bits of a list with their version: single places, and whole blocks of clients.
-async fn bits(
-    store: &Store,
-    ring: &KeyRing,
-    list: &str,
-) -> Result<Option<(Bits, i64)>, Error> {
+async fn bits(store: &Store, ring: &KeyRing, list: &str) -> Result<Option<(Bits, i64)>, Error> {
     let Some(row) = store.status_list(list).await? else {
         return Ok(None);
     };

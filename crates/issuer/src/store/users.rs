@@ -59,7 +59,9 @@ impl Store {
         self.sql(
             "SELECT id, name, email, disabled_at IS NOT NULL AS is_disabled FROM users ORDER BY \
              name_key",
-        ).all().await
+        )
+        .all()
+        .await
     }
 
     /// Id and password hash of the user of this name.

@@ -47,20 +47,19 @@ fn scopes_and_resources_are_those_that_were_given() {
     let one = issuer.add_service("client_secret_basic", &[(MAIL, "mail:send")]);
     assert_eq!(claims(&issuer, &one, &[])["aud"], MAIL);
     assert_eq!(claims(&issuer, &service, &[("scope", "files:write")])["scope"], "files:write");
-    let ask = |client: &Client, more: &[(&str, &str)]| {
-        issuer.token(client, &[&[GRANT], more].concat())
-    };
-    for scope in ["mail:send", "files:read mail:send", "openid", "offline_access", "files:admin", "\""] {
+    let ask =
+        |client: &Client, more: &[(&str, &str)]| issuer.token(client, &[&[GRANT], more].concat());
+    for scope in
+        ["mail:send", "files:read mail:send", "openid", "offline_access", "files:admin", "\""]
+    {
         ask(&service, &[("scope", scope)]).assert_error(400, "invalid_scope");
     }
     for resource in [MAIL, "https://unknown.example", "not a url"] {
         ask(&service, &[("resource", resource)]).assert_error(400, "invalid_target");
     }
     ask(&service, &[("resource", FILES), ("resource", MAIL)]).assert_error(400, "invalid_target");
-    let both = issuer.add_service(
-        "client_secret_basic",
-        &[(FILES, "files:read"), (MAIL, "mail:send")],
-    );
+    let both =
+        issuer.add_service("client_secret_basic", &[(FILES, "files:read"), (MAIL, "mail:send")]);
     assert_eq!(claims(&issuer, &both, &[("resource", MAIL)])["scope"], "mail:send");
     assert_eq!(claims(&issuer, &both, &[])["aud"], FILES, "the server's default");
 }

@@ -144,9 +144,8 @@ fn userinfo(issuer: &Issuer, token: &str) -> Answer {
 fn userinfo_says_what_was_consented_to() {
     let issuer = Issuer::start();
     let client = issuer.client();
-    let token = |scope: &str| {
-        text(&issuer.tokens(&client, &[("scope", scope)]), "access_token").to_owned()
-    };
+    let token =
+        |scope: &str| text(&issuer.tokens(&client, &[("scope", scope)]), "access_token").to_owned();
     let plain = token("openid files:read");
     let (_, claims) = verified(&issuer, &plain);
     assert_eq!(userinfo(&issuer, &plain).json(), json!({ "sub": claims["sub"] }));
@@ -155,8 +154,7 @@ fn userinfo_says_what_was_consented_to() {
     assert_eq!(answer, json!({ "sub": claims["sub"], "preferred_username": ACCOUNT }));
 
     let bearer = format!("Bearer {whole}");
-    let posted =
-        send("POST", &issuer.at("/userinfo"), &[("authorization", &bearer)], Some(""));
+    let posted = send("POST", &issuer.at("/userinfo"), &[("authorization", &bearer)], Some(""));
     assert_eq!(posted.json(), answer);
     let form = encode(&[("access_token", &whole)]);
     let posted = send("POST", &issuer.at("/userinfo"), &[FORM], Some(&form));

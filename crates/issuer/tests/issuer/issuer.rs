@@ -326,12 +326,7 @@ impl Issuer {
     }
 
     /// A request of this client to an endpoint, authenticated as it is registered.
-    pub(crate) fn post(
-        &self,
-        path: &str,
-        client: &Client,
-        parameters: &[(&str, &str)],
-    ) -> Answer {
+    pub(crate) fn post(&self, path: &str, client: &Client, parameters: &[(&str, &str)]) -> Answer {
         self.post_with(path, client, &[], parameters)
     }
 
@@ -374,19 +369,46 @@ impl Issuer {
         self.token(client, &[&usual[..], more].concat())
     }
 
-    /// Changes the database behind the server's back: for the passing of time.
-    pub(crate) fn sql(&self, statement: &'static str) {
+    /// Supplies the document of a client.
+    pub(crate) fn pin(&self, url: &str, document: &str) -> Result<(), Error> {
+        self.block_on(self.store.pin_client_document(url, document))
+    }
+
+    /// What the database says, behind the server's back.
+    pub(crate) fn number(&self, query: &'static str) -> i64 {
         self.block_on(async {
             match self.folder.database() {
                 Database::Postgres(url) => {
                     let mut connection = PgConnection::connect(&url).await.unwrap();
-                    sqlx::query(statement).execute(&mut connection).await.unwrap();
+                    sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+                }
+                Database::Sqlite(path) => {
+                    let url = format!("sqlite:{}", path.display());
+                    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                    sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+                }
+            }
+        })
+    }
+
+    /// Changes the database behind the server's back: for the passing of time.
+    pub(crate) fn sql(&self, statement: &'static str) {
+        self.sql_text(statement);
+    }
+
+    pub(crate) fn sql_text(&self, statement: &str) {
+        let statement = || sqlx::AssertSqlSafe(statement.to_owned());
+        self.block_on(async {
+            match self.folder.database() {
+                Database::Postgres(url) => {
+                    let mut connection = PgConnection::connect(&url).await.unwrap();
+                    sqlx::query(statement()).execute(&mut connection).await.unwrap();
                     connection.close().await.unwrap();
                 }
                 Database::Sqlite(path) => {
                     let url = format!("sqlite:{}", path.display());
                     let mut connection = SqliteConnection::connect(&url).await.unwrap();
-                    sqlx::query(statement).execute(&mut connection).await.unwrap();
+                    sqlx::query(statement()).execute(&mut connection).await.unwrap();
                     connection.close().await.unwrap();
                 }
             }

@@ -162,7 +162,8 @@ fn attack_31_injected_keys() {
 fn attack_24_only_by_assertion() {
     let issuer = Issuer::start();
     let client = client(&issuer);
-    let code = [("code", "ac_x"), ("code_verifier", VERIFIER), ("grant_type", "authorization_code")];
+    let code =
+        [("code", "ac_x"), ("code_verifier", VERIFIER), ("grant_type", "authorization_code")];
     for method in ["none", "client_secret_basic", "client_secret_post"] {
         let presented =
             Client { method: method.to_owned(), secret: Some("cs_x".into()), ..client.clone() };

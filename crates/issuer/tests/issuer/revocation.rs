@@ -217,7 +217,7 @@ fn attack_22_disabled_users() {
     let tokens = issuer.tokens(&client, &[]);
     let code = issuer.code(&client, &[]);
     let mut browser = crate::browser::Browser::new();
-    let url = issuer.authorize_url(&client, &[]);
+    let url = issuer.authorize_url(&client, &[("prompt", "consent")]);
     let login = browser.visit(&issuer, &url);
     let consent = browser.log_in(&issuer, &login);
 
@@ -248,8 +248,7 @@ fn attack_23_disabled_clients() {
     let credentials = [("grant_type", "client_credentials")];
     let tokens = issuer.tokens(&client, &[]);
     let code = issuer.code(&client, &[]);
-    let own: Vec<Value> =
-        (0..40).map(|_| issuer.token(&service, &credentials).json()).collect();
+    let own: Vec<Value> = (0..40).map(|_| issuer.token(&service, &credentials).json()).collect();
     let bystander = issuer.add_service("client_secret_basic", &[(FILES, "files:read")]);
     let others = issuer.token(&bystander, &credentials).json();
 
@@ -261,7 +260,9 @@ fn attack_23_disabled_clients() {
     }
     assert_eq!(status(&issuer, access(&others)), 0);
     issuer.redeem(&client, &code, &[]).assert_error(401, "invalid_client");
-    issuer.refresh(&client, text(&tokens, "refresh_token"), &[]).assert_error(401, "invalid_client");
+    issuer
+        .refresh(&client, text(&tokens, "refresh_token"), &[])
+        .assert_error(401, "invalid_client");
     issuer.token(&service, &credentials).assert_error(401, "invalid_client");
     get(&issuer.authorize_url(&client, &[])).assert_page(400);
 

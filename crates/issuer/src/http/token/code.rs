@@ -8,7 +8,12 @@ use countersign_core::oauth::{
 use serde_json::json;
 
 use super::{
-    super::{App, issue::{self, Granted}, params::Params, reply},
+    super::{
+        App,
+        issue::{self, Granted},
+        params::Params,
+        reply,
+    },
     Failure, REFRESH_IDLE, check_resource, refuse,
 };
 use crate::{
@@ -87,4 +92,3 @@ async fn replayed(app: &App, row: &CodeRow) -> Result<Failure, Error> {
     tracing::warn!(reason = "code_replayed", client = row.client_id, "a code came twice");
     Ok(refuse("invalid_grant", "The code is not valid"))
 }
-

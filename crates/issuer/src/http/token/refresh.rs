@@ -6,7 +6,12 @@ use countersign_core::oauth::scope::ScopeSet;
 use serde_json::json;
 
 use super::{
-    super::{App, issue::{self, Granted}, params::Params, reply},
+    super::{
+        App,
+        issue::{self, Granted},
+        params::Params,
+        reply,
+    },
     Failure, REFRESH_IDLE, check_resource, refuse,
 };
 use crate::{
@@ -24,7 +29,11 @@ const REFRESH_ABSOLUTE: i64 = 180 * 86_400;
 const REUSE_GRACE: i64 = 60;
 
 /// Gives new tokens for a refresh token.
-pub(super) async fn refresh(app: &App, client: &Client, form: &Params) -> Result<Response, Failure> {
+pub(super) async fn refresh(
+    app: &App,
+    client: &Client,
+    form: &Params,
+) -> Result<Response, Failure> {
     let invalid = || refuse("invalid_grant", "The refresh token is not valid");
     let token = form
         .get("refresh_token")
