@@ -49,6 +49,12 @@ impl Database {
         self.server.url(&self.name)
     }
 
+    /// Runs one of the client programs of PostgreSQL on it; gives what that prints.
+    #[must_use]
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Vec<u8> {
+        self.server.client(program, &[arguments, &["-d", &self.name]].concat())
+    }
+
     /// All that is in it, as SQL.
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {

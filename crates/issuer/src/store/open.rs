@@ -9,6 +9,7 @@ use std::{
 };
 
 use sqlx::{
+    ConnectOptions as _,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{
@@ -41,7 +42,8 @@ pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
         .journal_mode(SqliteJournalMode::Wal)
         // A committed transaction survives a power cut.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY);
+        .busy_timeout(BUSY)
+        .disable_statement_logging();
     migrate_sqlite(&options.clone().foreign_keys(false)).await?;
     let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE);
     let options = options.foreign_keys(true);
@@ -52,7 +54,9 @@ pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
 }
 
 pub(super) async fn postgres(url: &str) -> Result<Pools, Error> {
-    let options = PgConnectOptions::from_str(url)?.application_name("countersign");
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("countersign")
+        .disable_statement_logging();
     // A migration may take as long as it needs. sqlx takes a lock, so that nodes that start together
     // do it one after the other.
     let alone = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);

@@ -98,6 +98,15 @@ impl Pools {
         })
     }
 
+    /// Pages of the SQLite file that became empty go back to the file system, some at a time.
+    /// PostgreSQL does that by itself.
+    pub(crate) async fn give_back_space(&self) -> Result<(), Error> {
+        if let Self::Sqlite { writer, .. } = self {
+            sqlx::query("PRAGMA incremental_vacuum(500)").execute(writer).await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Postgres(pool) => pool.close().await,
