@@ -4,11 +4,14 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Front, Setup, call, good_keys, policy, token};
+use countersign_e2e::http::Request;
 use countersign_e2e::{Answer, EnvoyConfig, Stub};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::{Value, json};
@@ -151,4 +154,76 @@ fn a_vm_that_traps_is_replaced() {
     println!("{} reloads, {passed} passed, {lost} lost, in {:?}", reloads(), start.elapsed());
     assert!(reloads() >= 3 && passed >= 3, "{} reloads, {passed} passed", reloads());
     assert_eq!(front.seen(), passed);
+}
+
+/// Requests that wait for keys in a filter that faults: nobody can resume them. Envoy's `request_timeout` ends
+/// them, however long streams may be silent: until a request is on its way to the server it is not received.
+#[test]
+fn requests_that_waited_in_a_filter_that_faulted_end_in_time() {
+    let slow = || {
+        thread::sleep(Duration::from_millis(1500));
+        good_keys()
+    };
+    let config =
+        |config: EnvoyConfig| config.without("proxy_set_effective_context").manager(timeouts);
+    let front = Setup::new(slow).config(config).start();
+    let port = front.envoy.port();
+    let get = Request::new("GET", "/mcp", common::HOST);
+    let requests = [
+        call(&token().sign(), "read_file"),
+        get.header("authorization", format!("Bearer {}", token().sign())),
+    ];
+    let waiting = requests.map(|request| {
+        thread::spawn(move || {
+            let start = Instant::now();
+            (request.send(port).unwrap(), start.elapsed())
+        })
+    });
+    for waiting in waiting {
+        let (answer, time) = waiting.join().unwrap();
+        println!("{} after {time:?}", answer.status());
+        assert_eq!(answer.status(), 408);
+        assert!((2500..8000).contains(&time.as_millis()), "{time:?}");
+    }
+    assert!(front.envoy.logs("Function: proxy_on_http_call_response failed"));
+    assert_eq!(front.seen(), 0);
+}
+
+fn timeouts(manager: &mut Value) {
+    manager["stream_idle_timeout"] = json!("3600s");
+    manager["request_timeout"] = json!("3s");
+}
+
+/// And no stream of events ends by it, on either leg.
+#[test]
+fn request_timeout_ends_no_stream() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in server.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n";
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(head.as_bytes());
+                thread::sleep(Duration::from_secs(5));
+                let _ = stream.write_all(b"data: 2\n\n");
+            });
+        }
+    });
+    let config = |config: EnvoyConfig| {
+        config.manager(timeouts).edit(|document| {
+            document["static_resources"]["clusters"][0]["load_assignment"]["endpoints"][0]
+                ["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] =
+                json!(port);
+        })
+    };
+    let front = Setup::new(good_keys).config(config).start();
+    let get = Request::new("GET", "/mcp", common::HOST);
+    let get = get.header("authorization", format!("Bearer {}", token().sign()));
+    for request in [call(&token().sign(), "read_file"), get] {
+        let start = Instant::now();
+        let answer = front.send(&request);
+        assert_eq!(answer.status(), 200);
+        assert!(answer.text().contains("data: 2"), "after {:?}", start.elapsed());
+    }
 }
