@@ -59,14 +59,13 @@ impl Server {
             let seen = String::from_utf8_lossy(&text).into_owned();
             if let Some((head, body)) = seen.split_once("\r\n\r\n")
                 && !answering
+                && self.count(head, body)
             {
-                if self.count(head, body) {
-                    answering = true;
-                    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
-                                transfer-encoding: chunked\r\n\r\n";
-                    if stream.write_all(head.as_bytes()).is_err() {
-                        break;
-                    }
+                answering = true;
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                            transfer-encoding: chunked\r\n\r\n";
+                if stream.write_all(head.as_bytes()).is_err() {
+                    break;
                 }
             }
             let chunk = format!("{:x}\r\n{EVENT}\r\n", EVENT.len());
