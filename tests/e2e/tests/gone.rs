@@ -215,6 +215,7 @@ fn in_the_middle_of_a_body_in_chunks() {
         let front = before(port, hold, false);
         until("keys", || get(front.envoy.admin(), "/ready").is_ok() && events(&front, "GET"));
         nothing_stays(&front);
+        until("the server sees the first ones go", || server.seen()[0] == server.seen()[1]);
         let before = server.seen();
         let chunked = head("POST", "transfer-encoding: chunked\r\n");
         let round = || {
