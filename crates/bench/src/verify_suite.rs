@@ -19,8 +19,7 @@ pub const SETUPS: [&str; 6] =
     ["self-test", "first-use", "p256-key", "rsa-2048", "rsa-4096", "rsa-8192"];
 
 /// `DigestInfo` of SHA-256 but for the digest (RFC 8017 §9.2, note 1).
-const SHA256_INFO: [u8; 19] =
-    [48, 49, 48, 13, 6, 9, 96, 134, 72, 1, 101, 3, 4, 2, 1, 5, 0, 4, 32];
+const SHA256_INFO: [u8; 19] = [48, 49, 48, 13, 6, 9, 96, 134, 72, 1, 101, 3, 4, 2, 1, 5, 0, 4, 32];
 
 /// The suite.
 #[derive(Debug)]

@@ -166,7 +166,7 @@ fn tokens_for_others_are_not_asked_about_again() {
 }
 
 /// What five made-up tokens from one address come to where three failures a minute are allowed.
-fn made_up_tokens(stays_for_the_answer: bool) -> Vec<String> {
+fn made_up_tokens(stays_for_the_answer: bool) -> Vec<&'static str> {
     let mut policy = policy();
     policy["limits"] = json!({ "failures_per_minute": 3 });
     let mut engine = engine(&policy);
