@@ -23,10 +23,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     let config = options.resolve(global)?;
     config.check()?;
     let issuer = config.issuer.clone().unwrap_or_else(|| format!("http://{}", config.listen));
-    let key_file = config
-        .key_file
-        .clone()
-        .unwrap_or_else(|| config.database.with_file_name("countersign.key"));
+    let key_file = config.sealing_key_file();
     let registration = match config.registration {
         Registration::Off => "off",
         Registration::Open => "open",
@@ -34,7 +31,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     let data = json!({
         "listen": config.listen,
         "issuer": issuer,
-        "database": config.database,
+        "database": config.database.to_string(),
         "key_file": key_file,
         "access_token_lifetime": config.access_token_lifetime,
         "registration": registration,
@@ -49,8 +46,8 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              registration           {registration}\n\
              The configuration is valid.",
             config.listen,
-            config.database.display(),
-            key_file.display(),
+            config.database,
+            key_file.as_deref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
             config.access_token_lifetime,
         )
     });

@@ -18,6 +18,7 @@ mod verify;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use countersign_issuer::Database;
 
 use crate::output::Outcome;
 
@@ -44,10 +45,10 @@ struct Global {
     #[arg(long, global = true, env = "COUNTERSIGN_CONFIG", hide_env_values = true,
           value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
-    /// The issuer's SQLite file [default: countersign.db]
+    /// The issuer's database: a SQLite file, or postgres://… [default: countersign.db]
     #[arg(long, global = true, env = "COUNTERSIGN_DATABASE", hide_env_values = true,
-          value_name = "FILE", help_heading = EVERYWHERE)]
-    database: Option<PathBuf>,
+          value_name = "FILE|URL", help_heading = EVERYWHERE)]
+    database: Option<Database>,
     /// Print data as JSON
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use countersign_issuer::{Config, Registration, Store};
+use countersign_issuer::{Config, Database, Registration, Store};
 use serde::Deserialize;
 
 use crate::{Global, output::Problem};
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     registration: Option<RegistrationMode>,
     /// Only in the file: on the command line it is an option of all commands.
     #[arg(skip)]
-    database: Option<PathBuf>,
+    database: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
@@ -61,7 +61,11 @@ impl Options {
         Ok(Config {
             listen: self.listen.or(file.listen).unwrap_or(default.listen),
             issuer: self.issuer.or(file.issuer),
-            database: global.database.clone().or(file.database).unwrap_or(default.database),
+            database: match (&global.database, file.database) {
+                (Some(database), _) => database.clone(),
+                (None, Some(text)) => parsed(&text).below(&folder(global)),
+                (None, None) => default.database,
+            },
             key_file: self.key_file.or(file.key_file),
             access_token_lifetime: self
                 .access_token_lifetime
@@ -85,11 +89,23 @@ impl Options {
             .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))?;
         let mut file: Self = toml::from_str(&text)
             .map_err(|error| Problem::new("config_invalid", format!("{shown}: {error}")))?;
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        for path in [&mut file.key_file, &mut file.database].into_iter().flatten() {
-            *path = folder.join(&*path);
+        if let Some(path) = &mut file.key_file {
+            *path = folder(global).join(&*path);
         }
         Ok(file)
+    }
+}
+
+/// The folder of the configuration file: where paths in it start.
+fn folder(global: &Global) -> PathBuf {
+    let file = global.config.as_deref();
+    file.and_then(Path::parent).unwrap_or_else(|| Path::new("")).to_owned()
+}
+
+fn parsed(text: &str) -> Database {
+    match text.parse() {
+        Ok(database) => database,
+        Err(impossible) => match impossible {},
     }
 }
 
@@ -100,13 +116,12 @@ pub(crate) async fn open_database(global: &Global) -> Result<Store, Problem> {
 
 /// Opens the database to look something up.
 pub(crate) async fn open_existing_database(global: &Global) -> Result<Store, Problem> {
-    let path = Options::default().resolve(global)?.database;
-    if !path.exists() {
-        let path = path.display();
+    let database = Options::default().resolve(global)?.database;
+    if database.file().is_some_and(|path| !path.exists()) {
         return Err(Problem::new(
             "database_missing",
-            format!("there is no database {path}: name it with --database"),
+            format!("there is no database {database}: name it with --database"),
         ));
     }
-    Ok(Store::open(&path).await?)
+    Ok(Store::open(&database).await?)
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{Error, issuer::Issuer};
+use crate::{Database, Error, issuer::Issuer};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub struct Config {
     /// change once clients know it. Without one it is `http://` and the address that the server
     /// listens on, which is for development.
     pub issuer: Option<String>,
-    /// The SQLite file; made at the first start.
-    pub database: PathBuf,
-    /// The file with the key that seals signing keys; made at the first start, next to the database
+    /// The SQLite file, which is made at the first start, or the PostgreSQL server.
+    pub database: Database,
+    /// The file with the key that seals signing keys; made at the first start, next to a SQLite file
     /// when not given. The environment variable `COUNTERSIGN_KEY` takes precedence.
     pub key_file: Option<PathBuf>,
     /// Lifetime of access tokens, in seconds.
@@ -38,7 +38,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8090)),
             issuer: None,
-            database: PathBuf::from("countersign.db"),
+            database: Database::Sqlite(PathBuf::from("countersign.db")),
             key_file: None,
             access_token_lifetime: 900,
             registration: Registration::Open,
@@ -68,6 +68,13 @@ impl Config {
             )));
         }
         Ok(())
+    }
+
+    /// The file with the sealing key: as configured, else beside a SQLite file.
+    #[must_use]
+    pub fn sealing_key_file(&self) -> Option<PathBuf> {
+        let beside = || Some(self.database.file()?.with_file_name("countersign.key"));
+        self.key_file.clone().or_else(beside)
     }
 
     /// The identifier of a server that listens there.

@@ -66,6 +66,7 @@ impl SigningKeys {
 }
 
 fn generate(sealing: &SealingKey) -> Result<SigningKeyRow, Error> {
+    let now = clock::now();
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
     let private = pair.to_pkcs8v1()?;
     // 0x04, then both coordinates of 32 bytes (SEC 1 §2.3.3).
@@ -85,7 +86,9 @@ fn generate(sealing: &SealingKey) -> Result<SigningKeyRow, Error> {
         alg: "ES256".to_owned(),
         state: "active".to_owned(),
         public_jwk: public_jwk.to_string(),
-        created_at: clock::now(),
+        created_at: now,
+        sign_from: now,
+        sign_until: now + 90 * 86_400,
     })
 }
 

@@ -4,7 +4,7 @@ use std::{
     env,
     fs::{self, OpenOptions},
     io::{ErrorKind, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use aws_lc_rs::{
@@ -29,7 +29,12 @@ impl SealingKey {
         if let Ok(text) = env::var(VARIABLE) {
             return Self::from_text(text.trim(), VARIABLE);
         }
-        let path = key_file(config);
+        let path = config.sealing_key_file().ok_or_else(|| {
+            Error::Config(format!(
+                "with PostgreSQL, say where the key is that seals signing keys: give every node \
+                 the same --key-file (made at the first start of the first node) or {VARIABLE}"
+            ))
+        })?;
         match fs::read_to_string(&path) {
             // A first start that was killed may have left it empty.
             Ok(text) if text.is_empty() && !is_used => {
@@ -45,7 +50,7 @@ impl SealingKey {
                 "{} is missing: it holds the key that opens the signing keys in {}. Put it back, \
                  or set {VARIABLE}. If it is lost, start with a new database",
                 path.display(),
-                config.database.display()
+                config.database
             ))),
             Err(_) => Self::create(&path),
         }
@@ -120,10 +125,6 @@ impl SealingKey {
 
 const WRONG_KEY: &str = "what is sealed in the database does not open with this key: use the key \
                          file (or COUNTERSIGN_KEY) that the database was made with";
-
-fn key_file(config: &Config) -> PathBuf {
-    config.key_file.clone().unwrap_or_else(|| config.database.with_file_name("countersign.key"))
-}
 
 /// A secret mount of a container is often readable for others, so this is no error.
 fn warn_if_readable(path: &Path) {
