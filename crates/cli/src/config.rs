@@ -33,6 +33,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "issuer": issuer,
         "database": config.database.to_string(),
         "key_file": key_file,
+        "key_rotation": config.key_rotation,
         "access_token_lifetime": config.access_token_lifetime,
         "registration": registration,
     });
@@ -42,12 +43,14 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              issuer                 {issuer}\n\
              database               {}\n\
              key_file               {}\n\
+             key_rotation           {}\n\
              access_token_lifetime  {}\n\
              registration           {registration}\n\
              The configuration is valid.",
             config.listen,
             config.database,
             key_file.as_deref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
+            config.key_rotation,
             config.access_token_lifetime,
         )
     });

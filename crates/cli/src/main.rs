@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod explain;
 mod input;
+mod key;
 mod output;
 mod policy;
 mod resource;
@@ -66,6 +67,8 @@ enum Command {
     /// Add and list pre-registered clients
     #[command(subcommand)]
     Client(client::Command),
+    /// List, rotate and revoke signing keys, and seal them anew
+    Key(key::Arguments),
     /// Check the authorization server's configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -84,6 +87,7 @@ async fn main() -> ExitCode {
         Command::User(command) => user::run(command, &global).await,
         Command::Resource(command) => resource::run(command, &global).await,
         Command::Client(command) => client::run(command, &global).await,
+        Command::Key(arguments) => key::run(arguments, &global).await,
         Command::Config(command) => config::run(command, &global),
         Command::Policy(command) => policy::run(&command, &global),
         Command::Explain(arguments) => explain::run(&arguments, &global),

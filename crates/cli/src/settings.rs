@@ -28,6 +28,10 @@ pub(crate) struct Options {
     /// random bytes as base64url, takes its place [default: countersign.key beside the database]
     #[arg(long, env = "COUNTERSIGN_KEY_FILE", hide_env_values = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// After how long another signing key takes over; at least 604800 (a week), or 0 for never
+    /// [default: 7776000, 90 days]
+    #[arg(long, env = "COUNTERSIGN_KEY_ROTATION", hide_env_values = true, value_name = "SECONDS")]
+    key_rotation: Option<u64>,
     /// How long an access token is valid; 10 to 86400 [default: 900]
     #[arg(
         long,
@@ -53,6 +57,28 @@ pub(crate) enum RegistrationMode {
     Off,
 }
 
+/// What opens the signing keys, for commands that are not the server.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct KeyOptions {
+    /// The file with the key that seals the signing keys; or COUNTERSIGN_KEY in the environment
+    /// [default: countersign.key beside the database]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    key_file: Option<PathBuf>,
+}
+
+impl KeyOptions {
+    /// The server's configuration, as far as keys are concerned.
+    pub(crate) fn resolve(self, global: &Global) -> Result<Config, Problem> {
+        Options { key_file: self.key_file, ..Options::default() }.resolve(global)
+    }
+}
+
 impl Options {
     /// The server's configuration, not yet checked.
     pub(crate) fn resolve(self, global: &Global) -> Result<Config, Problem> {
@@ -67,6 +93,7 @@ impl Options {
                 (None, None) => default.database,
             },
             key_file: self.key_file.or(file.key_file),
+            key_rotation: self.key_rotation.or(file.key_rotation).unwrap_or(default.key_rotation),
             access_token_lifetime: self
                 .access_token_lifetime
                 .or(file.access_token_lifetime)

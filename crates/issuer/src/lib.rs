@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 mod admin;
+mod background;
 mod clock;
 mod config;
 mod database;
@@ -25,5 +26,7 @@ pub use admin::{NewClient, NewResource, NewScope, NewUser, RegisteredClient};
 pub use config::{Config, Registration};
 pub use database::Database;
 pub use error::Error;
+pub use keys::{Rotation, SigningKeys};
+pub use seal::new_sealing_key;
 pub use server::Server;
-pub use store::{Client, ClientKind, Resource, ScopeText, Store, User};
+pub use store::{Client, ClientKind, Resource, ScopeText, SigningKeyInfo, Store, User};

@@ -54,6 +54,7 @@ mod clients;
 mod codes;
 mod interactions;
 mod keys;
+mod leases;
 mod open;
 mod prune;
 mod refresh;
@@ -75,6 +76,7 @@ pub(crate) use self::{
 };
 pub use self::{
     clients::{Client, ClientKind},
+    keys::SigningKeyInfo,
     resources::{Resource, ScopeText},
     users::User,
 };
@@ -108,6 +110,12 @@ impl Store {
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         self.sql("SELECT COUNT(*) FROM counters").scalar::<i64>().await?;
         Ok(())
+    }
+
+    /// What a test wants to see of a table.
+    #[cfg(test)]
+    pub(crate) async fn test_rows<T: sql::Record>(&self, text: &'static str) -> Vec<T> {
+        self.sql(text).all().await.unwrap()
     }
 
     fn sql(&self, text: &'static str) -> Statement<'_> {
