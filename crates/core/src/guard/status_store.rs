@@ -132,7 +132,7 @@ impl StatusStore {
         now: UnixSeconds,
     ) -> Option<FetchError> {
         if let Some((issuer, lists)) = self.aggregations.fetched(id, answer.clone(), now) {
-            return lists.map(|uris| self.expect(issuer, issuers, uris, now)).err();
+            return lists.map(|uris| self.keep_listed(issuer, issuers, uris, now)).err();
         }
         let asked = |(_, entry): &(&(usize, String), &mut Entry)| {
             entry.flight.is_some_and(|(flight, _)| flight == id)
@@ -176,7 +176,7 @@ impl StatusStore {
 
     /// These are an issuer's lists: those that are not held are fetched, and kept as if tokens had named
     /// them.
-    fn expect(
+    fn keep_listed(
         &mut self,
         position: usize,
         issuers: &[IssuerPolicy],
