@@ -72,7 +72,7 @@ impl Tidying {
         if deleted > 0 {
             tracing::debug!(deleted, "deleted what is over");
         }
-        if self.rounds.fetch_add(1, Ordering::Relaxed) % CLIENTS_EVERY == 0 {
+        if self.rounds.fetch_add(1, Ordering::Relaxed).is_multiple_of(CLIENTS_EVERY) {
             app.store.prune_clients(self.horizon(now, Instant::now())).await?;
         }
         Ok(())
