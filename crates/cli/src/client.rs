@@ -79,10 +79,10 @@ pub(crate) struct Add {
     /// one, or keys
     #[arg(long)]
     confidential: bool,
-    /// Where a confidential client puts its secret
-    #[arg(long, value_name = "METHOD", default_value = "client_secret_basic",
+    /// Where a confidential client puts its secret [default: client_secret_basic]
+    #[arg(long, value_name = "METHOD",
           value_parser = ["client_secret_basic", "client_secret_post"])]
-    auth_method: String,
+    auth_method: Option<String>,
     /// Its public keys instead of a secret (private_key_jwt): a file with a JSON Web Key Set
     #[arg(long, value_name = "FILE", conflicts_with_all = ["confidential", "auth_method"])]
     jwks: Option<PathBuf>,
@@ -129,10 +129,13 @@ impl Add {
         if !self.service.is_empty() {
             grant_types.push("client_credentials".to_owned());
         }
-        let auth_method = match (&jwks, self.confidential || !resources.is_empty()) {
+        let auth_method = match (&jwks, self.auth_method) {
             (Some(_), _) => "private_key_jwt".to_owned(),
-            (None, true) => self.auth_method,
-            (None, false) => "none".to_owned(),
+            (None, Some(method)) => method,
+            (None, None) if self.confidential || !resources.is_empty() => {
+                "client_secret_basic".to_owned()
+            }
+            (None, None) => "none".to_owned(),
         };
         Ok(NewClient {
             kind: ClientKind::Static,
