@@ -5,8 +5,7 @@ use std::net::IpAddr;
 
 use countersign_core::jose::{
     json::{self, Object, Value},
-    jwk::Secrets,
-    jwks::JwkSet,
+    jwk::{Jwk, Secrets},
 };
 use url::Url;
 
@@ -185,12 +184,16 @@ fn key_set(members: &Object) -> Result<Option<String>, Refusal> {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn check_keys(jwks: &Value) -> Result<(), String> {
-    let set =
-        JwkSet::from_json(jwks, MAX_KEYS, Secrets::Refuse).map_err(|error| error.to_string())?;
-    match set.skipped().first() {
-        None => Ok(()),
-        Some((index, error)) => Err(format!("key {index}: {error}")),
+    let keys = jwks.as_object().and_then(|members| members.get("keys")?.as_array());
+    let keys = keys.ok_or("there is no array keys")?;
+    if keys.is_empty() || keys.len() > MAX_KEYS {
+        return Err(format!("a client has 1 to {MAX_KEYS} keys"));
     }
+    for (index, key) in keys.iter().enumerate() {
+        let members = key.as_object().ok_or_else(|| format!("key {index} is no object"))?;
+        Jwk::from_json(members, Secrets::Refuse).map_err(|why| format!("key {index}: {why}"))?;
+    }
+    Ok(())
 }
 
 /// A URL that may be shown as a link, or be fetched: https, on a host that is not somebody's own.

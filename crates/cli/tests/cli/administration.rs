@@ -70,7 +70,9 @@ fn services_and_resource_servers() {
     let folder = Folder::new();
     let resource = ["resource", "add", FILES, "--name", "x", "--scope", "a=A", "--scope", "b=B"];
     assert_eq!(folder.run(&resource, "").code, 0);
-    let add = |more: &[&str]| [&["client", "add", "--name", "Job", "--json"], more].concat();
+    fn add<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["client", "add", "--name", "Job", "--json"], more].concat()
+    }
     let service = format!("{FILES}=a,b");
     let client = folder.json(&add(&["--service", &service]));
     assert!(client["client_secret"].as_str().unwrap().starts_with("cs_"));
