@@ -23,10 +23,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     let config = options.resolve(global)?;
     config.check()?;
     let issuer = config.issuer.clone().unwrap_or_else(|| format!("http://{}", config.listen));
-    let key_file = config
-        .key_file
-        .clone()
-        .unwrap_or_else(|| config.database.with_file_name("countersign.key"));
+    let key_file = config.sealing_key_file();
     let registration = match config.registration {
         Registration::Off => "off",
         Registration::Open => "open",
@@ -34,8 +31,9 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     let data = json!({
         "listen": config.listen,
         "issuer": issuer,
-        "database": config.database,
+        "database": config.database.to_string(),
         "key_file": key_file,
+        "key_rotation": config.key_rotation,
         "access_token_lifetime": config.access_token_lifetime,
         "registration": registration,
     });
@@ -45,12 +43,14 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              issuer                 {issuer}\n\
              database               {}\n\
              key_file               {}\n\
+             key_rotation           {}\n\
              access_token_lifetime  {}\n\
              registration           {registration}\n\
              The configuration is valid.",
             config.listen,
-            config.database.display(),
-            key_file.display(),
+            config.database,
+            key_file.as_deref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
+            config.key_rotation,
             config.access_token_lifetime,
         )
     });

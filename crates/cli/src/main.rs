@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod explain;
 mod input;
+mod key;
 mod output;
 mod policy;
 mod resource;
@@ -18,6 +19,7 @@ mod verify;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use countersign_issuer::Database;
 
 use crate::output::Outcome;
 
@@ -44,10 +46,10 @@ struct Global {
     #[arg(long, global = true, env = "COUNTERSIGN_CONFIG", hide_env_values = true,
           value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
-    /// The issuer's SQLite file [default: countersign.db]
+    /// The issuer's database: a SQLite file, or postgres://… [default: countersign.db]
     #[arg(long, global = true, env = "COUNTERSIGN_DATABASE", hide_env_values = true,
-          value_name = "FILE", help_heading = EVERYWHERE)]
-    database: Option<PathBuf>,
+          value_name = "FILE|URL", help_heading = EVERYWHERE)]
+    database: Option<Database>,
     /// Print data as JSON
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
@@ -65,6 +67,8 @@ enum Command {
     /// Add and list pre-registered clients
     #[command(subcommand)]
     Client(client::Command),
+    /// List, rotate and revoke signing keys, and seal them anew
+    Key(key::Arguments),
     /// Check the authorization server's configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -83,6 +87,7 @@ async fn main() -> ExitCode {
         Command::User(command) => user::run(command, &global).await,
         Command::Resource(command) => resource::run(command, &global).await,
         Command::Client(command) => client::run(command, &global).await,
+        Command::Key(arguments) => key::run(arguments, &global).await,
         Command::Config(command) => config::run(command, &global),
         Command::Policy(command) => policy::run(&command, &global),
         Command::Explain(arguments) => explain::run(&arguments, &global),

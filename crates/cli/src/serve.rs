@@ -55,10 +55,11 @@ fn start_logging(as_json: bool) {
 /// A new server can do nothing yet: what is missing is said, with the command for it.
 async fn say_next_commands(server: &Server, global: &Global) -> Outcome {
     let mut tool = String::from("countersign");
-    for (option, path) in [("--config", &global.config), ("--database", &global.database)] {
-        if let Some(path) = path {
-            tool.push_str(&format!(" {option} {}", path.display()));
-        }
+    if let Some(path) = &global.config {
+        tool.push_str(&format!(" --config {}", path.display()));
+    }
+    if let Some(database) = &global.database {
+        tool.push_str(&format!(" --database {database}"));
     }
     if server.store().users().await?.is_empty() {
         eprintln!("\nAdd somebody who can log in:\n  {tool} user add NAME");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use countersign_issuer::{Config, Registration, Store};
+use countersign_issuer::{Config, Database, Registration, Store};
 use serde::Deserialize;
 
 use crate::{Global, output::Problem};
@@ -28,6 +28,10 @@ pub(crate) struct Options {
     /// random bytes as base64url, takes its place [default: countersign.key beside the database]
     #[arg(long, env = "COUNTERSIGN_KEY_FILE", hide_env_values = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// After how long another signing key takes over; at least 604800 (a week), or 0 for never
+    /// [default: 7776000, 90 days]
+    #[arg(long, env = "COUNTERSIGN_KEY_ROTATION", hide_env_values = true, value_name = "SECONDS")]
+    key_rotation: Option<u64>,
     /// How long an access token is valid; 10 to 86400 [default: 900]
     #[arg(
         long,
@@ -41,7 +45,7 @@ pub(crate) struct Options {
     registration: Option<RegistrationMode>,
     /// Only in the file: on the command line it is an option of all commands.
     #[arg(skip)]
-    database: Option<PathBuf>,
+    database: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
@@ -53,6 +57,28 @@ pub(crate) enum RegistrationMode {
     Off,
 }
 
+/// What opens the signing keys, for commands that are not the server.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct KeyOptions {
+    /// The file with the key that seals the signing keys; or COUNTERSIGN_KEY in the environment
+    /// [default: countersign.key beside the database]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    key_file: Option<PathBuf>,
+}
+
+impl KeyOptions {
+    /// The server's configuration, as far as keys are concerned.
+    pub(crate) fn resolve(self, global: &Global) -> Result<Config, Problem> {
+        Options { key_file: self.key_file, ..Options::default() }.resolve(global)
+    }
+}
+
 impl Options {
     /// The server's configuration, not yet checked.
     pub(crate) fn resolve(self, global: &Global) -> Result<Config, Problem> {
@@ -61,8 +87,13 @@ impl Options {
         Ok(Config {
             listen: self.listen.or(file.listen).unwrap_or(default.listen),
             issuer: self.issuer.or(file.issuer),
-            database: global.database.clone().or(file.database).unwrap_or(default.database),
+            database: match (&global.database, file.database) {
+                (Some(database), _) => database.clone(),
+                (None, Some(text)) => parsed(&text).below(&folder(global)),
+                (None, None) => default.database,
+            },
             key_file: self.key_file.or(file.key_file),
+            key_rotation: self.key_rotation.or(file.key_rotation).unwrap_or(default.key_rotation),
             access_token_lifetime: self
                 .access_token_lifetime
                 .or(file.access_token_lifetime)
@@ -85,11 +116,23 @@ impl Options {
             .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))?;
         let mut file: Self = toml::from_str(&text)
             .map_err(|error| Problem::new("config_invalid", format!("{shown}: {error}")))?;
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        for path in [&mut file.key_file, &mut file.database].into_iter().flatten() {
-            *path = folder.join(&*path);
+        if let Some(path) = &mut file.key_file {
+            *path = folder(global).join(&*path);
         }
         Ok(file)
+    }
+}
+
+/// The folder of the configuration file: where paths in it start.
+fn folder(global: &Global) -> PathBuf {
+    let file = global.config.as_deref();
+    file.and_then(Path::parent).unwrap_or_else(|| Path::new("")).to_owned()
+}
+
+fn parsed(text: &str) -> Database {
+    match text.parse() {
+        Ok(database) => database,
+        Err(impossible) => match impossible {},
     }
 }
 
@@ -100,13 +143,12 @@ pub(crate) async fn open_database(global: &Global) -> Result<Store, Problem> {
 
 /// Opens the database to look something up.
 pub(crate) async fn open_existing_database(global: &Global) -> Result<Store, Problem> {
-    let path = Options::default().resolve(global)?.database;
-    if !path.exists() {
-        let path = path.display();
+    let database = Options::default().resolve(global)?.database;
+    if database.file().is_some_and(|path| !path.exists()) {
         return Err(Problem::new(
             "database_missing",
-            format!("there is no database {path}: name it with --database"),
+            format!("there is no database {database}: name it with --database"),
         ));
     }
-    Ok(Store::open(&path).await?)
+    Ok(Store::open(&database).await?)
 }

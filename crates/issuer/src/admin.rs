@@ -162,6 +162,9 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] says which redirect URI or method is not acceptable, and why.
     pub async fn create_client(&self, new: NewClient) -> Result<RegisteredClient, Error> {
+        if new.name.contains('\0') {
+            return Err(Error::Invalid("a client name has no NUL".to_owned()));
+        }
         if new.redirect_uris.is_empty() || new.redirect_uris.len() > 20 {
             return Err(Error::Invalid("a client has 1 to 20 redirect URIs".to_owned()));
         }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{Error, issuer::Issuer};
+use crate::{Database, Error, issuer::Issuer};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +13,14 @@ pub struct Config {
     /// change once clients know it. Without one it is `http://` and the address that the server
     /// listens on, which is for development.
     pub issuer: Option<String>,
-    /// The SQLite file; made at the first start.
-    pub database: PathBuf,
-    /// The file with the key that seals signing keys; made at the first start, next to the database
+    /// The SQLite file, which is made at the first start, or the PostgreSQL server.
+    pub database: Database,
+    /// The file with the key that seals signing keys; made at the first start, next to a SQLite file
     /// when not given. The environment variable `COUNTERSIGN_KEY` takes precedence.
     pub key_file: Option<PathBuf>,
+    /// A signing key signs for so many seconds, then the next one takes over; 0: until it is rotated
+    /// by hand.
+    pub key_rotation: u64,
     /// Lifetime of access tokens, in seconds.
     pub access_token_lifetime: u64,
     /// Who may register clients (RFC 7591).
@@ -38,8 +41,9 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8090)),
             issuer: None,
-            database: PathBuf::from("countersign.db"),
+            database: Database::Sqlite(PathBuf::from("countersign.db")),
             key_file: None,
+            key_rotation: 90 * 86_400,
             access_token_lifetime: 900,
             registration: Registration::Open,
         }
@@ -60,6 +64,14 @@ impl Config {
                 self.listen
             )));
         }
+        if self.key_rotation != 0 && !(7 * 86_400..=3650 * 86_400).contains(&self.key_rotation) {
+            return Err(Error::Config(format!(
+                "key-rotation {}: must be 0, or between 604800 (a week) and 315360000 seconds. A \
+                 key is announced a day before it signs and published a day after; 7776000 (90 \
+                 days) is a good choice",
+                self.key_rotation
+            )));
+        }
         if !(10..=86_400).contains(&self.access_token_lifetime) {
             return Err(Error::Config(format!(
                 "access-token-lifetime {}: must be between 10 and 86400 seconds. An access token \
@@ -68,6 +80,17 @@ impl Config {
             )));
         }
         Ok(())
+    }
+
+    pub(crate) fn key_rotation_seconds(&self) -> i64 {
+        i64::try_from(self.key_rotation).unwrap_or_default()
+    }
+
+    /// The file with the sealing key: as configured, else beside a SQLite file.
+    #[must_use]
+    pub fn sealing_key_file(&self) -> Option<PathBuf> {
+        let beside = || Some(self.database.file()?.with_file_name("countersign.key"));
+        self.key_file.clone().or_else(beside)
     }
 
     /// The identifier of a server that listens there.
@@ -104,6 +127,7 @@ mod tests {
             Config { listen: everywhere, issuer: http, ..default() },
             Config { issuer: Some("http://auth.example.com".to_owned()), ..default() },
             Config { access_token_lifetime: 0, ..default() },
+            Config { key_rotation: 86_400, ..default() },
             Config { access_token_lifetime: 1_000_000, ..default() },
         ] {
             assert_eq!(bad.check().unwrap_err().reason(), "config_invalid", "{bad:?}");

@@ -2,13 +2,15 @@
 //!
 //! Authorization code with PKCE S256 is the only interactive grant. Tokens are RFC 9068 access
 //! tokens for exactly one resource (RFC 8707), and rotating, opaque refresh tokens. Everything that
-//! must not be lost is in SQLite, secrets as digests only.
+//! must not be lost is in SQLite or PostgreSQL, secrets as digests only.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 mod admin;
+mod background;
 mod clock;
 mod config;
+mod database;
 mod error;
 mod http;
 mod issuer;
@@ -22,6 +24,9 @@ mod store;
 
 pub use admin::{NewClient, NewResource, NewScope, NewUser, RegisteredClient};
 pub use config::{Config, Registration};
+pub use database::Database;
 pub use error::Error;
+pub use keys::{Rotation, SigningKeys};
+pub use seal::new_sealing_key;
 pub use server::Server;
-pub use store::{Client, ClientKind, Resource, ScopeText, Store, User};
+pub use store::{Client, ClientKind, Resource, ScopeText, SigningKeyInfo, Store, User};

@@ -4,7 +4,7 @@ use std::{
     env,
     fs::{self, OpenOptions},
     io::{ErrorKind, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use aws_lc_rs::{
@@ -14,22 +14,31 @@ use aws_lc_rs::{
 };
 use countersign_core::jose::base64url;
 
-use crate::{Config, Error};
+use crate::{Config, Error, secret};
 
 /// The environment variable that holds the key, as base64url of 32 bytes.
 const VARIABLE: &str = "COUNTERSIGN_KEY";
 
-/// The key that seals what the database must not hold in clear.
+/// The keys that seal what the database must not hold in clear. The first seals, all of them open:
+/// so a new one takes over while what the old ones sealed is still read.
+pub(crate) struct KeyRing(Vec<(String, SealingKey)>);
+
+/// One key of AES-256-GCM.
 pub(crate) struct SealingKey(LessSafeKey);
 
-impl SealingKey {
+impl KeyRing {
     /// From the environment, else from the key file, which is made when it does not exist.
     /// It is not made when something was sealed already: that would hide that the key is missing.
     pub(crate) fn load(config: &Config, is_used: bool) -> Result<Self, Error> {
         if let Ok(text) = env::var(VARIABLE) {
-            return Self::from_text(text.trim(), VARIABLE);
+            return Self::from_text(&text, VARIABLE);
         }
-        let path = key_file(config);
+        let path = config.sealing_key_file().ok_or_else(|| {
+            Error::Config(format!(
+                "with PostgreSQL, say where the key is that seals signing keys: give every node \
+                 the same --key-file (made at the first start of the first node) or {VARIABLE}"
+            ))
+        })?;
         match fs::read_to_string(&path) {
             // A first start that was killed may have left it empty.
             Ok(text) if text.is_empty() && !is_used => {
@@ -38,50 +47,89 @@ impl SealingKey {
             }
             Ok(text) => {
                 warn_if_readable(&path);
-                Self::from_text(text.trim(), &path.display().to_string())
+                Self::from_text(&text, &path.display().to_string())
             }
             Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Io(path, error)),
             Err(_) if is_used => Err(Error::Config(format!(
                 "{} is missing: it holds the key that opens the signing keys in {}. Put it back, \
                  or set {VARIABLE}. If it is lost, start with a new database",
                 path.display(),
-                config.database.display()
+                config.database
             ))),
             Err(_) => Self::create(&path),
         }
     }
 
+    /// Keys as base64url of 32 bytes, separated by white space.
     fn from_text(text: &str, origin: &str) -> Result<Self, Error> {
         let wrong = || {
             Error::Config(format!(
-                "{origin} must hold 32 random bytes as base64url (43 characters)"
+                "{origin} must hold 32 random bytes as base64url (43 characters), or several such \
+                 keys, the present one first"
             ))
         };
-        let bytes = base64url::decode(text).map_err(|_| wrong())?;
-        // A key of equal or counted-up bytes was typed, not drawn.
-        let mut distinct = bytes.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        if bytes.len() != 32 || distinct.len() < 12 {
-            return Err(wrong());
+        let mut ring = Vec::new();
+        for text in text.split_whitespace() {
+            let bytes = base64url::decode(text).map_err(|_| wrong())?;
+            // A key of equal or counted-up bytes was typed, not drawn.
+            let mut distinct = bytes.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            if bytes.len() != 32 || distinct.len() < 12 {
+                return Err(wrong());
+            }
+            ring.push((fingerprint(&bytes), SealingKey::from_bytes(&bytes)?));
         }
-        Self::from_bytes(&bytes)
+        if ring.is_empty() { Err(wrong()) } else { Ok(Self(ring)) }
     }
 
     fn create(path: &Path) -> Result<Self, Error> {
-        let mut bytes = [0; 32];
-        rand::fill(&mut bytes)?;
+        let text = new_sealing_key()?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let io = |error| Error::Io(path.to_path_buf(), error);
         let mut file = options.open(path).map_err(io)?;
-        writeln!(file, "{}", base64url::encode(bytes)).map_err(io)?;
+        writeln!(file, "{text}").map_err(io)?;
         file.sync_all().map_err(io)?;
-        Self::from_bytes(&bytes)
+        Self::from_text(&text, "the new key")
     }
 
+    /// Which key seals now: a fingerprint, which stands beside what is sealed.
+    pub(crate) fn id(&self) -> &str {
+        self.0.first().map_or("", |(id, _)| id)
+    }
+
+    /// Nonce and ciphertext. `place` binds it to where it is stored: `table/primary key`.
+    pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
+        let (_, key) = self.0.first().ok_or(Error::Crypto(WRONG_KEY))?;
+        key.seal(place, secret)
+    }
+
+    /// What one of the keys sealed.
+    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut opened = self.0.iter().filter_map(|(_, key)| key.open(place, sealed).ok());
+        opened.next().ok_or(Error::Crypto(WRONG_KEY))
+    }
+}
+
+/// A new key for the key file or `COUNTERSIGN_KEY`.
+///
+/// # Errors
+/// [`Error::Crypto`] without randomness.
+pub fn new_sealing_key() -> Result<String, Error> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes)?;
+    Ok(base64url::encode(bytes))
+}
+
+fn fingerprint(key: &[u8]) -> String {
+    let digest = secret::sha256(&[b"countersign sealing key\0", key]);
+    base64url::encode(digest).chars().take(11).collect()
+}
+
+impl SealingKey {
     /// A key that only who knows this secret of 256 random bits can make again (RFC 5869).
     pub(crate) fn derive(purpose: &str, secret: &str) -> Result<Self, Error> {
         let extracted = Salt::new(HKDF_SHA256, purpose.as_bytes()).extract(secret.as_bytes());
@@ -94,7 +142,7 @@ impl SealingKey {
         Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes)?)))
     }
 
-    /// Nonce and ciphertext. `place` binds it to where it is stored.
+    /// Nonce and ciphertext, bound to a place.
     pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce)?;
@@ -120,10 +168,6 @@ impl SealingKey {
 
 const WRONG_KEY: &str = "what is sealed in the database does not open with this key: use the key \
                          file (or COUNTERSIGN_KEY) that the database was made with";
-
-fn key_file(config: &Config) -> PathBuf {
-    config.key_file.clone().unwrap_or_else(|| config.database.with_file_name("countersign.key"))
-}
 
 /// A secret mount of a container is often readable for others, so this is no error.
 fn warn_if_readable(path: &Path) {
@@ -157,10 +201,29 @@ mod tests {
     /// Attack 57: keys that were typed are no keys.
     #[test]
     fn attack_57_default_keys_are_refused() {
-        for bad in ["", "secret", "changeme", &base64url::encode([7; 32]), &"A".repeat(43)] {
-            assert!(SealingKey::from_text(bad, "test").is_err(), "{bad}");
-        }
         let random = "Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2RlZmdoaWo";
-        assert!(SealingKey::from_text(random, "test").is_ok());
+        for bad in
+            ["", "secret", "changeme", &base64url::encode([7; 32]), &"A".repeat(43), &random[1..]]
+        {
+            assert!(KeyRing::from_text(bad, "test").is_err(), "{bad}");
+            let both = format!("{random}\n{bad}x");
+            assert!(KeyRing::from_text(&both, "test").is_err(), "{both}");
+        }
+        assert!(KeyRing::from_text(&format!(" {random}\n"), "test").is_ok());
+    }
+
+    #[test]
+    fn the_first_key_seals_and_all_open() {
+        let (old, new) = (new_sealing_key().unwrap(), new_sealing_key().unwrap());
+        let ring = |text: &str| KeyRing::from_text(text, "test").unwrap();
+        let sealed = ring(&old).seal("here", b"secret").unwrap();
+        let both = ring(&format!("{new}\n{old}\n"));
+        assert_eq!(both.open("here", &sealed).unwrap(), b"secret");
+        assert_eq!(both.id(), ring(&new).id());
+        assert_ne!(both.id(), ring(&old).id());
+        let sealed = both.seal("here", b"secret").unwrap();
+        assert!(ring(&old).open("here", &sealed).is_err());
+        assert!(ring(&new).open("there", &sealed).is_err());
+        assert_eq!(ring(&new).open("here", &sealed).unwrap(), b"secret");
     }
 }

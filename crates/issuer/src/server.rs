@@ -2,22 +2,15 @@
 
 use std::{future::IntoFuture as _, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{
-    net::TcpListener,
-    sync::oneshot,
-    time::{interval, sleep},
-};
+use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 
 use crate::{
-    Config, Error,
+    Config, Error, background,
     http::{App, router},
-    keys::SigningKeys,
-    seal::SealingKey,
+    keys::Keys,
+    seal::KeyRing,
     store::Store,
 };
-
-/// Between two looks for what can be deleted.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
 /// For requests that are under way when the server is told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -37,7 +30,8 @@ impl Server {
         config.check()?;
         let store = Store::open(&config.database).await?;
         let has_keys = !store.signing_keys().await?.is_empty();
-        let keys = SigningKeys::load(&store, &SealingKey::load(&config, has_keys)?).await?;
+        let ring = KeyRing::load(&config, has_keys)?;
+        let keys = Keys::open(store.clone(), ring, config.key_rotation_seconds()).await?;
         let io = |error| Error::Io(PathBuf::from(config.listen.to_string()), error);
         let listener = TcpListener::bind(config.listen).await.map_err(io)?;
         let issuer = config.issuer_at(listener.local_addr().map_err(io)?)?;
@@ -72,17 +66,8 @@ impl Server {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
-        let store = self.app.store.clone();
-        let pruning = tokio::spawn(async move {
-            let mut ticks = interval(PRUNE_EVERY);
-            loop {
-                ticks.tick().await;
-                if let Err(error) = store.prune().await {
-                    tracing::warn!(reason = error.reason(), "pruning: {error}");
-                }
-            }
-        });
-        let store = self.app.store.clone();
+        let app = Arc::clone(&self.app);
+        let jobs = background::start(&app);
         let service = router(self.app).into_make_service_with_connect_info::<SocketAddr>();
         let (stopping, stop) = oneshot::channel();
         let serving = axum::serve(self.listener, service).with_graceful_shutdown(async move {
@@ -97,8 +82,10 @@ impl Server {
                 Ok(())
             }
         };
-        pruning.abort();
-        store.close().await;
+        drop(jobs);
+        // If the database is gone, the leases end by themselves.
+        let _ = app.store.give_back_leases(&app.node).await;
+        app.store.close().await;
         done.map_err(|error| Error::Io(PathBuf::from("listener"), error))
     }
 }

@@ -7,6 +7,8 @@ pub mod attacks;
 pub mod drive;
 pub mod json_suite;
 pub mod keys;
+#[cfg(unix)]
+pub mod postgres;
 mod rsa_key;
 pub mod status;
 pub mod token;

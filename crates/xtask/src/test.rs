@@ -16,7 +16,7 @@ struct Stage {
     work: fn(&Places) -> Outcome<Count>,
 }
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage {
         name: "build",
         what: "the binary, the Envoy filter, the npm package",
@@ -24,6 +24,7 @@ const STAGES: [Stage; 9] = [
     },
     Stage { name: "lint", what: "formatting, clippy, licences", work: sources },
     Stage { name: "unit", what: "cargo test, all crates", work: crates },
+    Stage { name: "postgres", what: "the issuer's tests on PostgreSQL", work: on_postgres },
     Stage { name: "no-std", what: "the engine without a standard library", work: without_std },
     Stage { name: "wasm", what: "the verifier's verdicts in wasm, as natively", work: in_wasm },
     Stage { name: "panics", what: "no code of ours can panic in the modules", work: panic_free },
@@ -103,6 +104,14 @@ fn crates(places: &Places) -> Outcome<Count> {
         "--exclude",
         "countersign-e2e",
     ]))
+}
+
+fn on_postgres(places: &Places) -> Outcome<Count> {
+    counted(
+        cargo(places)
+            .args(["test", "--no-fail-fast", "-p", "countersign-issuer", "-p", "countersign"])
+            .env("COUNTERSIGN_TEST_DATABASE", "postgres"),
+    )
 }
 
 fn without_std(places: &Places) -> Outcome<Count> {

@@ -7,6 +7,7 @@ mod explain;
 #[path = "../../../issuer/tests/issuer/http.rs"]
 #[allow(dead_code)]
 mod http;
+mod keys;
 mod server;
 mod tool;
 mod verify;

@@ -5,46 +5,37 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
 };
-use countersign_core::jose::base64url;
 use serde_json::json;
 
 use super::{Shared, reply};
-use crate::{Registration, keys::SigningKeys, secret, store::Resource};
-
-/// Documents that do not change while the server runs.
-pub(super) struct Documents {
-    jwks: String,
-    jwks_etag: String,
-}
-
-impl Documents {
-    pub(super) fn new(keys: &SigningKeys) -> Self {
-        let jwks = keys.jwks().to_owned();
-        let digest = base64url::encode(secret::sha256(&[jwks.as_bytes()]));
-        Self { jwks, jwks_etag: format!("\"{digest}\"") }
-    }
-}
+use crate::{Registration, store::Resource};
 
 /// `/jwks`: to be fetched again after five minutes, and usable ten more while that fails.
 pub(super) async fn jwks(State(app): Shared, method: Method, headers: HeaderMap) -> Response {
     if let Some(response) = not_a_read(&method) {
         return response;
     }
-    let etag = &app.documents.jwks_etag;
+    let published = app.keys.published();
+    let etag = &published.etag;
     let unchanged = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|known| known.trim() == etag));
+        .is_some_and(|value| value.split(',').any(|known| matches(known.trim(), etag)));
     let mut response = if unchanged {
         reply::with_type(StatusCode::NOT_MODIFIED, "application/jwk-set+json", "")
     } else {
-        let body = app.documents.jwks.clone();
+        let body = published.jwks.clone();
         reply::with_type(StatusCode::OK, "application/jwk-set+json", body)
     };
     let caching = "public, max-age=300, stale-while-revalidate=600";
     reply::set(response.headers_mut(), header::CACHE_CONTROL, caching);
     reply::set(response.headers_mut(), header::ETAG, etag);
     reply::cors(response)
+}
+
+/// RFC 9110 §13.1.2: the weak comparison, since proxies that compress make tags weak; `*` is any.
+fn matches(known: &str, etag: &str) -> bool {
+    known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag
 }
 
 /// The metadata, the same bytes in every place where clients look for it.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{App, request::is_general};
 use crate::{
     Error, clock,
+    keys::DEFAULT_ALGORITHM,
     secret::{self, Kind},
 };
 
@@ -24,13 +25,14 @@ pub(super) struct Granted<'a> {
 }
 
 /// A token response (RFC 6749 §5.1) without the refresh token.
-pub(super) fn response(app: &App, granted: Granted<'_>) -> Result<Value, Error> {
+pub(super) async fn response(app: &App, granted: Granted<'_>) -> Result<Value, Error> {
     let now = clock::now();
     let lifetime = i64::try_from(app.config.access_token_lifetime).unwrap_or(900);
     // The resource gets to know the scopes that are its own.
     let scope: ScopeSet =
         granted.scopes.iter().filter(|scope| !is_general(scope.as_str())).cloned().collect();
-    let access_token = app.keys.sign(
+    let signer = app.keys.signer(DEFAULT_ALGORITHM).await?;
+    let access_token = signer.sign(
         "at+jwt",
         &json!({
             "iss": app.issuer.as_str(),
@@ -62,7 +64,7 @@ pub(super) fn response(app: &App, granted: Granted<'_>) -> Result<Value, Error> 
         if let Some(nonce) = granted.nonce {
             claims["nonce"] = json!(nonce);
         }
-        response["id_token"] = json!(app.keys.sign("JWT", &claims)?);
+        response["id_token"] = json!(signer.sign("JWT", &claims)?);
     }
     Ok(response)
 }

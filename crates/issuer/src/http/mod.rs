@@ -24,7 +24,7 @@ use axum::{
     routing::{any, get},
 };
 
-use crate::{Config, Error, issuer::Issuer, keys::SigningKeys, store::Store};
+use crate::{Config, Error, background, issuer::Issuer, keys::Keys, store::Store};
 
 /// Longest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -34,10 +34,11 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) issuer: Issuer,
     pub(crate) store: Store,
-    pub(crate) keys: SigningKeys,
+    pub(crate) keys: Keys,
+    /// The name of this process in leases.
+    pub(crate) node: String,
     pages: pages::Pages,
     throttle: throttle::Throttle,
-    documents: documents::Documents,
 }
 
 type Shared = State<Arc<App>>;
@@ -47,17 +48,16 @@ impl App {
         config: Config,
         issuer: Issuer,
         store: Store,
-        keys: SigningKeys,
+        keys: Keys,
     ) -> Result<Self, Error> {
-        let documents = documents::Documents::new(&keys);
         Ok(Self {
             config,
             issuer,
             store,
             keys,
+            node: background::node_name()?,
             pages: pages::Pages::new()?,
             throttle: throttle::Throttle::default(),
-            documents,
         })
     }
 }

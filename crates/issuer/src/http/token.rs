@@ -171,7 +171,7 @@ async fn redeem(app: &App, client: &Client, form: &Params) -> Result<Response, F
         auth_time: row.auth_time,
         nonce: row.nonce.as_deref(),
     };
-    let mut response = issue::response(app, granted)?;
+    let mut response = issue::response(app, granted).await?;
     if let Some(token) = refresh_token {
         response["refresh_token"] = json!(token);
     }
@@ -217,7 +217,7 @@ async fn refresh(app: &App, client: &Client, form: &Params) -> Result<Response, 
         auth_time: row.auth_time,
         nonce: None,
     };
-    let mut response = issue::response(app, granted)?;
+    let mut response = issue::response(app, granted).await?;
     response["refresh_token"] = json!(successor);
     Ok(reply::json(StatusCode::OK, &response))
 }

@@ -82,9 +82,9 @@ impl Client {
 impl Store {
     pub(crate) async fn add_client(&self, row: &ClientRow) -> Result<(), Error> {
         let client = &row.client;
-        sqlx::query(
+        self.sql(
             "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
-             secret_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                 secret_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(&client.id)
         .bind(match client.kind {
@@ -98,16 +98,14 @@ impl Store {
         .bind(&client.auth_method)
         .bind(&row.secret_hash)
         .bind(client.created_at)
-        .execute(&self.pool)
+        .execute()
         .await?;
         Ok(())
     }
 
     pub(crate) async fn client(&self, id: &str) -> Result<Option<ClientRow>, Error> {
-        let row: Option<Row> = sqlx::query_as("SELECT * FROM clients WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row: Option<Row> =
+            self.sql("SELECT * FROM clients WHERE id = $1").bind(id).optional().await?;
         Ok(row.map(ClientRow::from))
     }
 
@@ -116,9 +114,8 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn clients(&self) -> Result<Vec<Client>, Error> {
-        let rows: Vec<Row> = sqlx::query_as("SELECT * FROM clients ORDER BY created_at DESC, id")
-            .fetch_all(&self.pool)
-            .await?;
+        let rows: Vec<Row> =
+            self.sql("SELECT * FROM clients ORDER BY created_at DESC, id").all().await?;
         Ok(rows.into_iter().map(|row| ClientRow::from(row).client).collect())
     }
 
@@ -130,16 +127,16 @@ impl Store {
         resource: &str,
         redirect_uri: &str,
     ) -> Result<Option<String>, Error> {
-        Ok(sqlx::query_scalar(
-            "SELECT scopes FROM consents \
-             WHERE user_id = ? AND client_id = ? AND resource = ? AND redirect_uri = ?",
+        self.sql(
+            "SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2 AND resource \
+                 = $3 AND redirect_uri = $4",
         )
         .bind(user_id)
         .bind(client_id)
         .bind(resource)
         .bind(redirect_uri)
-        .fetch_optional(&self.pool)
-        .await?)
+        .scalar()
+        .await
     }
 
     pub(crate) async fn remember_consent(
@@ -150,10 +147,11 @@ impl Store {
         redirect_uri: &str,
         scopes: &str,
     ) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO consents (user_id, client_id, resource, redirect_uri, scopes, granted_at) \
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_id, client_id, resource, redirect_uri) \
-             DO UPDATE SET scopes = excluded.scopes, granted_at = excluded.granted_at",
+        self.sql(
+            "INSERT INTO consents (user_id, client_id, resource, redirect_uri, scopes, \
+                 granted_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, client_id, \
+                 resource, redirect_uri) DO UPDATE SET scopes = excluded.scopes, granted_at = \
+                 excluded.granted_at",
         )
         .bind(user_id)
         .bind(client_id)
@@ -161,7 +159,7 @@ impl Store {
         .bind(redirect_uri)
         .bind(scopes)
         .bind(clock::now())
-        .execute(&self.pool)
+        .execute()
         .await?;
         Ok(())
     }

@@ -1,8 +1,6 @@
 //! Grants and authorization codes.
 
-use sqlx::{Sqlite, Transaction};
-
-use super::Store;
+use super::{Store, Transaction};
 use crate::{Error, clock, store::refresh::insert_refresh_token};
 
 /// What a user granted.
@@ -43,6 +41,9 @@ pub(crate) enum Redemption {
     TooLate,
 }
 
+const CONSUME: &str = "UPDATE auth_codes SET consumed_at = $1 \
+                       WHERE hash = $2 AND consumed_at IS NULL AND expires_at > $1";
+
 impl Store {
     /// Stores a grant and the code for it.
     pub(crate) async fn add_grant(
@@ -54,46 +55,48 @@ impl Store {
         code_lifetime: i64,
     ) -> Result<(), Error> {
         let now = clock::now();
-        let mut transaction = self.write().await?;
-        sqlx::query(
-            "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, auth_time, \
-             created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(grant.id)
-        .bind(grant.user_id)
-        .bind(grant.client_id)
-        .bind(grant.resource)
-        .bind(grant.scopes)
-        .bind(grant.nonce)
-        .bind(grant.auth_time)
-        .bind(now)
-        .execute(&mut *transaction)
-        .await?;
-        sqlx::query(
-            "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, challenge, \
-             expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(code_hash)
-        .bind(grant.id)
-        .bind(grant.client_id)
-        .bind(redirect_uri)
-        .bind(challenge)
-        .bind(now + code_lifetime)
-        .execute(&mut *transaction)
-        .await?;
+        let mut transaction = self.begin().await?;
+        transaction
+            .sql(
+                "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
+                 auth_time, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            )
+            .bind(grant.id)
+            .bind(grant.user_id)
+            .bind(grant.client_id)
+            .bind(grant.resource)
+            .bind(grant.scopes)
+            .bind(grant.nonce)
+            .bind(grant.auth_time)
+            .bind(now)
+            .execute()
+            .await?;
+        transaction
+            .sql(
+                "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, challenge, \
+                 expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(code_hash)
+            .bind(grant.id)
+            .bind(grant.client_id)
+            .bind(redirect_uri)
+            .bind(challenge)
+            .bind(now + code_lifetime)
+            .execute()
+            .await?;
         transaction.commit().await?;
         Ok(())
     }
 
     pub(crate) async fn code(&self, hash: &[u8]) -> Result<Option<CodeRow>, Error> {
-        Ok(sqlx::query_as(
-            "SELECT grant_id, auth_codes.client_id, redirect_uri, challenge, expires_at, \
+        self.sql(
+            "SELECT grant_id, code.client_id, code.redirect_uri, challenge, code.expires_at, \
              consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at \
-             FROM auth_codes JOIN grants ON grants.id = grant_id WHERE hash = ?",
+             FROM auth_codes AS code JOIN grants ON grants.id = grant_id WHERE hash = $1",
         )
         .bind(hash)
-        .fetch_optional(&self.pool)
-        .await?)
+        .optional()
+        .await
     }
 
     /// Redeems a code, and stores the first refresh token of its grant in the same transaction.
@@ -104,8 +107,10 @@ impl Store {
         refresh_token: Option<(&[u8], i64)>,
     ) -> Result<Redemption, Error> {
         let now = clock::now();
-        let mut transaction = self.write().await?;
-        if !consume(&mut transaction, hash, now).await? {
+        let mut transaction = self.begin().await?;
+        let is_first = lock_grant(&mut transaction, grant_id, now).await?
+            && transaction.sql(CONSUME).bind(now).bind(hash).execute().await? == 1;
+        if !is_first {
             return Ok(Redemption::TooLate);
         }
         if let Some((hash, expires_at)) = refresh_token {
@@ -117,39 +122,36 @@ impl Store {
 
     /// Makes a code useless without redeeming it.
     pub(crate) async fn burn_code(&self, hash: &[u8]) -> Result<(), Error> {
-        let mut transaction = self.write().await?;
-        consume(&mut transaction, hash, clock::now()).await?;
-        transaction.commit().await?;
+        self.sql(CONSUME).bind(clock::now()).bind(hash).execute().await?;
         Ok(())
     }
 
     /// Ends a grant: none of its refresh tokens works any more.
     pub(crate) async fn revoke_grant(&self, id: &str, reason: &str) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE grants SET revoked_at = ?, reason = ? WHERE id = ? AND revoked_at IS NULL",
+        self.sql(
+            "UPDATE grants SET revoked_at = $1, reason = $2 WHERE id = $3 AND revoked_at IS \
+                 NULL",
         )
         .bind(clock::now())
         .bind(reason)
         .bind(id)
-        .execute(&self.pool)
+        .execute()
         .await?;
         Ok(())
     }
 }
 
-async fn consume(
-    transaction: &mut Transaction<'static, Sqlite>,
-    hash: &[u8],
+/// Nobody else changes anything of this grant until the transaction ends. `false`: it is revoked.
+pub(super) async fn lock_grant(
+    transaction: &mut Transaction,
+    id: &str,
     now: i64,
 ) -> Result<bool, Error> {
-    let done = sqlx::query(
-        "UPDATE auth_codes SET consumed_at = ? \
-         WHERE hash = ? AND consumed_at IS NULL AND expires_at > ?",
-    )
-    .bind(now)
-    .bind(hash)
-    .bind(now)
-    .execute(&mut **transaction)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    let locked = transaction
+        .sql("UPDATE grants SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL")
+        .bind(now)
+        .bind(id)
+        .execute()
+        .await?;
+    Ok(locked == 1)
 }

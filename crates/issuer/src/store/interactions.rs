@@ -20,16 +20,16 @@ impl Store {
         lifetime: i64,
     ) -> Result<(), Error> {
         let now = clock::now();
-        sqlx::query(
-            "INSERT INTO interactions (id_hash, browser_hash, request, created_at, expires_at) \
-             VALUES (?, ?, ?, ?, ?)",
+        self.sql(
+            "INSERT INTO interactions (id_hash, browser_hash, request, created_at, \
+                 expires_at) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(id_hash)
         .bind(browser_hash)
         .bind(request)
         .bind(now)
         .bind(now + lifetime)
-        .execute(&self.pool)
+        .execute()
         .await?;
         Ok(())
     }
@@ -38,22 +38,20 @@ impl Store {
         &self,
         id_hash: &[u8],
     ) -> Result<Option<InteractionRow>, Error> {
-        Ok(sqlx::query_as(
-            "SELECT browser_hash, request FROM interactions \
-             WHERE id_hash = ? AND expires_at > ?",
+        self.sql(
+            "SELECT browser_hash, request FROM interactions WHERE id_hash = $1 AND \
+                 expires_at > $2",
         )
         .bind(id_hash)
         .bind(clock::now())
-        .fetch_optional(&self.pool)
-        .await?)
+        .optional()
+        .await
     }
 
     /// Ends an interaction. Only one caller gets `true`.
     pub(crate) async fn end_interaction(&self, id_hash: &[u8]) -> Result<bool, Error> {
-        let done = sqlx::query("DELETE FROM interactions WHERE id_hash = ?")
-            .bind(id_hash)
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() == 1)
+        let done =
+            self.sql("DELETE FROM interactions WHERE id_hash = $1").bind(id_hash).execute().await?;
+        Ok(done == 1)
     }
 }

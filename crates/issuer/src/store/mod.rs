@@ -1,29 +1,72 @@
-//! What is stored, in SQLite. Every change that must happen once is one conditional statement.
+//! What is stored, in SQLite or PostgreSQL, behind one interface.
+//!
+//! # Adding a query
+//! Write a method of [`Store`] in the file of its subject, and each statement once, for both
+//! engines:
+//!
+//! ```text
+//! let grant: Option<GrantRow> = self
+//!     .sql("SELECT id, scopes FROM grants WHERE id = $1 AND revoked_at IS NULL")
+//!     .bind(id)
+//!     .optional()
+//!     .await?;
+//! ```
+//!
+//! [`Statement`] ends with `optional`, `all`, `scalar` (one column), `execute` (number of changed
+//! rows) or `returning`. A row becomes a tuple or a struct with `derive(sqlx::FromRow)`; name the
+//! columns, in the SQL too. Several statements that belong together:
+//!
+//! ```text
+//! let mut transaction = self.begin().await?;
+//! transaction.sql("UPDATE …").bind(now).execute().await?;
+//! transaction.commit().await?;
+//! ```
+//!
+//! - What must happen once is one conditional `UPDATE … WHERE consumed_at IS NULL` (or `INSERT … ON
+//!   CONFLICT DO NOTHING`, or `DELETE`), and counts only if it changed a row. Never read, decide and
+//!   write: between the two another node does the same. READ COMMITTED is enough for this, and it is
+//!   what PostgreSQL gives.
+//! - A change that belongs to a grant first calls `lock_grant`, which fails for a revoked one: so a
+//!   revocation comes before all of it or after all of it, and lists of what is to be revoked miss
+//!   nothing. Grant first, then codes and tokens: one order, no deadlock.
+//! - Outside of a transaction, `optional`, `all` and `scalar` read only; on SQLite their connections
+//!   refuse to write. A statement that changes and reads is `returning`.
+//! - No transaction is open while something else is waited for: on SQLite everybody would wait too.
+//! - Integers are `i64`, flags are `bool` (write `is_default`, not `is_default = 1`; `TRUE`, not
+//!   `1`), times are seconds since the epoch from `clock::now()`, bound as a parameter. No `rowid`, no
+//!   `NOW()`, no `SUM` (numeric on PostgreSQL), no case-insensitive collation: bind a key in lower
+//!   case.
+//! - Secrets are stored as `secret::hash(Kind, value)`, one kind and one table each.
+//!
+//! # Adding a table
+//! Add `NNNN_what.sql` with the same number to `migrations/sqlite` and `migrations/postgres`
+//! (`INTEGER`, `BLOB` there; `BIGINT`, `BYTEA`, `BOOLEAN` here). A migration that has landed is never
+//! edited: servers check its digest. SQLite changes a constraint by making the table anew; foreign
+//! keys are off meanwhile. A table with an `expires_at` gets an index on it and a line in `prune.rs`.
+//! The test `both_engines_have_the_same_tables` compares the outcomes.
+//!
+//! # Testing
+//! Tests of this crate that start an issuer run on the engine that `COUNTERSIGN_TEST_DATABASE` names
+//! (`sqlite`, the default, or `postgres`: they start their own server from Debian's package).
+//! `cargo xtask test` runs both.
 
 mod clients;
 mod codes;
 mod interactions;
 mod keys;
+mod leases;
+mod open;
 mod prune;
 mod refresh;
 mod resources;
+#[cfg(test)]
+mod schema_tests;
+mod sql;
 mod users;
 
-use std::{
-    fs::OpenOptions,
-    io::ErrorKind,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use crate::{Database, Error};
 
-use sqlx::{
-    Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
-use tokio::time::sleep;
-
-use crate::Error;
-
+use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
@@ -33,6 +76,7 @@ pub(crate) use self::{
 };
 pub use self::{
     clients::{Client, ClientKind},
+    keys::SigningKeyInfo,
     resources::{Resource, ScopeText},
     users::User,
 };
@@ -40,108 +84,57 @@ pub use self::{
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: SqlitePool,
+    pools: Pools,
 }
 
 impl Store {
-    /// Opens the database file, makes it when it does not exist, and brings its schema up to date.
+    /// Opens the database and brings its schema up to date. A SQLite file is made when it does not
+    /// exist; a PostgreSQL database must be there.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::Io`] and [`Error::Migration`].
-    pub async fn open(path: &Path) -> Result<Self, Error> {
-        create_private(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A committed transaction survives a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(8).connect_with(options).await?;
-        migrate(&pool).await?;
-        Ok(Self { pool })
+    pub async fn open(database: &Database) -> Result<Self, Error> {
+        let pools = match database {
+            Database::Postgres(url) => open::postgres(url).await?,
+            Database::Sqlite(path) => open::sqlite(path).await?,
+        };
+        Ok(Self { pools })
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pools.close().await;
     }
 
     /// Whether the database answers.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1 FROM signing_keys LIMIT 1").execute(&self.pool).await?;
+        self.sql("SELECT COUNT(*) FROM counters").scalar::<i64>().await?;
         Ok(())
     }
 
-    /// A transaction that holds the write lock from its beginning, so that it cannot fail half way
-    /// for want of it.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    /// What a test wants to see of a table.
+    #[cfg(test)]
+    pub(crate) async fn test_rows<T: sql::Record>(&self, text: &'static str) -> Vec<T> {
+        self.sql(text).all().await.unwrap()
     }
-}
 
-/// Password hashes are nobody else's business: the file is made for its owner alone. SQLite gives
-/// its journals the same permissions.
-fn create_private(path: &Path) -> Result<(), Error> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(Error::Io(PathBuf::from(path), error)),
+    fn sql(&self, text: &'static str) -> Statement<'_> {
+        self.pools.sql(text)
     }
-}
 
-/// Server and administration may open a new database at the same moment, and SQLite has no lock for
-/// the whole of a migration: who comes second looks again.
-async fn migrate(pool: &SqlitePool) -> Result<(), Error> {
-    const TRIES: u32 = 5;
-    let mut tries = 1;
-    loop {
-        match sqlx::migrate!().run(pool).await {
-            Ok(()) => return Ok(()),
-            Err(error) if tries == TRIES => return Err(Error::Migration(error)),
-            Err(_) => sleep(Duration::from_millis(50) * tries).await,
-        }
-        tries += 1;
+    async fn begin(&self) -> Result<Transaction, Error> {
+        self.pools.begin().await
     }
 }
 
 /// Turns a violated uniqueness into a sentence.
-fn exists(what: String) -> impl FnOnce(sqlx::Error) -> Error {
-    move |error| match error.as_database_error() {
-        Some(found) if found.is_unique_violation() => Error::Exists(what),
-        _ => Error::Database(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{env, fs, process};
-
-    use tokio::task::JoinSet;
-
-    use super::*;
-
-    /// `serve` and the commands after it may be the first all at once.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn many_may_open_a_new_database() {
-        let dir = env::temp_dir().join(format!("countersign-open-{}", process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("test.db");
-        let mut opened = JoinSet::new();
-        for _ in 0..6 {
-            let path = path.clone();
-            opened.spawn(async move { Store::open(&path).await });
+fn exists(what: String) -> impl FnOnce(Error) -> Error {
+    move |error| match &error {
+        Error::Database(refused)
+            if refused.as_database_error().is_some_and(|found| found.is_unique_violation()) =>
+        {
+            Error::Exists(what)
         }
-        while let Some(store) = opened.join_next().await {
-            let store = store.unwrap().unwrap();
-            store.ping().await.unwrap();
-            store.close().await;
-        }
-        fs::remove_dir_all(&dir).unwrap();
+        _ => error,
     }
 }

@@ -1,8 +1,6 @@
 //! Refresh tokens: a grant is the family, each use makes a successor.
 
-use sqlx::{Sqlite, Transaction};
-
-use super::Store;
+use super::{Store, Transaction, codes::lock_grant};
 use crate::{Error, clock};
 
 /// A refresh token with its grant.
@@ -34,18 +32,17 @@ pub(crate) struct Successor<'a> {
 
 impl Store {
     pub(crate) async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshRow>, Error> {
-        Ok(sqlx::query_as(
-            "SELECT token.grant_id, token.expires_at, token.rotated_at, token.successor_sealed, \
-             COALESCE(next.rotated_at IS NOT NULL, 0) AS successor_used, \
-             client_id, user_id, resource, scopes, auth_time, created_at AS granted_at, \
-             revoked_at \
-             FROM refresh_tokens AS token JOIN grants ON grants.id = token.grant_id \
-             LEFT JOIN refresh_tokens AS next ON next.hash = token.successor_hash \
-             WHERE token.hash = ?",
+        self.sql(
+            "SELECT token.grant_id, token.expires_at, token.rotated_at, \
+                 token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, \
+                 client_id, user_id, resource, scopes, auth_time, created_at AS granted_at, \
+                 revoked_at FROM refresh_tokens AS token JOIN grants ON grants.id = \
+                 token.grant_id LEFT JOIN refresh_tokens AS next ON next.hash = \
+                 token.successor_hash WHERE token.hash = $1",
         )
         .bind(hash)
-        .fetch_optional(&self.pool)
-        .await?)
+        .optional()
+        .await
     }
 
     /// Replaces a token by its successor. Only one caller gets `true`.
@@ -56,20 +53,22 @@ impl Store {
         successor: Successor<'_>,
     ) -> Result<bool, Error> {
         let now = clock::now();
-        let mut transaction = self.write().await?;
-        let done = sqlx::query(
-            "UPDATE refresh_tokens SET rotated_at = ?, successor_hash = ?, successor_sealed = ? \
-             WHERE hash = ? AND rotated_at IS NULL AND expires_at > ? \
-             AND (SELECT revoked_at FROM grants WHERE id = grant_id) IS NULL",
-        )
-        .bind(now)
-        .bind(successor.hash)
-        .bind(successor.sealed)
-        .bind(hash)
-        .bind(now)
-        .execute(&mut *transaction)
-        .await?;
-        if done.rows_affected() == 0 {
+        let mut transaction = self.begin().await?;
+        let is_first = lock_grant(&mut transaction, grant_id, now).await?
+            && transaction
+                .sql(
+                    "UPDATE refresh_tokens SET rotated_at = $1, successor_hash = $2, \
+                     successor_sealed = $3 \
+                     WHERE hash = $4 AND rotated_at IS NULL AND expires_at > $1",
+                )
+                .bind(now)
+                .bind(successor.hash)
+                .bind(successor.sealed)
+                .bind(hash)
+                .execute()
+                .await?
+                == 1;
+        if !is_first {
             return Ok(false);
         }
         insert_refresh_token(&mut transaction, successor.hash, grant_id, now, successor.expires_at)
@@ -80,20 +79,22 @@ impl Store {
 }
 
 pub(super) async fn insert_refresh_token(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     hash: &[u8],
     grant_id: &str,
     now: i64,
     expires_at: i64,
 ) -> Result<(), Error> {
-    sqlx::query(
-        "INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) VALUES (?, ?, ?, ?)",
-    )
-    .bind(hash)
-    .bind(grant_id)
-    .bind(now)
-    .bind(expires_at)
-    .execute(&mut **transaction)
-    .await?;
+    transaction
+        .sql(
+            "INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) VALUES ($1, \
+                 $2, $3, $4)",
+        )
+        .bind(hash)
+        .bind(grant_id)
+        .bind(now)
+        .bind(expires_at)
+        .execute()
+        .await?;
     Ok(())
 }

@@ -62,41 +62,45 @@ impl Resource {
 
 impl Store {
     pub(crate) async fn add_resource(&self, resource: &Resource) -> Result<(), Error> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.begin().await?;
         if resource.is_default {
-            sqlx::query("UPDATE resources SET is_default = 0").execute(&mut *transaction).await?;
+            transaction.sql("UPDATE resources SET is_default = FALSE").execute().await?;
         }
-        sqlx::query(
-            "INSERT INTO resources (uri, name, is_default, created_at) VALUES (?, ?, ?, ?)",
-        )
-        .bind(&resource.uri)
-        .bind(&resource.name)
-        .bind(resource.is_default)
-        .bind(clock::now())
-        .execute(&mut *transaction)
-        .await
-        .map_err(exists(format!("there is a resource {} already", resource.uri)))?;
+        transaction
+            .sql(
+                "INSERT INTO resources (uri, name, is_default, created_at, position) SELECT $1, \
+                 $2, $3, $4, COALESCE(MAX(position), 0) + 1 FROM resources",
+            )
+            .bind(&resource.uri)
+            .bind(&resource.name)
+            .bind(resource.is_default)
+            .bind(clock::now())
+            .execute()
+            .await
+            .map_err(exists(format!("there is a resource {} already", resource.uri)))?;
         for alias in &resource.aliases {
-            sqlx::query("INSERT INTO resource_aliases (alias, resource) VALUES (?, ?)")
+            transaction
+                .sql("INSERT INTO resource_aliases (alias, resource) VALUES ($1, $2)")
                 .bind(alias)
                 .bind(&resource.uri)
-                .execute(&mut *transaction)
+                .execute()
                 .await
                 .map_err(exists(format!("another resource has the alias {alias} already")))?;
         }
         for (position, scope) in (0_i64..).zip(&resource.scopes) {
-            sqlx::query(
-                "INSERT INTO scopes (resource, name, description, position, implies) \
-                 VALUES (?, ?, ?, ?, ?)",
-            )
-            .bind(&resource.uri)
-            .bind(&scope.name)
-            .bind(&scope.description)
-            .bind(position)
-            .bind(&scope.implies)
-            .execute(&mut *transaction)
-            .await
-            .map_err(exists(format!("the scope {} is given twice", scope.name)))?;
+            transaction
+                .sql(
+                    "INSERT INTO scopes (resource, name, description, position, implies) VALUES \
+                 ($1, $2, $3, $4, $5)",
+                )
+                .bind(&resource.uri)
+                .bind(&scope.name)
+                .bind(&scope.description)
+                .bind(position)
+                .bind(&scope.implies)
+                .execute()
+                .await
+                .map_err(exists(format!("the scope {} is given twice", scope.name)))?;
         }
         transaction.commit().await?;
         Ok(())
@@ -107,24 +111,26 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn resources(&self) -> Result<Vec<Resource>, Error> {
-        let rows: Vec<ResourceRow> = sqlx::query_as(
-            "SELECT uri, name, is_default FROM resources ORDER BY created_at, rowid",
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<ResourceRow> = self
+            .sql("SELECT uri, name, is_default FROM resources ORDER BY position, uri")
+            .all()
+            .await?;
         let mut resources = Vec::with_capacity(rows.len());
         for row in rows {
-            let aliases =
-                sqlx::query_scalar("SELECT alias FROM resource_aliases WHERE resource = ?")
-                    .bind(&row.uri)
-                    .fetch_all(&self.pool)
-                    .await?;
-            let scopes = sqlx::query_as(
-                "SELECT name, description, implies FROM scopes WHERE resource = ? ORDER BY position",
-            )
-            .bind(&row.uri)
-            .fetch_all(&self.pool)
-            .await?;
+            let aliases: Vec<(String,)> = self
+                .sql("SELECT alias FROM resource_aliases WHERE resource = $1 ORDER BY alias")
+                .bind(&row.uri)
+                .all()
+                .await?;
+            let aliases = aliases.into_iter().map(|(alias,)| alias).collect();
+            let scopes = self
+                .sql(
+                    "SELECT name, description, implies FROM scopes WHERE resource = $1 ORDER BY \
+                 position",
+                )
+                .bind(&row.uri)
+                .all()
+                .await?;
             let ResourceRow { uri, name, is_default } = row;
             resources.push(Resource { uri, name, is_default, aliases, scopes });
         }

@@ -24,15 +24,17 @@ pub(crate) struct SessionRow {
 
 impl Store {
     pub(crate) async fn add_user(&self, user: &User, password_hash: &str) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO users (id, name, email, password_hash, created_at) VALUES (?, ?, ?, ?, ?)",
+        self.sql(
+            "INSERT INTO users (id, name, name_key, email, password_hash, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(&user.id)
         .bind(&user.name)
+        .bind(key(&user.name))
         .bind(&user.email)
         .bind(password_hash)
         .bind(clock::now())
-        .execute(&self.pool)
+        .execute()
         .await
         .map_err(exists(format!("there is a user {} already", user.name)))?;
         Ok(())
@@ -43,17 +45,15 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn users(&self) -> Result<Vec<User>, Error> {
-        Ok(sqlx::query_as("SELECT id, name, email FROM users ORDER BY name")
-            .fetch_all(&self.pool)
-            .await?)
+        self.sql("SELECT id, name, email FROM users ORDER BY name_key").all().await
     }
 
     /// Id and password hash of the user of this name.
     pub(crate) async fn credentials(&self, name: &str) -> Result<Option<(String, String)>, Error> {
-        Ok(sqlx::query_as("SELECT id, password_hash FROM users WHERE name = ?")
-            .bind(name)
-            .fetch_optional(&self.pool)
-            .await?)
+        self.sql("SELECT id, password_hash FROM users WHERE name_key = $1")
+            .bind(key(name))
+            .optional()
+            .await
     }
 
     pub(crate) async fn add_session(
@@ -63,34 +63,37 @@ impl Store {
         lifetime: i64,
     ) -> Result<(), Error> {
         let now = clock::now();
-        sqlx::query(
-            "INSERT INTO sessions (id_hash, user_id, auth_time, expires_at) VALUES (?, ?, ?, ?)",
+        self.sql(
+            "INSERT INTO sessions (id_hash, user_id, auth_time, expires_at) VALUES ($1, $2, \
+                 $3, $4)",
         )
         .bind(id_hash)
         .bind(user_id)
         .bind(now)
         .bind(now + lifetime)
-        .execute(&self.pool)
+        .execute()
         .await?;
         Ok(())
     }
 
     pub(crate) async fn session(&self, id_hash: &[u8]) -> Result<Option<SessionRow>, Error> {
-        Ok(sqlx::query_as(
+        self.sql(
             "SELECT user_id, name, auth_time FROM sessions JOIN users ON users.id = user_id \
-             WHERE id_hash = ? AND expires_at > ?",
+                 WHERE id_hash = $1 AND expires_at > $2",
         )
         .bind(id_hash)
         .bind(clock::now())
-        .fetch_optional(&self.pool)
-        .await?)
+        .optional()
+        .await
     }
 
     pub(crate) async fn end_session(&self, id_hash: &[u8]) -> Result<(), Error> {
-        sqlx::query("DELETE FROM sessions WHERE id_hash = ?")
-            .bind(id_hash)
-            .execute(&self.pool)
-            .await?;
+        self.sql("DELETE FROM sessions WHERE id_hash = $1").bind(id_hash).execute().await?;
         Ok(())
     }
+}
+
+/// The name as it is compared, the same on both engines.
+fn key(name: &str) -> String {
+    name.to_ascii_lowercase()
 }

@@ -1,4 +1,4 @@
-//! A running server with a database of its own.
+//! A running server with a database of its own, on the engine that `COUNTERSIGN_TEST_DATABASE` names.
 
 use std::{
     env, fs,
@@ -8,10 +8,11 @@ use std::{
 };
 
 use countersign_issuer::{
-    ClientKind, Config, Error, NewClient, NewResource, NewScope, NewUser, Server, Store,
+    ClientKind, Config, Database, Error, NewClient, NewResource, NewScope, NewUser, Server, Store,
 };
+use countersign_testkit::postgres;
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::http::{self, Answer, FORM, encode};
@@ -36,8 +37,11 @@ pub(crate) struct Issuer {
     folder: Folder,
 }
 
-/// Deleted at the end.
-pub(crate) struct Folder(PathBuf);
+/// Files and, if it is not one of them, the database; deleted at the end.
+pub(crate) struct Folder {
+    path: PathBuf,
+    postgres: Option<postgres::Database>,
+}
 
 impl Folder {
     pub(crate) fn new() -> Self {
@@ -45,25 +49,51 @@ impl Folder {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("countersign-test-{}-{count}", process::id()));
         fs::create_dir_all(&path).unwrap();
-        Self(path)
+        let postgres = match env::var("COUNTERSIGN_TEST_DATABASE").as_deref() {
+            Ok("postgres") => Some(postgres::Database::new()),
+            Ok("sqlite") | Err(_) => None,
+            Ok(other) => panic!("COUNTERSIGN_TEST_DATABASE={other}"),
+        };
+        Self { path, postgres }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    pub(crate) fn database(&self) -> Database {
+        match &self.postgres {
+            Some(database) => Database::Postgres(database.url()),
+            None => Database::Sqlite(self.path.join("countersign.db")),
+        }
     }
 
     pub(crate) fn config(&self) -> Config {
         Config {
             listen: ([127, 0, 0, 1], 0).into(),
-            database: self.0.join("countersign.db"),
+            database: self.database(),
+            key_file: Some(self.path.join("countersign.key")),
             ..Config::default()
         }
+    }
+
+    /// All bytes that are stored, without the sealing key.
+    pub(crate) fn stored(&self) -> Vec<u8> {
+        let mut stored = Vec::new();
+        for entry in fs::read_dir(&self.path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().is_some_and(|name| name != "countersign.key") {
+                stored.extend(fs::read(path).unwrap());
+            }
+        }
+        stored.extend(self.postgres.iter().flat_map(postgres::Database::dump));
+        stored
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -131,8 +161,8 @@ impl Issuer {
         std::mem::replace(&mut self.folder, Folder::new())
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
@@ -264,11 +294,20 @@ impl Issuer {
 
     /// Changes the database behind the server's back: for the passing of time.
     pub(crate) fn sql(&self, statement: &'static str) {
-        let url = format!("sqlite:{}", self.folder.config().database.display());
         self.block_on(async {
-            let mut connection = SqliteConnection::connect(&url).await.unwrap();
-            sqlx::query(statement).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
+            match self.folder.database() {
+                Database::Postgres(url) => {
+                    let mut connection = PgConnection::connect(&url).await.unwrap();
+                    sqlx::query(statement).execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                }
+                Database::Sqlite(path) => {
+                    let url = format!("sqlite:{}", path.display());
+                    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                    sqlx::query(statement).execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                }
+            }
         });
     }
 }

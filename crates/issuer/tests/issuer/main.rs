@@ -10,6 +10,7 @@ mod consent;
 mod flow;
 mod http;
 mod issuer;
+mod keys;
 mod login;
 mod metadata;
 mod refresh;

@@ -158,14 +158,8 @@ fn secrets_are_stored_as_digests() {
     let first = text(&issuer.redeem(&client, &code, &[]).json(), "refresh_token").to_owned();
     let second = text(&issuer.refresh(&client, &first, &[]).json(), "refresh_token").to_owned();
     let unused = issuer.code(&client, &[]);
-    let mut stored = Vec::new();
-    for entry in std::fs::read_dir(issuer.path()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.file_name().is_some_and(|name| name != "countersign.key") {
-            stored.extend(std::fs::read(path).unwrap());
-        }
-    }
-    let secret = client.secret.unwrap();
+    let stored = issuer.folder().stored();
+    let secret = client.secret.clone().unwrap();
     let found = |text: &str| stored.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(found(&client.id), "the search works");
     for secret in [&code, &unused, &first, &second, &secret] {

@@ -73,7 +73,7 @@ fn refused(folder: Folder, config: &countersign_issuer::Config, reason: &str) ->
 fn files_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let issuer = Issuer::start();
-    for entry in fs::read_dir(issuer.path()).unwrap() {
+    for entry in fs::read_dir(issuer.folder().path()).unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
@@ -84,9 +84,9 @@ fn files_are_private() {
 #[test]
 fn what_is_added_meanwhile_counts_at_once() {
     let issuer = Issuer::start();
-    let folder = issuer.path().join("countersign.db");
+    let database = issuer.folder().database();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = runtime.block_on(countersign_issuer::Store::open(&folder)).unwrap();
+    let store = runtime.block_on(countersign_issuer::Store::open(&database)).unwrap();
     let found = runtime.block_on(store.resources()).unwrap();
     assert!(found.iter().any(|resource| resource.uri == FILES));
     let new = countersign_issuer::NewUser { name: "grace", email: None, password: "12345678" };

@@ -11,9 +11,7 @@ use crate::{
 
 /// A second server beside the first. It must be dropped before it.
 fn beside(first: &Issuer) -> Issuer {
-    let mut config = Folder::new().config();
-    config.database = first.path().join("countersign.db");
-    Issuer::run(Folder::new(), config).unwrap()
+    Issuer::run(Folder::new(), first.folder().config()).unwrap()
 }
 
 /// Attack 13: the retry may come to another server.

@@ -1,0 +1,154 @@
+//! Tests of the migrations: from the schema before, and the same on both engines.
+
+use std::{borrow::Cow, collections::BTreeSet, env, fs, path::PathBuf, process};
+
+use countersign_testkit::postgres;
+use sqlx::{
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
+
+use crate::{Database, Store};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("countersign-{name}-{}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn database(&self) -> Database {
+        Database::Sqlite(self.0.join("test.db"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What version 0.1 of the skeleton stored, each table with a row.
+const SCHEMA_2: &str = "
+    INSERT INTO signing_keys VALUES ('k', 'ES256', 'active', '{}', x'01', 1000);
+    INSERT INTO users VALUES ('u', 'Ada', NULL, 'hash', 1000);
+    INSERT INTO sessions VALUES (x'02', 'u', 1000, 2000);
+    INSERT INTO resources VALUES ('https://b', 'B', 1, 1000);
+    INSERT INTO resources VALUES ('https://a', 'A', 0, 1000);
+    INSERT INTO resource_aliases VALUES ('mcp://b', 'https://b');
+    INSERT INTO scopes VALUES ('https://b', 'read', 'Read', 0, '');
+    INSERT INTO clients VALUES ('c', 'registered', 'C', 'https://c', 'authorization_code', 'none',
+                                NULL, 1000);
+    INSERT INTO interactions VALUES (x'03', x'04', '{}', 1000, 2000);
+    INSERT INTO consents VALUES ('u', 'c', 'https://b', 'https://c', 'read', 1000);
+    INSERT INTO grants VALUES ('g', 'u', 'c', 'https://b', 'read', NULL, 1000, 1000, NULL, NULL);
+    INSERT INTO auth_codes VALUES (x'05', 'g', 'c', 'https://c', 'x', 2000, NULL);
+    INSERT INTO refresh_tokens VALUES (x'06', 'g', 1000, 2000, NULL, NULL, NULL);
+";
+
+#[tokio::test]
+async fn schema_2_becomes_the_present_one() {
+    let folder = Folder::new("schema");
+    let database = folder.database();
+    let path = database.file().unwrap();
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    let all = sqlx::migrate!("migrations/sqlite");
+    let before: Vec<_> = all.iter().filter(|step| step.version <= 2).cloned().collect();
+    Migrator { migrations: Cow::Owned(before), ..Migrator::DEFAULT }.run(&old).await.unwrap();
+    sqlx::raw_sql(SCHEMA_2).execute(&old).await.unwrap();
+    old.close().await;
+
+    let store = Store::open(&database).await.unwrap();
+    let keys = store.signing_keys().await.unwrap();
+    assert_eq!((keys[0].kid.as_str(), keys[0].sign_from), ("k", 1000));
+    assert_eq!(store.credentials("ADA").await.unwrap().unwrap().0, "u");
+    let names: Vec<String> =
+        store.resources().await.unwrap().into_iter().map(|resource| resource.uri).collect();
+    assert_eq!(names, ["https://b", "https://a"], "in the order in which they were added");
+    assert!(store.client("c").await.unwrap().is_some());
+    assert_eq!(
+        store.consented("u", "c", "https://b", "https://c").await.unwrap().as_deref(),
+        Some("read")
+    );
+    let code = store.code(&[5]).await.unwrap().unwrap();
+    assert_eq!((code.grant_id.as_str(), code.expires_at), ("g", 2000));
+    let token = store.refresh_token(&[6]).await.unwrap().unwrap();
+    assert_eq!(
+        (token.user_id.as_str(), token.expires_at, token.successor_used),
+        ("u", 2000, false)
+    );
+    // Foreign keys hold again, and lead to the new tables.
+    store.sql("DELETE FROM users WHERE id = 'u'").execute().await.unwrap();
+    for table in [
+        "SELECT COUNT(*) FROM sessions",
+        "SELECT COUNT(*) FROM consents",
+        "SELECT COUNT(*) FROM grants",
+        "SELECT COUNT(*) FROM auth_codes",
+        "SELECT COUNT(*) FROM refresh_tokens",
+    ] {
+        assert_eq!(store.sql(table).scalar::<i64>().await.unwrap(), Some(0), "{table}");
+    }
+    store.close().await;
+}
+
+type Column = (String, String, String, bool);
+
+/// A query that works on one works on the other.
+#[tokio::test]
+async fn both_engines_have_the_same_tables() {
+    let folder = Folder::new("tables");
+    let sqlite = Store::open(&folder.database()).await.unwrap();
+    let server = postgres::Database::new();
+    let postgres = Store::open(&Database::Postgres(server.url())).await.unwrap();
+    let ours: Vec<Column> = sqlite
+        .sql(
+            "SELECT m.name, c.name, CASE c.type WHEN 'INTEGER' THEN 'bigint' WHEN 'BLOB' \
+             THEN 'bytea' ELSE lower(c.type) END, c.\"notnull\" OR c.pk > 0 FROM sqlite_schema m, \
+             pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name <> '_sqlx_migrations' \
+             AND m.name NOT LIKE 'sqlite%'",
+        )
+        .all()
+        .await
+        .unwrap();
+    let theirs: Vec<Column> = postgres
+        .sql(
+            "SELECT table_name::text, column_name::text, CASE data_type WHEN 'boolean' \
+             THEN 'bigint' ELSE data_type::text END, is_nullable = 'NO' \
+             FROM information_schema.columns WHERE table_schema = 'public' \
+             AND table_name <> '_sqlx_migrations'",
+        )
+        .all()
+        .await
+        .unwrap();
+    assert_same(ours, theirs);
+    let ours: Vec<(String,)> = sqlite
+        .sql("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")
+        .all()
+        .await
+        .unwrap();
+    let theirs: Vec<(String,)> = postgres
+        .sql(
+            // Those that are not there because of a constraint.
+            "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public' \
+             AND indexname NOT IN (SELECT conname FROM pg_constraint)",
+        )
+        .all()
+        .await
+        .unwrap();
+    assert_same(ours, theirs);
+    sqlite.close().await;
+    postgres.close().await;
+}
+
+#[track_caller]
+fn assert_same<T: std::fmt::Debug + Ord>(ours: Vec<T>, theirs: Vec<T>) {
+    let (ours, theirs): (BTreeSet<T>, BTreeSet<T>) =
+        (ours.into_iter().collect(), theirs.into_iter().collect());
+    assert!(ours.len() > 10, "{ours:?}");
+    let only_ours: Vec<_> = ours.difference(&theirs).collect();
+    let only_theirs: Vec<_> = theirs.difference(&ours).collect();
+    assert!(only_ours.is_empty() && only_theirs.is_empty(), "{only_ours:#?} {only_theirs:#?}");
+}

@@ -1,0 +1,200 @@
+//! One text of each statement for both engines, run where the store is.
+
+use sqlx::{
+    Encode, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Type,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use crate::Error;
+
+/// Connections to the database.
+#[derive(Clone, Debug)]
+pub(crate) enum Pools {
+    Postgres(PgPool),
+    /// SQLite has one writer at a time. Ours wait for one connection in the order in which they
+    /// came, where SQLite's own waiting is by chance; readers never wait.
+    Sqlite {
+        readers: SqlitePool,
+        writer: SqlitePool,
+    },
+}
+
+/// A transaction that may write, rolled back when it is dropped.
+pub(crate) enum Transaction {
+    Postgres(sqlx::Transaction<'static, Postgres>),
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+}
+
+/// A statement with its parameters, which stand in it as `$1`, `$2`…
+#[must_use = "nothing happens before one of its methods is awaited"]
+pub(crate) enum Statement<'s> {
+    Postgres(Query<'static, Postgres, PgArguments>, Place<'s, Postgres>),
+    Sqlite(Query<'static, Sqlite, SqliteArguments>, Place<'s, Sqlite>),
+}
+
+/// Where a statement runs.
+pub(crate) enum Place<'s, DB: sqlx::Database> {
+    Pools { readers: &'s sqlx::Pool<DB>, writer: &'s sqlx::Pool<DB> },
+    Transaction(&'s mut sqlx::Transaction<'static, DB>),
+}
+
+/// Runs a query by this method of it, on a connection of the right kind.
+macro_rules! run {
+    ($query:expr, $place:expr, $writes:expr, $method:ident) => {
+        match $place {
+            Place::Pools { writer, .. } if $writes => $query.$method(writer).await,
+            Place::Pools { readers, .. } => $query.$method(readers).await,
+            Place::Transaction(within) => $query.$method(&mut **within).await,
+        }
+    };
+}
+
+/// What can be bound: `i64`, `bool`, text, bytes, and options of them.
+pub(crate) trait Parameter<'p>:
+    Encode<'p, Postgres> + Type<Postgres> + Encode<'p, Sqlite> + Type<Sqlite>
+{
+}
+
+impl<'p, T> Parameter<'p> for T where
+    T: Encode<'p, Postgres> + Type<Postgres> + Encode<'p, Sqlite> + Type<Sqlite>
+{
+}
+
+/// What a row can become: a tuple, or a struct with `derive(FromRow)`.
+pub(crate) trait Record:
+    for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
+{
+}
+
+impl<T> Record for T where
+    T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
+{
+}
+
+// === impl Pools ===
+
+impl Pools {
+    pub(crate) fn sql(&self, text: &'static str) -> Statement<'_> {
+        match self {
+            Self::Postgres(pool) => {
+                Statement::Postgres(sqlx::query(text), Place::Pools { readers: pool, writer: pool })
+            }
+            Self::Sqlite { readers, writer } => {
+                Statement::Sqlite(sqlx::query(text), Place::Pools { readers, writer })
+            }
+        }
+    }
+
+    /// On SQLite it holds the write lock from its beginning, so that it cannot fail half way for
+    /// want of it.
+    pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
+        Ok(match self {
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+            Self::Sqlite { writer, .. } => {
+                Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+        })
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+}
+
+// === impl Transaction ===
+
+impl Transaction {
+    pub(crate) fn sql(&mut self, text: &'static str) -> Statement<'_> {
+        match self {
+            Self::Postgres(within) => {
+                Statement::Postgres(sqlx::query(text), Place::Transaction(within))
+            }
+            Self::Sqlite(within) => {
+                Statement::Sqlite(sqlx::query(text), Place::Transaction(within))
+            }
+        }
+    }
+
+    /// When this is done, the changes survive a power cut.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Postgres(transaction) => transaction.commit().await?,
+            Self::Sqlite(transaction) => transaction.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+// === impl Statement ===
+
+impl Statement<'_> {
+    /// The next parameter.
+    pub(crate) fn bind<'p>(self, value: impl Parameter<'p>) -> Self {
+        match self {
+            Self::Postgres(query, place) => Self::Postgres(query.bind(value), place),
+            Self::Sqlite(query, place) => Self::Sqlite(query.bind(value), place),
+        }
+    }
+
+    /// Changes something; gives the number of rows. Outside of a transaction it is one by itself.
+    pub(crate) async fn execute(self) -> Result<u64, Error> {
+        Ok(match self {
+            Self::Postgres(query, place) => run!(query, place, true, execute)?.rows_affected(),
+            Self::Sqlite(query, place) => run!(query, place, true, execute)?.rows_affected(),
+        })
+    }
+
+    /// Changes something, and reads the row that is left: for `UPDATE … RETURNING`.
+    #[allow(dead_code, reason = "for what is to come: device codes, leases of indices")]
+    pub(crate) async fn returning<T: Record>(self) -> Result<Option<T>, Error> {
+        Ok(self.rows(true).await?.into_iter().next())
+    }
+
+    /// The first row, where there is one.
+    pub(crate) async fn optional<T: Record>(self) -> Result<Option<T>, Error> {
+        Ok(self.rows(false).await?.into_iter().next())
+    }
+
+    /// The only column of the first row, where there is one.
+    pub(crate) async fn scalar<T>(self) -> Result<Option<T>, Error>
+    where
+        (T,): Record,
+    {
+        Ok(self.optional::<(T,)>().await?.map(|(value,)| value))
+    }
+
+    /// All rows. For what is few.
+    pub(crate) async fn all<T: Record>(self) -> Result<Vec<T>, Error> {
+        self.rows(false).await
+    }
+
+    async fn rows<T: Record>(self, writes: bool) -> Result<Vec<T>, Error> {
+        Ok(match self {
+            Self::Postgres(query, place) => {
+                let rows = match run!(query, place, writes, fetch_all) {
+                    // PostgreSQL has no text with a NUL, so there is nothing to be found either.
+                    Err(error) if !writes && is_unstorable(&error) => return Ok(Vec::new()),
+                    rows => rows?,
+                };
+                rows.iter().map(T::from_row).collect::<Result<_, _>>()?
+            }
+            Self::Sqlite(query, place) => {
+                let rows = run!(query, place, writes, fetch_all)?;
+                rows.iter().map(T::from_row).collect::<Result<_, _>>()?
+            }
+        })
+    }
+}
+
+/// `character_not_in_repertoire`.
+fn is_unstorable(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("22021"))
+}
