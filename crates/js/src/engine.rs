@@ -96,7 +96,9 @@ fn signature_to_verify(key: &str, asked: HostCheck<'_>) -> Array {
 /// signatures as [`Waiting::signature`] does, each followed by whether it is good. Nothing for algorithms
 /// that no host is asked for.
 #[must_use]
-#[wasm_bindgen(unchecked_return_type = "[Uint8Array<ArrayBuffer>, ...(SignatureParts | boolean)[]] | []")]
+#[wasm_bindgen(
+    unchecked_return_type = "[Uint8Array<ArrayBuffer>, ...(SignatureParts | boolean)[]] | []"
+)]
 pub fn known_answers(algorithm: &str) -> Array {
     let found = Array::new();
     let Some(algorithm) = Algorithm::from_name(algorithm) else {

@@ -122,12 +122,15 @@ impl KnownAnswers {
         self.0.iter().flat_map(|(algorithm, key, signature, changed)| {
             let algorithm = *algorithm;
             let good = HostCheck { algorithm, key: &key.der, message: MESSAGE, signature };
-            let others = others(algorithm).iter().map(move |other| HostCheck { algorithm: *other, ..good });
+            let others =
+                others(algorithm).iter().map(move |other| HostCheck { algorithm: *other, ..good });
             let bad = [
                 HostCheck { signature: changed, ..good },
                 HostCheck { message: b"countersign: a known answer", ..good },
             ];
-            [(good, true)].into_iter().chain(bad.into_iter().chain(others).map(|check| (check, false)))
+            [(good, true)]
+                .into_iter()
+                .chain(bad.into_iter().chain(others).map(|check| (check, false)))
         })
     }
 }
@@ -349,9 +352,8 @@ mod tests {
     fn the_key_is_in_der() {
         // SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { SEQUENCE { 0x8001, 65537 } } }
         let expected = "301e300d06092a864886f70d0101010500030d00300a02030080010203010001";
-        let hex = |key: HostKey| -> String {
-            key.der.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
+        let hex =
+            |key: HostKey| -> String { key.der.iter().map(|byte| format!("{byte:02x}")).collect() };
         assert_eq!(hex(HostKey::rsa(&[0x80, 1], &[1, 0, 1])), expected);
         for (length, head) in
             [(127, &[4, 127][..]), (128, &[4, 0x81, 128]), (513, &[4, 0x82, 2, 1])]
@@ -384,11 +386,9 @@ mod tests {
 
     #[test]
     fn each_algorithm_has_its_hash() {
-        let hash = |algorithm| HostCheck { algorithm, key: b"", message: b"", signature: b"" }.hash();
+        let hash =
+            |algorithm| HostCheck { algorithm, key: b"", message: b"", signature: b"" }.hash();
         let hashes = CANDIDATES.map(hash);
-        assert_eq!(
-            hashes,
-            ["sha384", "sha256", "sha384", "sha512", "sha256", "sha384", "sha512"]
-        );
+        assert_eq!(hashes, ["sha384", "sha256", "sha384", "sha512", "sha256", "sha384", "sha512"]);
     }
 }
