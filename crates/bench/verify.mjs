@@ -62,6 +62,7 @@ serve(async (input) => {
     about: { version: process.version, tableBytes: [...suite.tableBytes()] },
     ours: (name) => (count) => suite.run("ours", name, count),
     reference: (name) => (count) => suite.run("reference", name, count),
+    former: (name) => (count) => suite.run("former", name, count),
     subtle: (name) => subtle[name],
     node: (name) => node[name],
   };

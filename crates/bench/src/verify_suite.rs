@@ -18,6 +18,9 @@ pub const NAMES: [&str; 6] =
 pub const SETUPS: [&str; 6] =
     ["self-test", "first-use", "p256-key", "rsa-2048", "rsa-4096", "rsa-8192"];
 
+/// `DigestInfo` of SHA-256 but for the digest (RFC 8017 §9.2, note 1).
+const SHA256_INFO: [u8; 19] = [48, 49, 48, 13, 6, 9, 96, 134, 72, 1, 101, 3, 4, 2, 1, 5, 0, 4, 32];
+
 /// The suite.
 #[derive(Debug)]
 pub struct VerifySuite {
@@ -30,6 +33,8 @@ struct Prepared {
     case: Case,
     key: Key,
     reference: Reference,
+    /// Of `rsa` 0.9.
+    former: Option<rsa_0_9::RsaPublicKey>,
 }
 
 /// A key as its own crate has it.
@@ -52,7 +57,8 @@ impl VerifySuite {
             let (name, case) = line.split_once(' ').expect("a name");
             let case = Case::read(case).expect("a case");
             let (key, reference) = (case.key().expect("a key"), Reference::new(&case));
-            (name.to_owned(), Prepared { case, key, reference })
+            let former = former(&case);
+            (name.to_owned(), Prepared { case, key, reference, former })
         };
         let verifier = Verifier::new(Limits { uses_before_table: 0, ..Limits::DEFAULT });
         let mut suite = Self { verifier, cases: lines.lines().map(prepare).collect() };
@@ -74,13 +80,16 @@ impl VerifySuite {
     /// # Panics
     /// When a signature does not verify, or there is no such thing.
     pub fn run(&mut self, who: &str, name: &str, times: u32) {
-        let Some(Prepared { case, key, reference }) = self.cases.get(name) else {
+        let Some(Prepared { case, key, reference, former }) = self.cases.get(name) else {
             return self.set_up(name, times);
         };
         for _ in 0..times {
             let (message, signature) = (black_box(&case.message[..]), black_box(&case.signature));
             assert!(match who {
                 "ours" => self.verifier.verify(key, message, signature),
+                "former" => {
+                    former.as_ref().is_some_and(|key| verify_as_before(key, message, signature))
+                }
                 _ => reference.verify(message, signature),
             });
         }
@@ -168,4 +177,20 @@ impl Reference {
             }
         }
     }
+}
+
+fn former(case: &Case) -> Option<rsa_0_9::RsaPublicKey> {
+    match (case.algorithm.as_str(), &case.key[..]) {
+        ("RS256", [n, e]) => {
+            let [n, e] = [n, e].map(|number| rsa_0_9::BigUint::from_bytes_be(number));
+            Some(rsa_0_9::RsaPublicKey::new(n, e).expect("a key"))
+        }
+        _ => None,
+    }
+}
+
+/// RS256 by `rsa` 0.9, whose hash functions are those of another release.
+fn verify_as_before(key: &rsa_0_9::RsaPublicKey, message: &[u8], signature: &[u8]) -> bool {
+    let scheme = rsa_0_9::Pkcs1v15Sign { hash_len: Some(32), prefix: SHA256_INFO.into() };
+    key.verify(scheme, &Sha256::digest(message), signature).is_ok()
 }

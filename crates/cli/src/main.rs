@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 usage.
 #![forbid(unsafe_code)]
 
+mod backup;
 mod client;
 mod config;
 mod explain;
@@ -69,6 +70,8 @@ enum Command {
     Client(client::Command),
     /// List, rotate and revoke signing keys, and seal them anew
     Key(key::Arguments),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     /// Check the authorization server's configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -88,6 +91,8 @@ async fn main() -> ExitCode {
         Command::Resource(command) => resource::run(command, &global).await,
         Command::Client(command) => client::run(command, &global).await,
         Command::Key(arguments) => key::run(arguments, &global).await,
+        Command::Backup(arguments) => backup::back_up(arguments, &global).await,
+        Command::Restore(arguments) => backup::restore(arguments, &global).await,
         Command::Config(command) => config::run(command, &global),
         Command::Policy(command) => policy::run(&command, &global),
         Command::Explain(arguments) => explain::run(&arguments, &global),

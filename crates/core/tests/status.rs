@@ -114,6 +114,28 @@ fn a_request_waits_for_its_list() {
     assert!(matches!(engine.resume(waiting, Answer::Fetched, NOW), Step::Forward(_)));
 }
 
+/// No token sends the guard to another host, even if its issuer signed it.
+#[test]
+fn only_the_issuers_own_host_is_asked() {
+    for list in [
+        "https://evil.example/status-lists/1",
+        "https://auth.example.com.evil.example/1",
+        "https://auth.example.com:8443/1",
+        "https://auth.example.com@evil.example/1",
+        "http://auth.example.com/1",
+        "http://169.254.169.254/latest",
+    ] {
+        let mut engine = engine();
+        let mut step = drive::begin(&mut engine, &request_of(list, 5), NOW);
+        if let Step::NeedSignature(pending) = step {
+            step = engine.resume(pending, Answer::Signature(true), NOW);
+        }
+        let Step::Respond(response) = step else { panic!("{list} is waited for") };
+        assert_eq!(response.decision.reason, Some(Reason::StatusUnavailable), "{list}");
+        assert!(engine.due(NOW).is_empty(), "{list} is fetched");
+    }
+}
+
 /// All lists together have a bound. One that does not fit is as good as out of reach, until others
 /// are no longer in use.
 #[test]

@@ -10,59 +10,59 @@ use crate::{host, shared::Shared};
 /// Answers with the state of this worker, as JSON. No secrets, no tokens, nothing that a client sent.
 pub(crate) fn answer(shared: &Shared, now: u64) -> Result<(), host::HostError> {
     let health = shared.engine.health(now);
-    let body = document(shared, &health, now);
+    let body = document(shared, &health, now).to_string();
     let headers = [("content-type", "application/json"), ("cache-control", "no-store")].into_iter();
     host::respond(200, "countersign_debug", headers, body.as_bytes())
 }
 
-fn document(shared: &Shared, health: &Health, now: u64) -> String {
-    let issuers: Vec<String> = health.issuers.iter().map(issuer).collect();
-    let resources: Vec<String> = shared
-        .engine
-        .policy()
-        .resources
-        .iter()
-        .map(|resource| text(resource.audience.resource.as_str()))
-        .collect();
-    let by_envoy: Vec<String> = shared.signatures.by_envoy().map(text).collect();
-    format!(
-        concat!(
-            r#"{{"version":{},"now":{},"note":"the worker that answered","issuers":[{}],"resources":[{}],"#,
-            r#""status_lists":{{"held":{},"bytes":{},"oldest_age":{}}},"tokens_cached":{},"#,
-            r#""requests":{{"held":{},"waiting_for_keys":{}}},"signatures_by_envoy":[{}]}}"#
+fn document(shared: &Shared, health: &Health, now: u64) -> Value {
+    let resources = shared.engine.policy().resources.iter();
+    let resources: Vec<_> = resources.map(|found| found.audience.resource.as_str()).collect();
+    let by_envoy: Vec<_> = shared.signatures.by_envoy().collect();
+    let (held, parked) = (shared.requests.len(), shared.parked.len());
+    object([
+        ("version", env!("CARGO_PKG_VERSION").into()),
+        ("now", now.into()),
+        ("note", "the worker that answered".into()),
+        ("issuers", Value::Array(health.issuers.iter().map(issuer).collect())),
+        ("resources", resources.into()),
+        (
+            "status_lists",
+            object([
+                ("held", count(health.status_lists)),
+                ("bytes", count(health.status_list_bytes)),
+                ("oldest_age", health.oldest_status_list.map_or(Value::Null, Value::from)),
+            ]),
         ),
-        text(env!("CARGO_PKG_VERSION")),
-        now,
-        issuers.join(","),
-        resources.join(","),
-        health.status_lists,
-        health.status_list_bytes,
-        number(health.oldest_status_list),
-        health.cached_tokens,
-        shared.requests.len(),
-        shared.parked().len(),
-        by_envoy.join(","),
-    )
+        ("tokens_cached", count(health.cached_tokens)),
+        (
+            "requests",
+            object([
+                ("held", count(held.saturating_add(parked))),
+                ("waiting_for_keys", count(parked)),
+            ]),
+        ),
+        ("signatures_by_envoy", by_envoy.into()),
+    ])
 }
 
-fn issuer(health: &IssuerHealth) -> String {
-    format!(
-        r#"{{"issuer":{},"inline":{},"usable":{},"keys":{},"keys_left_out":{},"age":{},"failures":{},"last_error":{}}}"#,
-        text(&health.issuer),
-        health.inline,
-        health.usable,
-        health.keys,
-        health.skipped_keys,
-        number(health.age),
-        health.failures,
-        health.last_error.as_deref().map_or_else(|| "null".to_owned(), text),
-    )
+fn issuer(health: &IssuerHealth) -> Value {
+    object([
+        ("issuer", health.issuer.as_str().into()),
+        ("inline", Value::Bool(health.inline)),
+        ("usable", Value::Bool(health.usable)),
+        ("keys", count(health.keys)),
+        ("keys_left_out", count(health.skipped_keys)),
+        ("age", health.age.map_or(Value::Null, Value::from)),
+        ("failures", u64::from(health.failures).into()),
+        ("last_error", health.last_error.as_deref().map_or(Value::Null, Value::from)),
+    ])
 }
 
-fn text(value: &str) -> String {
-    Value::String(value.to_owned()).to_string()
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn number(value: Option<u64>) -> String {
-    value.map_or_else(|| "null".to_owned(), |value| value.to_string())
+fn count(number: usize) -> Value {
+    u64::try_from(number).unwrap_or(u64::MAX).into()
 }

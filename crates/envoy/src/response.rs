@@ -11,12 +11,16 @@ use crate::{
 impl Shared {
     /// The head of a response is there: the server's, or one of Envoy's own.
     pub(crate) fn on_response(&mut self, id: u32, has_body: bool) -> Flow {
+        if let Some(pending) = self.undecided(id) {
+            let is_enforced = pending.is_enforced(self.engine.policy());
+            let decoration = Decoration::early(pending);
+            return self.on_early_answer(id, &decoration, is_enforced);
+        }
         match self.requests.get_mut(&id) {
             Some(Request::Forwarded(decoration, filter)) => {
                 let (decoration, filter) = (core::mem::take(decoration), filter.take());
                 self.on_answer(id, decoration, filter, has_body)
             }
-            Some(Request::Keys { .. } | Request::Body { .. }) => self.on_early_answer(id),
             // Answered by the filter, or nothing is to be done.
             _ => Flow::Continue,
         }
@@ -47,20 +51,15 @@ impl Shared {
     /// server has those, and a route of Envoy's may need no more; but what was asked for, and
     /// whether it may be, is in the body. Errors go on: Envoy's own, and those of servers that want
     /// no such body.
-    fn on_early_answer(&mut self, id: u32) -> Flow {
-        let Some(Request::Keys { pending, .. } | Request::Body { pending, .. }) =
-            self.requests.get(&id)
-        else {
-            return Flow::Continue;
-        };
-        let decoration = Decoration::early(pending);
-        if !pending.is_enforced(self.engine.policy()) {
-            return self.decorate(id, &decoration);
+    fn on_early_answer(&mut self, id: u32, decoration: &Decoration, is_enforced: bool) -> Flow {
+        if !is_enforced {
+            return self.decorate(id, decoration);
         }
         let status = host::pairs(Map::Response).ok().and_then(|pairs| status(&pairs));
+        self.parked.remove(&id);
         self.requests.insert(id, Request::Answered);
         if status.is_some_and(|status| status >= 400) {
-            return self.decorate(id, &decoration);
+            return self.decorate(id, decoration);
         }
         host::log(
             Level::Warn,

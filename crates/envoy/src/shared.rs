@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) audit: Audit,
     pub(crate) signatures: Signatures,
     pub(crate) requests: BTreeMap<u32, Request>,
+    /// Requests that wait for something to be fetched.
+    pub(crate) parked: BTreeMap<u32, Parked>,
     /// The names of the current request's headers, while they are being decided upon.
     pub(crate) present: Option<Vec<Vec<u8>>>,
     /// Fetches under way, by Envoy's number for the call.
@@ -44,11 +46,19 @@ pub(crate) struct Shared {
     newly_parked: bool,
 }
 
-/// A request that is not over for the filter.
+/// A request that waits for keys, a status list or an answer about its token.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pending: Pending,
+    /// Since that second.
+    since: u64,
+    /// Its whole body is already here.
+    body_ended: bool,
+}
+
+/// Any other request that is not over for the filter.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Waits for keys since that second. `body_ended` tells whether its body is already here.
-    Keys { pending: Pending, since: u64, body_ended: bool },
     /// Waits for more of its body since that second. So many bytes of it were read; Envoy holds
     /// them back. `headers_sent` tells that the headers, already changed, were not held back.
     Body { pending: Pending, since: u64, read: usize, headers_sent: bool },
@@ -69,6 +79,13 @@ pub(crate) enum Flow {
     Pause,
 }
 
+impl Parked {
+    /// Also by a clock that was set back since.
+    const fn is_late(&self, now: u64) -> bool {
+        now.abs_diff(self.since) >= MAX_WAIT
+    }
+}
+
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
         let mut engine = Engine::new(settings.policy);
@@ -80,6 +97,7 @@ impl Shared {
             settings: settings.filter,
             signatures: Signatures::choose(),
             requests: BTreeMap::new(),
+            parked: BTreeMap::new(),
             present: None,
             calls: BTreeMap::new(),
             exchange: Exchange::default(),
@@ -103,7 +121,7 @@ impl Shared {
                 Step::NeedIntrospection(pending)
                 | Step::NeedKeys(pending)
                 | Step::NeedStatus(pending)
-                    if self.parked().len() >= MAX_PARKED =>
+                    if self.parked.len() >= MAX_PARKED =>
                 {
                     self.engine.resume(pending, Answer::GiveUp, now)
                 }
@@ -119,6 +137,10 @@ impl Shared {
 
     /// A part of the body is there, or all of it: `ended`.
     pub(crate) fn on_body(&mut self, id: u32, ended: bool, now: u64) -> Flow {
+        if let Some(parked) = self.parked.get_mut(&id) {
+            parked.body_ended |= ended;
+            return Flow::Pause;
+        }
         match self.requests.remove(&id) {
             None => Flow::Continue,
             Some(forwarded @ (Request::Forwarded(..) | Request::Filtered(_))) => {
@@ -127,11 +149,6 @@ impl Shared {
             }
             Some(Request::Answered) => {
                 self.requests.insert(id, Request::Answered);
-                Flow::Pause
-            }
-            Some(Request::Keys { pending, since, body_ended }) => {
-                let body_ended = body_ended || ended;
-                self.requests.insert(id, Request::Keys { pending, since, body_ended });
                 Flow::Pause
             }
             Some(Request::Body { pending, since, read, headers_sent }) => {
@@ -169,18 +186,27 @@ impl Shared {
 
     /// Whether it is decided what becomes of a request.
     pub(crate) fn is_decided(&self, id: u32) -> bool {
-        !matches!(self.requests.get(&id), Some(Request::Keys { .. } | Request::Body { .. }))
+        self.undecided(id).is_none()
+    }
+
+    /// A request in the middle of its decision.
+    pub(crate) fn undecided(&self, id: u32) -> Option<&Pending> {
+        match self.requests.get(&id) {
+            Some(Request::Body { pending, .. }) => Some(pending),
+            _ => self.parked.get(&id).map(|parked| &parked.pending),
+        }
     }
 
     /// Tells Envoy's metrics what is held.
     pub(crate) fn show(&mut self, now: u64) {
         self.audit.look_up_level();
-        self.audit.metrics.show(&self.engine.health(now), self.parked().len());
+        self.audit.metrics.show(&self.engine.health(now), self.parked.len());
     }
 
     /// The request is over.
     pub(crate) fn forget(&mut self, id: u32) {
         self.requests.remove(&id);
+        self.parked.remove(&id);
     }
 
     pub(crate) fn started(&mut self, call: u32, fetch: Fetch) {
@@ -215,19 +241,22 @@ impl Shared {
         }
     }
 
-    /// Something was fetched: goes on with every request that waits for keys. Changes the current
-    /// context.
+    /// Something was fetched: goes on with the requests that waited for that, and with those that waited
+    /// too long. Changes the current context.
     pub(crate) fn retry_parked(&mut self, now: u64) {
-        for id in self.parked() {
-            let Some(Request::Keys { pending, since, body_ended }) = self.requests.remove(&id)
-            else {
-                continue;
-            };
+        let (engine, parked) = (&self.engine, &self.parked);
+        let ready = |(id, parked): (&u32, &Parked)| {
+            (parked.is_late(now) || !engine.is_waiting(&parked.pending, now)).then_some(*id)
+        };
+        let ready: Vec<u32> = parked.iter().filter_map(ready).collect();
+        for id in ready {
+            let Some(parked) = self.parked.remove(&id) else { continue };
             if host::set_current(id).is_err() {
                 continue;
             }
-            let too_late = now >= since.saturating_add(MAX_WAIT);
-            let answer = if too_late { Answer::GiveUp } else { Answer::Fetched };
+            let is_late = parked.is_late(now);
+            let Parked { pending, since, body_ended } = parked;
+            let answer = if is_late { Answer::GiveUp } else { Answer::Fetched };
             let step = self.engine.resume(pending, answer, now);
             self.go_on(id, step, (since, body_ended), now);
         }
@@ -237,26 +266,14 @@ impl Shared {
 
     fn go_on(&mut self, id: u32, step: Step, (since, body_ended): (u64, bool), now: u64) {
         let flow = self.proceed(id, step, now, body_ended);
-        match self.requests.get_mut(&id) {
+        if let Some(parked) = self.parked.get_mut(&id) {
             // Still waiting: it goes on waiting since when it began.
-            Some(Request::Keys { since: new, body_ended: ended, .. }) => {
-                *new = since;
-                *ended = body_ended;
-            }
-            _ if flow == Flow::Continue => {
-                if let Err(error) = host::continue_request() {
-                    warn("letting a request go on", error);
-                }
-            }
-            _ => {}
+            parked.since = since;
+        } else if flow == Flow::Continue
+            && let Err(error) = host::continue_request()
+        {
+            warn("letting a request go on", error);
         }
-    }
-
-    pub(crate) fn parked(&self) -> Vec<u32> {
-        let waits = |(id, request): (&u32, &Request)| {
-            matches!(request, Request::Keys { .. }).then_some(*id)
-        };
-        self.requests.iter().filter_map(waits).collect()
     }
 
     /// Whether a request began to wait for keys since this was last asked.
@@ -285,7 +302,7 @@ impl Shared {
     }
 
     fn park(&mut self, id: u32, pending: Pending, now: u64, body_ended: bool) -> Flow {
-        self.requests.insert(id, Request::Keys { pending, since: now, body_ended });
+        self.parked.insert(id, Parked { pending, since: now, body_ended });
         self.newly_parked = true;
         Flow::Pause
     }

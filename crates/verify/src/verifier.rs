@@ -16,16 +16,16 @@ use table::{Name, Table};
 /// How much memory a [`Verifier`] may take, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys or 34 of Ed25519. With 0
-    /// there are no tables.
+    /// Most memory for the tables of keys, in bytes; by default 1 MiB, which is ten P-256 keys or 34 of
+    /// Ed25519. With 0 there are no tables.
     ///
     /// Not counted: the generator's table, which the first key's brings with it and which stays (300 KB);
     /// and what is needed while a table is made and then given back, about twice the table's own size
     /// (200 KB for a key's, 500 KB once for the generator's). In WebAssembly, memory that was given back
     /// stays with the module, for its next use.
     pub table_bytes: usize,
-    /// How often a key verifies by the reference before it gets a table; by default once. A table
-    /// costs about as much as one verification by the reference does. For Ed25519, whose tables cost more and
+    /// How often a key verifies by the reference before it gets a table; by default once. A table costs
+    /// about as much as one verification by the reference does. For Ed25519, whose tables cost more and
     /// gain less, forty times as often.
     pub uses_before_table: u32,
 }
@@ -43,10 +43,11 @@ impl Default for Limits {
 
 /// Verifies signatures with what was computed for keys that came before.
 ///
-/// A key that is used again gets a table of its multiples; where all of them take too much memory, one that
-/// was not used for long goes, or else the key does without. A verifier shows by known answers that its arithmetic is
-/// right before it relies on it. If one comes out wrong, it drops what it has computed and from then on leaves
-/// everything to the reference, as [`Verifier::reference`] does. Either way the verdicts are the same.
+/// A key that is used again gets a table of its multiples; where all of them take too much memory, one
+/// that was not used for long goes, or else the key does without. A verifier shows by known answers that
+/// its arithmetic is right before it relies on it. If one comes out wrong, it drops what it has computed
+/// and from then on leaves everything to the reference, as [`Verifier::reference`] does. Either way the
+/// verdicts are the same.
 ///
 /// ```
 /// use countersign_verify::{Key, Limits, Verifier};

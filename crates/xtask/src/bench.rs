@@ -14,12 +14,13 @@ use crate::tools;
 use crate::wasm::is_newer;
 
 /// The reference crates, with what they compute by. The profile has curve25519-dalek and sha2 already.
-const REFERENCE: [&str; 11] = [
+const REFERENCE: [&str; 12] = [
     "crypto-bigint",
     "ecdsa",
     "ed25519-dalek",
     "elliptic-curve",
     "hybrid-array",
+    "num-bigint-dig",
     "p256",
     "p384",
     "primefield",

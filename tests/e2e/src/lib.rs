@@ -18,7 +18,7 @@ mod process;
 mod stack;
 mod stub;
 
-pub use envoy::{Envoy, EnvoyConfig};
+pub use envoy::{Clock, Envoy, EnvoyConfig};
 pub use failure::{Failure, Outcome};
 pub use issuer::{ACCOUNT, Issuer, PASSWORD, Resource};
 pub use mcp_server::node_server;

@@ -61,6 +61,11 @@ impl Places {
         self.tools().join("sdk-python")
     }
 
+    /// The scanner mcp-authlab, for PYTHONPATH.
+    pub fn authlab(&self) -> PathBuf {
+        self.tools().join("authlab")
+    }
+
     /// Node 22 from npm, for what the machine's own Node is too old for.
     pub fn node22(&self) -> PathBuf {
         let cpu = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };

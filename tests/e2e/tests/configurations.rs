@@ -14,6 +14,29 @@ use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_po
 use countersign_testkit::token::Token;
 use serde_json::{Value, json};
 
+/// An issuer that is found by its metadata.
+fn issuer_with_metadata() -> Stub {
+    let answer = |request: &countersign_e2e::http::Message| {
+        let host = request.headers.get("host").unwrap();
+        let metadata = json!({ "issuer": format!("http://{host}"), "jwks_uri": format!("http://{host}/keys") });
+        match request.target() {
+            "/.well-known/oauth-authorization-server" => Answer::json(metadata.to_string()),
+            "/keys" => good_keys(),
+            _ => Answer::status(404),
+        }
+    };
+    Stub::start(answer).unwrap()
+}
+
+/// A token of the machine's own time, since lifetimes are bounded.
+fn fresh(issuer: u16, listener: u16) -> Token {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let (issuer, resource) =
+        (format!("http://127.0.0.1:{issuer}"), format!("http://127.0.0.1:{listener}/mcp"));
+    let token = Token::new(&issuer, &resource).claim("iat", now).claim("exp", now + 3600);
+    token.claim("scope", "files:read")
+}
+
 /// `envoy/xds`: the policy is in a file, and a change of it is taken up while requests go on.
 #[test]
 fn a_policy_in_a_file_is_taken_up_when_it_changes() {
@@ -21,28 +44,12 @@ fn a_policy_in_a_file_is_taken_up_when_it_changes() {
     let scratch = Scratch::new().unwrap();
     let [port] = free_ports().unwrap();
     let upstream = Stub::upstream().unwrap();
-    let issuer = Stub::start(|request| {
-        let host = request.headers.get("host").unwrap();
-        match request.target() {
-            "/.well-known/oauth-authorization-server" => Answer::json(
-                json!({ "issuer": format!("http://{host}"), "jwks_uri": format!("http://{host}/keys") })
-                    .to_string(),
-            ),
-            "/keys" => good_keys(),
-            _ => Answer::status(404),
-        }
-    })
-    .unwrap();
+    let issuer = issuer_with_metadata();
     let ports = [port, issuer.port(), upstream.port()];
     let config = EnvoyConfig::watched(&places, scratch.path(), ports).unwrap().with_workers(2);
     let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
     let host = format!("127.0.0.1:{port}");
-    let token =
-        Token::new(&format!("http://127.0.0.1:{}", issuer.port()), &format!("http://{host}/mcp"));
-    // Lifetimes are bounded: a token of the machine's own time.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let token =
-        token.claim("iat", now).claim("exp", now + 3600).claim("scope", "files:read").sign();
+    let token = fresh(issuer.port(), port).sign();
     let call = |tool: &str| {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
         Request::new("POST", "/mcp", &host)
@@ -79,6 +86,55 @@ fn a_policy_in_a_file_is_taken_up_when_it_changes() {
     replace(&changed.replace("\"tools\"", "\"toools\""));
     assert!(envoy.logs("$.resources[0].scopes.toools: unknown member"), "{}", envoy.output());
     assert!(until("write_file", 200));
+}
+
+/// `envoy/limits`: each caller has requests of their own, in all workers together; who has none left is told
+/// so, and the others go on.
+#[test]
+fn callers_are_counted_apart() {
+    let places = Places::of_checkout();
+    let scratch = Scratch::new().unwrap();
+    let [port] = free_ports().unwrap();
+    let upstream = Stub::upstream().unwrap();
+    let issuer = issuer_with_metadata();
+    let ports = [port, issuer.port(), upstream.port()];
+    let config = EnvoyConfig::at(&places, "envoy/limits/envoy.yaml", ports).unwrap();
+    let envoy = Envoy::start(&places, &config.with_workers(2), scratch.path()).unwrap();
+    let call = |subject: &str, name: &str| {
+        let token = fresh(issuer.port(), port).claim("sub", subject).claim("jti", name).sign();
+        let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        Request::new("POST", "/mcp", &format!("127.0.0.1:{port}"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(list)
+            .send(port)
+            .unwrap()
+            .status()
+    };
+    // Until the keys are there; this caller's requests are not counted below.
+    let start = Instant::now();
+    while call("first", "first") != 200 {
+        assert!(start.elapsed() < Duration::from_secs(15), "{}", envoy.output());
+        thread::sleep(Duration::from_millis(100));
+    }
+    upstream.take();
+    let of = |subject: &str| {
+        let statuses: Vec<u16> =
+            (0..30).map(|number| call(subject, &format!("{subject}-{number}"))).collect();
+        let count = |status| statuses.iter().filter(|found| **found == status).count();
+        (count(200), count(429))
+    };
+    // Twenty each, with whatever tokens; some come back while the test runs on a slow machine.
+    for subject in ["ada", "bob"] {
+        let (passed, refused) = of(subject);
+        assert!((20..=25).contains(&passed) && passed + refused == 30, "{subject}: {passed}");
+    }
+    assert_eq!(call("carol", "carol"), 200, "who has not called yet");
+    assert!(upstream.take().len() <= 51);
+    // Whoever is refused by the filter costs nobody anything.
+    let nobody = Request::new("POST", "/mcp", &format!("127.0.0.1:{port}")).body("{}");
+    assert!((0..30).all(|_| nobody.send(port).unwrap().status() == 401));
+    assert_eq!(call("dora", "dora"), 200);
 }
 
 /// `envoy/issuers`: with the files that it names, Envoy takes it.

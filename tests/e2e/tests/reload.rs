@@ -4,11 +4,14 @@
 
 mod common;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Front, Setup, call, good_keys, policy, token};
+use countersign_e2e::http::Request;
 use countersign_e2e::{Answer, EnvoyConfig, Stub};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::{Value, json};
@@ -151,4 +154,80 @@ fn a_vm_that_traps_is_replaced() {
     println!("{} reloads, {passed} passed, {lost} lost, in {:?}", reloads(), start.elapsed());
     assert!(reloads() >= 3 && passed >= 3, "{} reloads, {passed} passed", reloads());
     assert_eq!(front.seen(), passed);
+}
+
+/// As in `envoy/plain`: how long a stream may be silent, GET streams longer than others. What is said of
+/// receiving requests changes nothing: those below have been received.
+fn timeouts(manager: &mut Value) {
+    manager["stream_idle_timeout"] = json!("3s");
+    manager["request_timeout"] = json!("1s");
+    let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array_mut().unwrap();
+    let mut streams = routes[0].clone();
+    streams["match"]["headers"] =
+        json!([{ "name": ":method", "string_match": { "exact": "GET" } }]);
+    streams["route"]["idle_timeout"] = json!("3600s");
+    routes.insert(0, streams);
+}
+
+/// Requests that wait for keys in a filter that faults: nobody can resume them, and Envoy does not fail them
+/// with the filter. They end when nothing has moved for `stream_idle_timeout`.
+#[test]
+fn requests_that_waited_in_a_filter_that_faulted_end_when_idle() {
+    let slow = || {
+        thread::sleep(Duration::from_millis(1500));
+        good_keys()
+    };
+    let config =
+        |config: EnvoyConfig| config.without("proxy_set_effective_context").manager(timeouts);
+    let front = Setup::new(slow).config(config).start();
+    let port = front.envoy.port();
+    let waiting = [1, 2].map(|_| {
+        thread::spawn(move || {
+            let start = Instant::now();
+            let answer = call(&token().sign(), "read_file").send(port).unwrap();
+            (answer.status(), start.elapsed())
+        })
+    });
+    for waiting in waiting {
+        let (status, time) = waiting.join().unwrap();
+        println!("{status} after {time:?}");
+        assert_eq!(status, 504);
+        assert!((2500..8000).contains(&time.as_millis()), "{time:?}");
+    }
+    assert!(front.envoy.logs("Function: proxy_on_http_call_response failed"));
+    assert_eq!(front.seen(), 0);
+}
+
+/// And no stream that the client opened ends by it.
+#[test]
+fn streams_may_be_silent_for_longer() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in server.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n";
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(head.as_bytes());
+                thread::sleep(Duration::from_secs(5));
+                let _ = stream.write_all(b"data: 2\n\n");
+            });
+        }
+    });
+    let config = |config: EnvoyConfig| {
+        config.manager(timeouts).edit(|document| {
+            document["static_resources"]["clusters"][0]["load_assignment"]["endpoints"][0]
+                ["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] =
+                json!(port);
+        })
+    };
+    let front = Setup::new(good_keys).config(config).start();
+    let get = Request::new("GET", "/mcp", common::HOST);
+    let get = get.header("authorization", format!("Bearer {}", token().sign()));
+    let answer = front.send(&get);
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().contains("data: 2"), "{}", answer.text());
+    // Of a call nothing comes for too long: it is cut off.
+    let answer = call(&token().sign(), "read_file").send(front.envoy.port());
+    assert!(!answer.is_ok_and(|answer| answer.text().contains("data: 2")));
 }

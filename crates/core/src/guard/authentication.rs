@@ -100,7 +100,7 @@ impl Engine {
     /// Whether what made a token believed still does: no key was dropped since.
     pub(super) fn still_proves(&self, verified: &Verified, now: UnixSeconds) -> bool {
         match verified.proof {
-            Proof::Introspection => true,
+            Proof::Introspection { .. } => true,
             Proof::Signature { revision } => {
                 self.keys.usable_revision(verified.issuer, now) == Some(revision)
             }

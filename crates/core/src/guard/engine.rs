@@ -34,7 +34,7 @@ use super::{
     trace::Trace,
     verdict::{Asked, Refused, decide, forward, lookalikes, metadata, public, refuse, require},
 };
-use crate::{Reason, UnixSeconds};
+use crate::{Reason, UnixSeconds, oauth::status_list::StatusReference};
 
 /// Decides requests by a policy. Made once; fed with requests, the time, and what it asks for.
 ///
@@ -149,6 +149,26 @@ impl Engine {
         self.keys
             .fetched(id, body.clone(), now)
             .or_else(|| self.statuses.fetched(id, body, (issuers, &self.keys), now))
+    }
+
+    /// Whether a parked request is to wait on: what it needs is still being fetched, or about to be. When
+    /// something was fetched, a host need resume only the others.
+    #[must_use]
+    pub fn is_waiting(&self, pending: &Pending, now: UnixSeconds) -> bool {
+        match &pending.stage {
+            Stage::Introspection(opaque) => {
+                self.introspections.is_awaited(&opaque.key(pending.context.resource), now)
+            }
+            Stage::Keys(presented) => {
+                let kid = presented.kid.as_deref();
+                self.keys.is_awaited(presented.issuer, kid, presented.algorithm, now)
+            }
+            Stage::Status { identity, issuer } => {
+                let reference = StatusReference::of(&identity.claims).ok().flatten();
+                reference.is_some_and(|found| self.statuses.is_awaited(*issuer, &found, now))
+            }
+            Stage::Body(_) | Stage::Proof { .. } | Stage::Signature { .. } => false,
+        }
     }
 
     /// Begins to decide a request, for the resource that covers its host and path.

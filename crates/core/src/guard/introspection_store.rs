@@ -37,8 +37,9 @@ pub(super) enum IntrospectionLookup {
 #[derive(Debug)]
 pub(super) struct IntrospectionStore {
     waiting: BTreeMap<CacheKey, Question>,
-    /// Tokens that are of no use, and until when that need not be asked again.
-    refused: Recent<(Reason, UnixSeconds)>,
+    /// Tokens that are of no use, and from when until when that need not be asked again: outside of it the
+    /// clock was set back.
+    refused: Recent<(Reason, UnixSeconds, UnixSeconds)>,
     /// Issuers that did not answer, and until when they are left alone.
     pauses: BTreeMap<usize, UnixSeconds>,
 }
@@ -93,7 +94,9 @@ impl IntrospectionStore {
         attempter: Option<Attempter>,
         now: UnixSeconds,
     ) -> IntrospectionLookup {
-        if let Some((reason, _)) = self.refused.get(key).filter(|(_, until)| now < *until) {
+        let known =
+            self.refused.get(key).filter(|(_, since, until)| (*since..*until).contains(&now));
+        if let Some((reason, ..)) = known {
             return IntrospectionLookup::Refused(reason);
         }
         if let Some(question) = self.waiting.get_mut(key) {
@@ -111,7 +114,8 @@ impl IntrospectionStore {
             }
             // Whoever waited for it went away.
         }
-        if self.pauses.get(&issuer).is_some_and(|end| now < *end) || !self.make_room(now) {
+        let pauses = |end: &u64| (now.saturating_add(1)..=now.saturating_add(PAUSE)).contains(end);
+        if self.pauses.get(&issuer).is_some_and(pauses) || !self.make_room(now) {
             return IntrospectionLookup::Unavailable { retry_after: PAUSE };
         }
         let state = State::Wanted(introspection::request_body(token));
@@ -120,8 +124,21 @@ impl IntrospectionStore {
     }
 
     /// Remembers that a token is of no use for this reason.
-    pub(super) fn refuse(&mut self, key: CacheKey, reason: Reason, until: UnixSeconds) {
-        self.refused.insert(key, (reason, until));
+    pub(super) fn refuse(
+        &mut self,
+        key: CacheKey,
+        reason: Reason,
+        (since, until): (UnixSeconds, UnixSeconds),
+    ) {
+        self.refused.insert(key, (reason, since, until));
+    }
+
+    /// Whether a token is still being asked about: there is nothing new for who waits for the answer.
+    pub(super) fn is_awaited(&self, key: &CacheKey, now: UnixSeconds) -> bool {
+        self.waiting.get(key).is_some_and(|question| match question.state {
+            State::Wanted(_) | State::Flight(_) => !question.is_late(now),
+            State::Active(_) | State::Failed => false,
+        })
     }
 
     /// What is to be asked now; each question is given once.
@@ -175,7 +192,7 @@ impl IntrospectionStore {
                 let server = issuers.get(question.issuer).and_then(|i| i.introspection.as_ref());
                 let until = now.saturating_add(server.map_or(1, |server| server.cache));
                 self.waiting.remove(&key);
-                self.refuse(key, Reason::TokenInactive, until);
+                self.refuse(key, Reason::TokenInactive, (now, until));
                 Some(Ok(attempter))
             }
             Err(error) => {
@@ -209,12 +226,13 @@ impl Question {
         }
     }
 
+    /// Also by a clock that was set back since.
     const fn is_late(&self, now: UnixSeconds) -> bool {
-        now >= self.since.saturating_add(2 * Fetch::TIMEOUT)
+        now.abs_diff(self.since) >= 2 * Fetch::TIMEOUT
     }
 
     /// Whether those who wait for it may still come for it.
     const fn is_new(&self, now: UnixSeconds) -> bool {
-        now <= self.since.saturating_add(PAUSE)
+        now.abs_diff(self.since) <= PAUSE
     }
 }

@@ -101,6 +101,21 @@ impl KeyStore {
             .map_or(Lookup::Refuse(Reason::IssuerUnknown), |keys| keys.lookup(kid, algorithm, now))
     }
 
+    /// Whether a key is still being fetched, or will be: there is nothing new for a token that waits for it.
+    pub(super) fn is_awaited(
+        &self,
+        issuer: usize,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: UnixSeconds,
+    ) -> bool {
+        self.issuers.get(issuer).is_some_and(|keys| {
+            let missing = !keys.is_usable(now)
+                || matches!(keys.set.select(kid, algorithm), Selection::Missing);
+            missing && (keys.wanted || keys.flight.is_some())
+        })
+    }
+
     /// The revision of an issuer's set, if the set may be used now.
     pub(super) fn usable_revision(&self, issuer: usize, now: UnixSeconds) -> Option<u64> {
         self.issuers.get(issuer).filter(|keys| keys.is_usable(now)).map(|keys| keys.revision)
@@ -208,7 +223,7 @@ impl IssuerKeys {
     }
 
     fn lookup(&mut self, kid: Option<&str>, algorithm: Algorithm, now: UnixSeconds) -> Lookup {
-        self.expire_flight(now);
+        self.settle(now);
         if self.is_usable(now) {
             match self.set.select(kid, algorithm) {
                 Selection::Found(key) => {
@@ -246,8 +261,14 @@ impl IssuerKeys {
         (1 << exponent).min(self.limits.cooldown)
     }
 
-    /// A host that lost an answer must not stop us for ever.
-    fn expire_flight(&mut self, now: UnixSeconds) {
+    /// A moment ahead is one of a clock that was set back: nobody knows how long ago it was. The set becomes
+    /// old, and pauses begin anew. And a host that lost an answer must not stop us for ever.
+    fn settle(&mut self, now: UnixSeconds) {
+        if self.loaded_at.is_some_and(|at| at > now) {
+            self.loaded_at = Some(now.saturating_sub(self.limits.fresh));
+        }
+        self.last_end = self.last_end.map(|end| end.min(now));
+        self.flight = self.flight.map(|(id, start)| (id, start.min(now)));
         if self.flight.is_some_and(|(_, start)| now >= start.saturating_add(2 * Fetch::TIMEOUT)) {
             self.flight = None;
             self.retry_later(now);
@@ -255,7 +276,7 @@ impl IssuerKeys {
     }
 
     fn url_to_fetch(&mut self, now: UnixSeconds) -> Option<String> {
-        self.expire_flight(now);
+        self.settle(now);
         if self.is_inline() || self.flight.is_some() {
             return None;
         }

@@ -14,6 +14,7 @@ use super::{
     identity::Identity,
     inspect,
     introspection_store::IntrospectionLookup,
+    recent::CacheKey,
     step::{Context, Pending, Stage, Step, unusable_at},
     token_cache::{Cached, Proof, Verified},
     verdict::{Asked, Refused, refuse},
@@ -50,6 +51,13 @@ impl fmt::Debug for Opaque {
     }
 }
 
+impl Opaque {
+    /// By which the answer is found, for a request to this resource.
+    pub(super) const fn key(&self, resource: usize) -> CacheKey {
+        (self.digest, resource)
+    }
+}
+
 impl Engine {
     /// The token as an opaque one, if it does not begin as a JWT, or is an encrypted one, and the resource
     /// has an issuer that can be asked. A JWT that is merely wrong is none: it would have been refused by
@@ -79,7 +87,7 @@ impl Engine {
         mut opaque: Box<Opaque>,
         now: UnixSeconds,
     ) -> Step {
-        let key = (opaque.digest, context.resource);
+        let key = opaque.key(context.resource);
         // Another request may have brought the answer meanwhile.
         if let Some(Cached::Good(verified)) = self.cache.get(&key, now) {
             return self.check_possession(context, verified.identity, verified.issuer, now);
@@ -152,12 +160,12 @@ impl Engine {
             context.trace.checked(explain::name(*check), result.is_ok(), text);
         }
         let mut found = checks.into_iter().filter(of_token).map(|(_, result)| result);
-        let key = (opaque.digest, context.resource);
+        let key = opaque.key(context.resource);
         if let Err(reason) = found.try_for_each(|result| result) {
             let detail = inspect::claims_detail(reason, server.profile.preset, &claims, now);
             // What is not valid yet may be so soon.
             if reason != Reason::TokenNotYetValid {
-                self.introspections.refuse(key, reason, answer_ends);
+                self.introspections.refuse(key, reason, (now, answer_ends));
             }
             return Err(Refused { detail, ..reason.into() });
         }
@@ -165,7 +173,7 @@ impl Engine {
         let verified = Verified {
             identity: Arc::clone(&identity),
             issuer: opaque.issuer,
-            proof: Proof::Introspection,
+            proof: Proof::Introspection { since: now },
             unusable_at: answer_ends.min(unusable_at(identity.expires_at, leeway)),
         };
         self.cache.insert(key, verified);

@@ -20,6 +20,9 @@ const NONCE_PERIOD: u64 = 300;
 /// Most proofs remembered in one of the two generations: 16 bytes each, and what the set needs.
 const MAX_PROOFS: usize = 262_144;
 
+/// A clock that is set back further was wrong before, in seconds.
+const MAX_SET_BACK: u64 = 3600;
+
 /// Most of them that one key may have made, so that one client cannot use up the memory of all.
 const MAX_PROOFS_OF_KEY: u32 = 16_384;
 
@@ -154,8 +157,14 @@ impl UsedProofs {
         Ok(())
     }
 
-    /// A clock that is set back keeps both generations: nothing is forgotten early.
+    /// A clock that is set back keeps both generations: nothing is forgotten early. One that was wrong by
+    /// more than an hour lets new proofs in all the same: those of that time are not fresh now, and were made
+    /// by a clock that was as wrong.
     fn turn(&mut self, now: UnixSeconds) {
+        if self.since > now.saturating_add(MAX_SET_BACK) {
+            self.old = mem::take(&mut self.young);
+            self.since = now;
+        }
         let age = now.saturating_sub(self.since);
         if age < self.span {
             return;
@@ -210,6 +219,24 @@ mod tests {
         // The clock is set back: what is known stays known.
         let back = used.take_digest(digest(1), digest(9), NOW);
         assert_eq!(back, Err(Unused::Replayed));
+    }
+
+    /// A clock that was wrong for a while leaves no table that is full for good.
+    #[test]
+    fn a_clock_that_is_right_again() {
+        let mut used = UsedProofs::new(0);
+        used.capacity = 2;
+        let wrong = NOW + 1_000_000;
+        assert_eq!(used.take_digest(digest(1), digest(9), wrong), Ok(()));
+        assert_eq!(used.take_digest(digest(2), digest(9), wrong), Ok(()));
+        assert_eq!(used.take_digest(digest(3), digest(9), NOW), Ok(()));
+        assert_eq!(used.take_digest(digest(3), digest(9), NOW), Err(Unused::Replayed));
+        assert_eq!(used.take_digest(digest(1), digest(9), NOW), Err(Unused::Replayed));
+        assert_eq!(used.take_digest(digest(3), digest(9), NOW + 61), Err(Unused::Replayed));
+        assert_eq!(used.take_digest(digest(4), digest(9), NOW + 61), Ok(()));
+        // By less than an hour: nothing is forgotten.
+        assert_eq!(used.take_digest(digest(5), digest(9), NOW + 62), Ok(()));
+        assert_eq!(used.take_digest(digest(6), digest(9), NOW - 3000), Err(Unused::Full(3122)));
     }
 
     #[test]

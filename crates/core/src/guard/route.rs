@@ -24,13 +24,11 @@ pub(super) enum Route {
     Refuse(Reason),
 }
 
+/// By host and path.
 pub(super) fn route(policy: &Policy, head: &RequestHead<'_>) -> Route {
-    let Some((path, _)) = head.target() else {
+    let Some(path) = plain_path(head) else {
         return Route::Refuse(Reason::PathAmbiguous);
     };
-    if !path.starts_with('/') || ambiguous_path(path) {
-        return Route::Refuse(Reason::PathAmbiguous);
-    }
     let Some(host) = Host::parse(head.authority) else {
         return Route::Refuse(Reason::ResourceUnknown);
     };
@@ -57,10 +55,7 @@ pub(super) fn route(policy: &Policy, head: &RequestHead<'_>) -> Route {
     if is_well_known(path) {
         return Route::Refuse(Reason::MetadataUnknown);
     }
-    let trimmed = if path == "/" { path } else { path.trim_end_matches('/') };
-    if let Some((index, _)) =
-        on_host().find(|(_, resource)| resource.public_paths.iter().any(|public| public == trimmed))
-    {
+    if let Some((index, _)) = on_host().find(|(_, resource)| is_public(resource, path)) {
         return Route::Public(index);
     }
     on_host()
@@ -69,14 +64,12 @@ pub(super) fn route(policy: &Policy, head: &RequestHead<'_>) -> Route {
         .map_or(Route::Refuse(Reason::ResourceUnknown), |(index, _)| Route::Protected(index))
 }
 
-/// The same where it is known which resource a request is for: by its identifier.
+/// The same where the host says which resource a request is for: by its identifier, whatever the
+/// request's host is, and every path is the resource's.
 pub(super) fn route_to(policy: &Policy, resource: &str, head: &RequestHead<'_>) -> Route {
-    let Some((path, _)) = head.target() else {
+    let Some(path) = plain_path(head) else {
         return Route::Refuse(Reason::PathAmbiguous);
     };
-    if !path.starts_with('/') || ambiguous_path(path) {
-        return Route::Refuse(Reason::PathAmbiguous);
-    }
     let is_named = |policy: &ResourcePolicy| policy.audience.resource.as_str() == resource;
     let Some((index, resource)) =
         policy.resources.iter().enumerate().find(|(_, policy)| is_named(policy))
@@ -84,16 +77,25 @@ pub(super) fn route_to(policy: &Policy, resource: &str, head: &RequestHead<'_>) 
         return Route::Refuse(Reason::ResourceUnknown);
     };
     if metadata_path(resource) == path {
-        return Route::Metadata(index);
+        Route::Metadata(index)
+    } else if is_well_known(path) {
+        Route::Refuse(Reason::MetadataUnknown)
+    } else if is_public(resource, path) {
+        Route::Public(index)
+    } else {
+        Route::Protected(index)
     }
-    if is_well_known(path) {
-        return Route::Refuse(Reason::MetadataUnknown);
-    }
+}
+
+/// The path, when every server would understand the same by it.
+fn plain_path<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
+    let (path, _) = head.target()?;
+    (path.starts_with('/') && !ambiguous_path(path)).then_some(path)
+}
+
+fn is_public(resource: &ResourcePolicy, path: &str) -> bool {
     let trimmed = if path == "/" { path } else { path.trim_end_matches('/') };
-    if resource.public_paths.iter().any(|public| public == trimmed) {
-        return Route::Public(index);
-    }
-    Route::Protected(index)
+    resource.public_paths.iter().any(|public| public == trimmed)
 }
 
 /// No catch-all page of the server may answer where clients probe for OAuth documents.

@@ -40,7 +40,7 @@ impl Aggregations {
         next_id: impl FnOnce() -> FetchId,
     ) -> Option<FetchId> {
         let aggregation = self.0.entry(issuer).or_default();
-        aggregation.expire_flight(now);
+        aggregation.settle(now);
         if aggregation.flight.is_some() || now < aggregation.next {
             return None;
         }
@@ -76,7 +76,13 @@ impl Aggregation {
         self.next = now.saturating_add(pause);
     }
 
-    fn expire_flight(&mut self, now: UnixSeconds) {
+    /// A moment too far ahead is one of a clock that was set back. And a host that lost an answer must not
+    /// stop us for ever.
+    fn settle(&mut self, now: UnixSeconds) {
+        if self.next > now.saturating_add(PERIOD) {
+            self.next = now;
+        }
+        self.flight = self.flight.map(|(id, start)| (id, start.min(now)));
         if self.flight.is_some_and(|(_, start)| now >= start.saturating_add(2 * Fetch::TIMEOUT)) {
             self.end(false, now);
         }

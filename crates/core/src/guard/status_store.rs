@@ -79,6 +79,17 @@ impl StatusStore {
         self.lists.entry(key).or_default().lookup(reference.index, now)
     }
 
+    /// Whether the list that a token waits for is still being fetched.
+    pub(super) fn is_awaited(
+        &self,
+        issuer: usize,
+        reference: &StatusReference,
+        now: UnixSeconds,
+    ) -> bool {
+        let entry = self.lists.get(&(issuer, reference.uri.clone()));
+        entry.is_some_and(|entry| entry.is_awaited(now))
+    }
+
     /// What is to be fetched now; each fetch is given once.
     pub(super) fn due(
         &mut self,
@@ -121,7 +132,7 @@ impl StatusStore {
         now: UnixSeconds,
     ) -> Option<FetchError> {
         if let Some((issuer, lists)) = self.aggregations.fetched(id, answer.clone(), now) {
-            return lists.map(|uris| self.expect(issuer, issuers, uris, now)).err();
+            return lists.map(|uris| self.keep_listed(issuer, issuers, uris, now)).err();
         }
         let asked = |(_, entry): &(&(usize, String), &mut Entry)| {
             entry.flight.is_some_and(|(flight, _)| flight == id)
@@ -165,7 +176,7 @@ impl StatusStore {
 
     /// These are an issuer's lists: those that are not held are fetched, and kept as if tokens had named
     /// them.
-    fn expect(
+    fn keep_listed(
         &mut self,
         position: usize,
         issuers: &[IssuerPolicy],
@@ -218,7 +229,7 @@ impl Entry {
 
     fn lookup(&mut self, index: u64, now: UnixSeconds) -> StatusLookup {
         self.last_use = now;
-        self.expire_flight(now);
+        self.settle(now);
         if let Some(list) =
             self.list.as_ref().filter(|list| now < usable_until(list, self.fetched_at))
         {
@@ -239,10 +250,34 @@ impl Entry {
         }
     }
 
+    /// Between two fetches, in seconds.
+    fn ttl(&self) -> u64 {
+        self.list.as_ref().and_then(|list| list.ttl).unwrap_or(DEFAULT_TTL)
+    }
+
+    /// Whether it is still being fetched, or will be: there is nothing new for a token that waits for it.
+    fn is_awaited(&self, now: UnixSeconds) -> bool {
+        let held = self.list.as_ref();
+        let usable = held.is_some_and(|list| now < usable_until(list, self.fetched_at));
+        !usable && (self.wanted || self.flight.is_some())
+    }
+
     /// The end of the pause after failures: 1, 2, 4 … at most 32 seconds.
     fn rest_end(&self) -> Option<UnixSeconds> {
         let pause = 1_u64 << self.failures.saturating_sub(1).min(5);
         self.last_end.filter(|_| self.failures > 0).map(|end| end.saturating_add(pause))
+    }
+
+    /// A moment ahead is one of a clock that was set back: the list is fetched anew, and pauses begin anew.
+    fn settle(&mut self, now: UnixSeconds) {
+        if self.fetched_at > now {
+            self.fetched_at = now.saturating_sub(self.ttl());
+        }
+        self.last_end = self.last_end.map(|end| end.min(now));
+        self.last_use = self.last_use.min(now);
+        self.last_expected = self.last_expected.min(now);
+        self.flight = self.flight.map(|(id, start)| (id, start.min(now)));
+        self.expire_flight(now);
     }
 
     fn expire_flight(&mut self, now: UnixSeconds) {
@@ -254,8 +289,8 @@ impl Entry {
     }
 
     fn is_due(&mut self, now: UnixSeconds) -> bool {
-        self.expire_flight(now);
-        let ttl = self.list.as_ref().and_then(|list| list.ttl).unwrap_or(DEFAULT_TTL);
+        self.settle(now);
+        let ttl = self.ttl();
         let last_named = self.last_use.max(self.last_expected);
         let in_use = now < last_named.saturating_add(ttl.max(WITHOUT_EXPIRY));
         let old = self.list.is_some() && now >= self.fetched_at.saturating_add(ttl) && in_use;

@@ -22,8 +22,8 @@ pub(super) struct Verified {
 /// Why a token is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// The issuer said so.
-    Introspection,
+    /// The issuer said so at this second.
+    Introspection { since: UnixSeconds },
     /// It verified by a key of the issuer's set in this state.
     Signature { revision: u64 },
 }
@@ -49,10 +49,12 @@ impl TokenCache {
     pub(super) fn get(&mut self, key: &CacheKey, now: UnixSeconds) -> Option<Cached> {
         let found = self.0.get(key)?;
         match found.proof {
+            // The clock was set back: how old the answer is, nobody knows.
+            Proof::Introspection { since } if now < since => None,
             _ if now < found.unusable_at => Some(Cached::Good(found)),
             Proof::Signature { .. } => Some(Cached::Expired),
             // The issuer may say the same again.
-            Proof::Introspection => None,
+            Proof::Introspection { .. } => None,
         }
     }
 
@@ -108,8 +110,10 @@ mod tests {
     #[test]
     fn what_the_issuer_said_is_forgotten_after_its_time() {
         let mut cache = TokenCache::new(10);
-        cache.insert(KEY, Verified { proof: Proof::Introspection, ..verified(100) });
+        cache.insert(KEY, Verified { proof: Proof::Introspection { since: 70 }, ..verified(100) });
+        assert!(matches!(cache.get(&KEY, 70), Some(Cached::Good(_))));
         assert!(matches!(cache.get(&KEY, 99), Some(Cached::Good(_))));
+        assert!(cache.get(&KEY, 69).is_none(), "the clock was set back");
         assert!(cache.get(&KEY, 100).is_none());
     }
 }

@@ -165,14 +165,12 @@ fn tokens_for_others_are_not_asked_about_again() {
     assert_eq!(ask_with(&mut engine, "early", &other, 130).0, "allow", "its time has come");
 }
 
-/// Whoever does not stay for the answer is charged all the same.
-#[test]
-fn leaving_early_costs_as_much() {
+/// What five made-up tokens from one address come to where three failures a minute are allowed.
+fn made_up_tokens(stays_for_the_answer: bool) -> Vec<&'static str> {
     let mut policy = policy();
     policy["limits"] = json!({ "failures_per_minute": 3 });
     let mut engine = engine(&policy);
-    let mut outcomes = Vec::new();
-    for number in 0..5 {
+    let ask = |number| {
         let credentials = format!("Bearer made-up-{number}");
         let head = RequestHead {
             method: b"GET",
@@ -182,42 +180,33 @@ fn leaving_early_costs_as_much() {
             has_body: false,
             client: "192.0.2.66".parse::<IpAddr>().ok(),
         };
-        outcomes.push(code(&engine.begin(head, 100)));
+        let step = engine.begin(head, 100);
         for fetch in engine.due(100) {
             let _ = engine.fetched(fetch.id, Some((200, br#"{"active":false}"#)), 100);
         }
-    }
-    assert_eq!(outcomes[..3], ["(introspection)"; 3]);
-    assert_eq!(outcomes[3..], ["failures_excessive"; 2]);
+        match step {
+            Step::NeedIntrospection(pending) if stays_for_the_answer => {
+                code(&engine.resume(pending, Answer::Fetched, 100))
+            }
+            step => code(&step),
+        }
+    };
+    (0..5).map(ask).collect()
 }
 
 /// Tokens that turn out to be made up count as failures of whoever sent them.
 #[test]
 fn made_up_tokens_are_charged() {
-    let mut policy = policy();
-    policy["limits"] = json!({ "failures_per_minute": 3 });
-    let mut engine = engine(&policy);
-    let mut outcomes = Vec::new();
-    for number in 0..5 {
-        let credentials = format!("Bearer made-up-{number}");
-        let head = RequestHead {
-            method: b"GET",
-            authority: b"mcp.example.com",
-            path: b"/mcp",
-            headers: &[(b"authorization", credentials.as_bytes())],
-            has_body: false,
-            client: "192.0.2.66".parse::<IpAddr>().ok(),
-        };
-        let mut step = engine.begin(head, 100);
-        if let Step::NeedIntrospection(pending) = step {
-            for fetch in engine.due(100) {
-                let _ = engine.fetched(fetch.id, Some((200, br#"{"active":false}"#)), 100);
-            }
-            step = engine.resume(pending, Answer::Fetched, 100);
-        }
-        outcomes.push(code(&step));
-    }
+    let outcomes = made_up_tokens(true);
     assert_eq!(outcomes[..3], ["token_inactive"; 3]);
+    assert_eq!(outcomes[3..], ["failures_excessive"; 2]);
+}
+
+/// Whoever does not stay for the answer is charged all the same.
+#[test]
+fn leaving_early_costs_as_much() {
+    let outcomes = made_up_tokens(false);
+    assert_eq!(outcomes[..3], ["(introspection)"; 3]);
     assert_eq!(outcomes[3..], ["failures_excessive"; 2]);
 }
 

@@ -4,6 +4,7 @@
 mod aggregation;
 mod arbitrary;
 mod cache;
+mod clock;
 mod dpop;
 mod edges;
 mod failures;
@@ -11,6 +12,7 @@ mod hosts;
 mod introspection;
 mod keys;
 mod lists;
+mod parked;
 mod policy;
 mod subtle;
 mod support;

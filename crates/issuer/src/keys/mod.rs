@@ -85,6 +85,8 @@ impl Keys {
         let generation = self.stored.store().key_set_generation().await?;
         if generation != self.current().published.generation {
             self.reload().await?;
+            // A restored database may have none that signs.
+            self.signer(DEFAULT_ALGORITHM).await?;
         }
         Ok(())
     }

@@ -50,6 +50,7 @@
 //! (`sqlite`, the default, or `postgres`: they start their own server from Debian's package).
 //! `cargo xtask test` runs both.
 
+mod backup;
 mod clients;
 mod codes;
 mod interactions;
@@ -99,6 +100,12 @@ impl Store {
             Database::Sqlite(path) => open::sqlite(path).await?,
         };
         Ok(Self { pools })
+    }
+
+    /// Whether it is on PostgreSQL.
+    #[must_use]
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self.pools, Pools::Postgres(_))
     }
 
     /// Closes all connections.

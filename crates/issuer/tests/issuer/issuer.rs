@@ -100,7 +100,12 @@ impl Drop for Folder {
 impl Issuer {
     /// With one user and two resources, the first of which is meant when a client names none.
     pub(crate) fn start() -> Self {
-        let issuer = Self::empty(|_| ());
+        Self::start_with(|_| ())
+    }
+
+    /// The same with other settings.
+    pub(crate) fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
+        let issuer = Self::empty(adjust);
         issuer.add_user(ACCOUNT, PASSWORD);
         let scopes = [
             ("files:read", "Read your files", ""),

@@ -18,7 +18,8 @@ pub(crate) use npm::{npm, tsc, wasm_as, wasm_opt, workerd};
 pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {
     npm(places)?;
     envoy(places)?;
-    wheels::install(places, "sdk-python", "the MCP Python SDK")
+    wheels::install(places, "sdk-python", "the MCP Python SDK")?;
+    wheels::install(places, "authlab", "mcp-authlab")
 }
 
 /// Runs `fetch` unless the folder already holds what `pin` (a lock file's text) asks for.

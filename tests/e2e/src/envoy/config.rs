@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::Clock;
 use super::template::{continuing, with_module, with_number};
 use crate::failure::{Failure, Outcome};
 use crate::places::{Places, existing};
@@ -20,6 +21,7 @@ pub struct EnvoyConfig {
     document: Document,
     port: u16,
     workers: u16,
+    clock: Option<Clock>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,7 +92,7 @@ impl EnvoyConfig {
                 "filter_chains": [{ "filters": [{ "name": "http", "typed_config": manager }] }],
             }],
         } });
-        Self { document: Document::Json(document), port, workers: 1 }
+        Self { document: Document::Json(document), port, workers: 1, clock: None }
     }
 
     /// `envoy/plain/envoy.yaml` as users copy it, with only its ports, the module's path and the
@@ -102,21 +104,26 @@ impl EnvoyConfig {
         upstream: u16,
         hold_headers: bool,
     ) -> Outcome<Self> {
-        let path = places.path("envoy/plain/envoy.yaml");
-        let template = fs::read_to_string(&path)
-            .map_err(Failure::during(format_args!("reading {}", path.display())))?;
+        let mut config = Self::at(places, "envoy/plain/envoy.yaml", [port, issuer, upstream])?;
+        if let (Document::Text(text), false) = (&mut config.document, hold_headers) {
+            *text = continuing(text)?;
+        }
+        Ok(config)
+    }
+
+    /// A configuration of one file as users copy it, with only its ports and the module's path replaced.
+    pub fn at(places: &Places, file: &str, [port, issuer, upstream]: [u16; 3]) -> Outcome<Self> {
+        let template = fs::read_to_string(places.path(file))
+            .map_err(Failure::during(format_args!("reading {file}")))?;
         let mut text = with_module(&template, &places.filter());
         for (fixed, free) in [("10000", port), ("8090", issuer), ("3000", upstream)] {
             let replaced = with_number(&text, fixed, free);
             if replaced == text {
-                return Err(Failure::new(format!("{} names no port {fixed}", path.display())));
+                return Err(Failure::new(format!("{file} names no port {fixed}")));
             }
             text = replaced;
         }
-        if !hold_headers {
-            text = continuing(&text)?;
-        }
-        Ok(Self { document: Document::Text(text), port, workers: 1 })
+        Ok(Self { document: Document::Text(text), port, workers: 1, clock: None })
     }
 
     /// `envoy/xds` as users copy it: with the ports of listener, issuer and upstream replaced, in `dir`.
@@ -136,7 +143,7 @@ impl EnvoyConfig {
         };
         fs::write(dir.join("filter.yaml"), text("filter.yaml")?)
             .map_err(Failure::during("writing the filter's file"))?;
-        Ok(Self { document: Document::Text(text("envoy.yaml")?), port, workers: 1 })
+        Ok(Self { document: Document::Text(text("envoy.yaml")?), port, workers: 1, clock: None })
     }
 
     /// Another configuration as users copy it, with only the module's path replaced: to be validated.
@@ -144,13 +151,19 @@ impl EnvoyConfig {
         let text = fs::read_to_string(places.path(file))
             .map_err(Failure::during(format_args!("reading {file}")))?;
         let document = Document::Text(with_module(&text, &places.filter()));
-        Ok(Self { document, port: 0, workers: 1 })
+        Ok(Self { document, port: 0, workers: 1, clock: None })
     }
 
     /// So many worker threads instead of one.
     #[must_use]
     pub fn with_workers(self, workers: u16) -> Self {
         Self { workers, ..self }
+    }
+
+    /// Another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(self, clock: &Clock) -> Self {
+        Self { clock: Some(clock.clone()), ..self }
     }
 
     /// Changes the whole document; nothing for `plain`, which is run as it is.
@@ -278,6 +291,10 @@ impl EnvoyConfig {
     /// Where MCP clients connect.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(super) fn clock(&self) -> Option<&Clock> {
+        self.clock.as_ref()
     }
 
     pub(super) fn workers(&self) -> u16 {

@@ -1,5 +1,6 @@
 //! A running Envoy with the filter.
 
+mod clock;
 mod config;
 mod template;
 
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+pub use clock::Clock;
 pub use config::EnvoyConfig;
 
 use crate::failure::Outcome;
@@ -45,6 +47,9 @@ impl Envoy {
             // Merged over the file: an admin page of its own for every instance.
             .arg("--config-yaml")
             .arg(json!({ "admin": { "address": address(admin) } }).to_string());
+        if let Some(clock) = config.clock() {
+            command.envs(clock.environment());
+        }
         let mut server = Server::start("Envoy", &command, &dir.join("envoy.log"))?;
         server.wait_until(START_LIMIT, || http::is_ok(admin, "/ready"))?;
         Ok(Self { server, port: config.port(), admin })

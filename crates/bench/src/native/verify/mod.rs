@@ -20,9 +20,14 @@ pub(crate) enum Who {
     Ring,
     Wasm(usize),
     WasmReference(usize),
+    /// `rsa` 0.9, only for [`FORMER`].
+    WasmFormer(usize),
     Subtle(usize),
     NodeCrypto(usize),
 }
+
+/// What is measured with `rsa` 0.9 too.
+const FORMER: &str = "rs256-2048";
 
 pub(crate) type Times = times::Times<Who>;
 
@@ -53,6 +58,9 @@ pub(crate) fn run(
             for (number, node) in nodes.iter_mut().enumerate() {
                 times.add(name, Who::Wasm(number), node.measure("ours", name)?);
                 times.add(name, Who::WasmReference(number), node.measure("reference", name)?);
+                if name == FORMER {
+                    times.add(name, Who::WasmFormer(number), node.measure("former", name)?);
+                }
                 times.add(name, Who::Subtle(number), node.measure("subtle", name)?);
                 times.add(name, Who::NodeCrypto(number), node.measure("node", name)?);
             }
