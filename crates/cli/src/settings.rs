@@ -211,6 +211,13 @@ fn networks(text: Option<String>) -> Result<Vec<Network>, Problem> {
         .collect()
 }
 
+/// The issuer that `serve` would be, or the one that was named.
+pub(crate) fn issuer_of(named: Option<String>, global: &Global) -> Result<String, Problem> {
+    let config = Options { issuer: named, ..Options::default() }.resolve(global)?;
+    config.check()?;
+    Ok(config.issuer.unwrap_or_else(|| format!("http://{}", config.listen)))
+}
+
 /// Opens the database to add something; it is made when there is none.
 pub(crate) async fn open_database(global: &Global) -> Result<Store, Problem> {
     Ok(Store::open(&Options::default().resolve(global)?.database).await?)

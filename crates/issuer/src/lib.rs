@@ -20,6 +20,7 @@ mod keys;
 mod outbound;
 mod password;
 mod redirect_uri;
+mod resource_policy;
 mod seal;
 mod secret;
 mod server;
@@ -36,5 +37,5 @@ pub use seal::new_sealing_key;
 pub use server::Server;
 pub use store::{
     Client, ClientDocument, ClientKind, ClientResource, Grant, InitialToken, Resource, ScopeText,
-    SigningKeyInfo, Store, User,
+    SigningKeyInfo, Store, ToolRule, User,
 };
