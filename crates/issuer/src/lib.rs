@@ -8,6 +8,7 @@
 
 mod admin;
 mod background;
+mod claims;
 mod client_document;
 mod client_metadata;
 mod clock;

@@ -117,6 +117,7 @@ fn disable_enable_delete() {
     let client = folder.json(&["client", "add", "--name", "A", "--redirect-uri", uri, "--json"]);
     let id = client["client_id"].as_str().unwrap();
     for (verb, disabled) in [("disable", true), ("disable", true), ("enable", false)] {
+        assert_eq!(folder.run(&["user", "claims", "ADA", r#"{"roles":["x"]}"#], "").code, 0);
         assert_eq!(folder.run(&["user", verb, "ADA"], "").code, 0);
         assert_eq!(folder.json(&["user", "list", "--json"])[0]["disabled"], disabled);
         assert_eq!(folder.run(&["client", verb, id], "").code, 0);

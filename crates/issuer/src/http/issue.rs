@@ -98,6 +98,7 @@ pub(super) async fn response(
     });
     if let Some(auth_time) = granted.auth_time {
         claims["auth_time"] = json!(auth_time);
+        add_own_claims(app, granted.subject, &mut claims).await?;
     }
     let signer = app.keys.signer(planned.algorithm).await?;
     let mut response = json!({
@@ -112,6 +113,20 @@ pub(super) async fn response(
         response["id_token"] = json!(signer.sign("JWT", &claims)?);
     }
     Ok(response)
+}
+
+/// What the administrator wrote down about the user, as far as tokens are configured to carry it.
+async fn add_own_claims(app: &App, user: &str, claims: &mut Value) -> Result<(), Error> {
+    let names = &app.config.token_claims;
+    if names.is_empty() {
+        return Ok(());
+    }
+    for (name, value) in app.store.user_claims(user).await? {
+        if names.contains(&name) {
+            claims[name] = value;
+        }
+    }
+    Ok(())
 }
 
 /// The claims of an ID token: for who asked for `openid`, about a user who logged in.

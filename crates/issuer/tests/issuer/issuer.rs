@@ -255,6 +255,10 @@ impl Issuer {
         .unwrap()
     }
 
+    pub(crate) fn set_user_claims(&self, name: &str, claims: &str) -> Result<(), Error> {
+        self.block_on(self.store.set_user_claims(name, claims))
+    }
+
     pub(crate) fn disable_user(&self, name: &str) {
         self.block_on(self.store.disable_user(name)).unwrap();
     }

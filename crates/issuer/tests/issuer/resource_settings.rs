@@ -85,6 +85,44 @@ fn lifetime_and_algorithm() {
     }
 }
 
+/// RFC 9068 §2.2.3: roles and the like, those that are configured, for the user whom they are about.
+#[test]
+fn rfc_9068_configured_claims() {
+    let issuer = Issuer::empty(|config| {
+        config.token_claims = ["roles", "tenant"].map(str::to_owned).to_vec();
+    });
+    issuer.add_user(ACCOUNT, PASSWORD);
+    issuer.add_resource(FILES, &[("files:read", "Read", "")], true);
+    let client = issuer.client();
+    let claims = |tokens: &Value| checked(&issuer, text(tokens, "access_token")).1;
+    let first = issuer.tokens(&client, &[]);
+    assert!(claims(&first)["roles"].is_null());
+    let own = json!({ "roles": ["admin", "écrivain"], "tenant": { "id": 7 }, "secret": "x" });
+    issuer.set_user_claims(ACCOUNT, &own.to_string()).unwrap();
+    let second = issuer.refresh(&client, text(&first, "refresh_token"), &[]).json();
+    assert_eq!(claims(&second)["roles"], own["roles"]);
+    assert_eq!(claims(&second)["tenant"], own["tenant"]);
+    assert!(claims(&second)["secret"].is_null(), "not configured");
+    // A client that acts for itself has none of them.
+    let service = issuer.add_service("client_secret_basic", &[(FILES, "files:read")]);
+    let own = issuer.token(&service, &[("grant_type", "client_credentials")]).json();
+    assert!(claims(&own)["roles"].is_null());
+    for bad in [
+        "",
+        "[]",
+        r#"{"sub":"other"}"#,
+        r#"{"scope":"admin"}"#,
+        r#"{"status":{}}"#,
+        r#"{"roles":1,"roles":2}"#,
+        r#"{"a b":1}"#,
+        &json!({ "roles": "x".repeat(5000) }).to_string(),
+    ] {
+        let refused = issuer.set_user_claims(ACCOUNT, bad).unwrap_err();
+        assert_eq!(refused.reason(), "value_invalid", "{bad}");
+    }
+    assert!(issuer.set_user_claims("bob", "{}").is_err());
+}
+
 /// RFC 8707 §2, complaint 9: a client that names no resource has its own default.
 #[test]
 fn complaint_9_default_resource_of_a_client() {
