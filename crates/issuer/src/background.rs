@@ -1,6 +1,12 @@
 //! What a server does without being asked: it takes over changed keys, and one node tidies up.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use tokio::{
     task::JoinSet,
@@ -15,6 +21,9 @@ const KEYS_EVERY: Duration = Duration::from_secs(2);
 /// Between two rounds of tidying up.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
+/// Clients that nobody uses are looked for once in so many rounds: once an hour.
+const CLIENTS_EVERY: u32 = 120;
+
 /// For so many seconds a node has the job of tidying up; if it dies, another one takes it then.
 const LEASE: i64 = 90;
 
@@ -26,16 +35,10 @@ pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
         let app = Arc::clone(&keys);
         async move { app.keys.refresh().await }
     }));
-    let tidy = Arc::clone(app);
+    let tidy = Arc::new((Arc::clone(app), Tidying::default()));
     jobs.spawn(every(TIDY_EVERY, "tidying up", move || {
-        let app = Arc::clone(&tidy);
-        async move {
-            if app.store.take_lease("tidy", &app.node, clock::now(), LEASE).await? {
-                app.keys.tend().await?;
-                app.store.prune().await?;
-            }
-            Ok(())
-        }
+        let tidy = Arc::clone(&tidy);
+        async move { tidy.1.run(&tidy.0).await }
     }));
     jobs
 }
@@ -43,6 +46,45 @@ pub(crate) fn start(app: &Arc<App>) -> JoinSet<()> {
 /// A name for this node, for leases.
 pub(crate) fn node_name() -> Result<String, Error> {
     secret::new(secret::Kind::Node)
+}
+
+/// The work of the node that has the lease.
+struct Tidying {
+    /// What the clock said when the server started, and the moment itself.
+    began: (i64, Instant),
+    rounds: AtomicU32,
+}
+
+impl Default for Tidying {
+    fn default() -> Self {
+        Self { began: (clock::now(), Instant::now()), rounds: AtomicU32::new(0) }
+    }
+}
+
+impl Tidying {
+    async fn run(&self, app: &App) -> Result<(), Error> {
+        let now = clock::now();
+        if !app.store.take_lease("tidy", &app.node, now, LEASE).await? {
+            return Ok(());
+        }
+        app.keys.tend().await?;
+        let deleted = app.store.prune(self.horizon(now, Instant::now())).await?;
+        if deleted > 0 {
+            tracing::debug!(deleted, "deleted what is over");
+        }
+        if self.rounds.fetch_add(1, Ordering::Relaxed).is_multiple_of(CLIENTS_EVERY) {
+            app.store.prune_clients(self.horizon(now, Instant::now())).await?;
+        }
+        Ok(())
+    }
+
+    /// The time as far as it has passed since the start. A clock that leaps into the future must not
+    /// delete what is alive (attack 64); what is deleted does not come back when the clock does.
+    fn horizon(&self, now: i64, moment: Instant) -> i64 {
+        let (then, start) = self.began;
+        let passed = moment.saturating_duration_since(start).as_secs();
+        now.min(then.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)))
+    }
 }
 
 async fn every<F>(period: Duration, what: &str, job: impl Fn() -> F)
@@ -63,5 +105,20 @@ where
             Ok(()) | Err(_) => continue,
         }
         is_failing = !is_failing;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_64_a_leap_of_the_clock_prunes_nothing() {
+        let start = Instant::now();
+        let tidying = Tidying { began: (1000, start), rounds: AtomicU32::new(0) };
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(tidying.horizon(1030, after(30)), 1030);
+        assert_eq!(tidying.horizon(1_000_000, after(60)), 1060, "the clock leapt");
+        assert_eq!(tidying.horizon(1010, after(60)), 1010, "the clock was put back");
     }
 }

@@ -21,6 +21,7 @@ pub struct Postgres {
     folder: PathBuf,
     /// It waits for its input to end; with this value, or with this process.
     janitor: Child,
+    environment: Vec<(String, String)>,
 }
 
 /// A database on the server that all tests of a process share; dropped at the end.
@@ -32,7 +33,7 @@ pub struct Database {
 
 static SHARED: LazyLock<Postgres> = LazyLock::new(|| {
     // What tests store may be lost with the machine, and they are faster.
-    Postgres::start(&["-c", "fsync=off", "-c", "full_page_writes=off"])
+    Postgres::start(&["fsync=off", "full_page_writes=off"])
 });
 
 impl Database {
@@ -47,6 +48,12 @@ impl Database {
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url(&self.name)
+    }
+
+    /// Runs one of the client programs of PostgreSQL on it; gives what that prints.
+    #[must_use]
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Vec<u8> {
+        self.server.client(program, &[arguments, &["-d", &self.name]].concat())
     }
 
     /// All that is in it, as SQL.
@@ -69,9 +76,15 @@ impl Drop for Database {
 }
 
 impl Postgres {
-    /// Makes and starts one with these options of `postgres`.
+    /// Makes and starts one with these settings.
     #[must_use]
-    pub fn start(options: &[&str]) -> Self {
+    pub fn start(settings: &[&str]) -> Self {
+        Self::start_in(settings, &[])
+    }
+
+    /// The same in an environment.
+    #[must_use]
+    pub fn start_in(settings: &[&str], environment: &[(&str, &str)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         // A socket's path has at most 107 bytes.
@@ -82,7 +95,9 @@ impl Postgres {
         command.args(["-c", JANITOR]).arg(program("pg_ctl")).arg(&folder);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let janitor = as_postgres(&mut command).spawn().unwrap();
-        let server = Self { folder, janitor };
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let server = Self { folder, janitor, environment: environment.collect() };
         let data = server.folder.join("data");
         let initdb = ["-U", "postgres", "-A", "trust", "-N", "--locale=C", "-E", "UTF8", "-D"];
         let mut command = Command::new(program("initdb"));
@@ -90,8 +105,7 @@ impl Postgres {
         let socket = format!("unix_socket_directories='{}'", server.folder.display());
         let own = ["listen_addresses=''", "max_connections=300", "shared_buffers=32MB", &socket];
         let mut configuration = own.map(str::to_owned).to_vec();
-        configuration
-            .extend(options.iter().filter(|text| **text != "-c").map(|text| (*text).to_owned()));
+        configuration.extend(settings.iter().map(|text| (*text).to_owned()));
         let file = server.folder.join("data/postgresql.auto.conf");
         fs::write(file, configuration.join("\n") + "\n").unwrap();
         server.resume();
@@ -104,6 +118,7 @@ impl Postgres {
         // It inherits no pipe of ours, which would keep the janitor waiting.
         command.arg("-w").arg("-l").arg(self.folder.join("log")).arg("start");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         assert!(as_postgres(&mut command).status().unwrap().success(), "{}", self.log());
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod administration;
+mod backup;
 mod configuration;
 mod explain;
 #[path = "../../../issuer/tests/issuer/http.rs"]

@@ -14,14 +14,14 @@ const CALLBACK: &str = "http://127.0.0.1:7/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-fn fill(folder: &Folder) {
+pub(crate) fn fill(folder: &Folder) {
     let user = ["user", "add", ACCOUNT, "--password-stdin"];
     assert_eq!(folder.run(&user, PASSWORD).code, 0);
     let resource = ["resource", "add", FILES, "--name", "Files", "--scope", "files:read=Read"];
     assert_eq!(folder.run(&resource, "").code, 0);
 }
 
-fn register(server: &Serving) -> String {
+pub(crate) fn register(server: &Serving) -> String {
     let metadata = json!({
         "redirect_uris": [CALLBACK],
         "grant_types": ["authorization_code", "refresh_token"],
@@ -33,7 +33,7 @@ fn register(server: &Serving) -> String {
 
 /// Cookies, and the pages that they open.
 #[derive(Default)]
-struct Browser(Vec<String>);
+pub(crate) struct Browser(Vec<String>);
 
 impl Browser {
     fn send(&mut self, method: &str, url: &str, body: Option<&str>) -> Answer {
@@ -53,7 +53,7 @@ impl Browser {
         answer
     }
 
-    fn authorize(&mut self, server: &Serving, client: &str) -> String {
+    pub(crate) fn authorize(&mut self, server: &Serving, client: &str) -> String {
         let parameters = [
             ("response_type", "code"),
             ("client_id", client),
@@ -78,11 +78,11 @@ impl Browser {
     }
 }
 
-fn token(server: &Serving, parameters: &[(&str, &str)]) -> Answer {
+pub(crate) fn token(server: &Serving, parameters: &[(&str, &str)]) -> Answer {
     http::send("POST", &server.at("/token"), &[FORM], Some(&encode(parameters)))
 }
 
-fn redeem(server: &Serving, client: &str, code: &str) -> Value {
+pub(crate) fn redeem(server: &Serving, client: &str, code: &str) -> Value {
     let answer = token(
         server,
         &[
@@ -96,7 +96,7 @@ fn redeem(server: &Serving, client: &str, code: &str) -> Value {
     answer.json()
 }
 
-fn refresh(server: &Serving, client: &str, token: &Value) -> Value {
+pub(crate) fn refresh(server: &Serving, client: &str, token: &Value) -> Value {
     let refresh_token = token["refresh_token"].as_str().unwrap();
     let parameters =
         [("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("client_id", client)];

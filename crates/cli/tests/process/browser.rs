@@ -80,9 +80,18 @@ impl Answer {
 #[derive(Clone, Debug, Default)]
 pub struct Browser {
     cookies: BTreeMap<String, String>,
+    /// The issuer, and the node that answers for it: what a load balancer would do.
+    pub via: Option<(String, String)>,
 }
 
 impl Browser {
+    fn on_node(&self, url: &str) -> String {
+        match &self.via {
+            Some((issuer, node)) => url.replacen(issuer, node, 1),
+            None => url.to_owned(),
+        }
+    }
+
     fn cookies(&self) -> String {
         let all = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
         all.collect::<Vec<_>>().join("; ")
@@ -91,7 +100,7 @@ impl Browser {
     /// Opens the URL and goes on to the code, logging in and allowing where a page asks for it.
     pub fn code(&mut self, url: &str, name: &str, password: &str) -> Result<String, Error> {
         let (endpoint, _) = url.split_once('?').unwrap();
-        let mut answer = get(url, &self.cookies())?;
+        let mut answer = get(&self.on_node(url), &self.cookies())?;
         for _ in 0..8 {
             self.cookies.extend(answer.cookies.iter().cloned());
             if let Some((_, query)) = answer.location.split_once('?')
@@ -102,7 +111,7 @@ impl Browser {
                 return Ok(code.unwrap_or_else(|| panic!("{answer:?}")).1.into_owned());
             }
             answer = if answer.status == 303 {
-                get(&answer.location, &self.cookies())?
+                get(&self.on_node(&answer.location), &self.cookies())?
             } else {
                 let (interaction, csrf) = (answer.field("interaction"), answer.field("csrf"));
                 let action = if answer.body.contains("password") { "login" } else { "allow" };
@@ -113,7 +122,7 @@ impl Browser {
                     ("username", name),
                     ("password", password),
                 ];
-                post_form(endpoint, &self.cookies(), &form)?
+                post_form(&self.on_node(endpoint), &self.cookies(), &form)?
             };
         }
         panic!("no end: {answer:?}");

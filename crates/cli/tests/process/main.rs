@@ -3,6 +3,9 @@
 
 mod browser;
 mod killed;
+mod nodes;
 mod policy;
 mod program;
 mod refusals;
+#[cfg(target_os = "linux")]
+mod synced;

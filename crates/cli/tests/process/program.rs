@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -70,12 +70,14 @@ impl Folder {
         }
     }
 
-    /// Starts `serve` on this port, and waits until it answers.
-    pub fn serve(&self, port: u16) -> Serving {
-        let log = File::create(self.0.join("serve.log")).unwrap();
+    /// Starts `serve` on this port with these arguments, and waits until it answers.
+    pub fn serve(&self, port: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
+        let log_file = self.0.join(format!("serve-{port}.log"));
+        let log = File::create(&log_file).unwrap();
         let listen = format!("127.0.0.1:{port}");
         let child = self
-            .command(&["serve", "--listen", &listen])
+            .command(&[&["serve", "--listen", &listen], arguments].concat())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -88,7 +90,11 @@ impl Folder {
             }
             thread::sleep(Duration::from_millis(50));
         }
-        panic!("{}", fs::read_to_string(self.0.join("serve.log")).unwrap());
+        panic!("{}", fs::read_to_string(log_file).unwrap());
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -133,6 +139,13 @@ impl Serving {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGTERM: it ends what is under way. Gives its exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
     }
 }
 

@@ -74,7 +74,6 @@ impl Keys {
         Arc::clone(&self.current().published)
     }
 
-    #[allow(dead_code, reason = "for the permutations of status lists")]
     /// Seals what else must not lie in the database in clear.
     pub(crate) fn ring(&self) -> &KeyRing {
         self.stored.ring()
@@ -85,6 +84,8 @@ impl Keys {
         let generation = self.stored.store().key_set_generation().await?;
         if generation != self.current().published.generation {
             self.reload().await?;
+            // A restored database may have none that signs.
+            self.signer(DEFAULT_ALGORITHM).await?;
         }
         Ok(())
     }

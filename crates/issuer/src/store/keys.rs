@@ -42,7 +42,7 @@ impl Store {
     pub(crate) async fn signing_keys(&self) -> Result<Vec<SigningKeyRow>, Error> {
         self.sql(
             "SELECT kid, alg, state, public_jwk, private_sealed, sealed_by, created_at, sign_from, \
-             sign_until FROM signing_keys ORDER BY created_at, kid",
+             sign_until FROM signing_keys ORDER BY created_at, sign_from, kid",
         )
         .all()
         .await
@@ -55,7 +55,7 @@ impl Store {
     pub async fn signing_key_infos(&self) -> Result<Vec<SigningKeyInfo>, Error> {
         self.sql(
             "SELECT kid, alg, state, created_at, sign_from, sign_until, drop_at, sealed_by \
-             FROM signing_keys ORDER BY created_at, kid",
+             FROM signing_keys ORDER BY created_at, sign_from, kid",
         )
         .all()
         .await

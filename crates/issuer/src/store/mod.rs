@@ -50,18 +50,24 @@
 //! (`sqlite`, the default, or `postgres`: they start their own server from Debian's package).
 //! `cargo xtask test` runs both.
 
+mod backup;
 mod clients;
 mod codes;
+mod documents;
 mod interactions;
 mod keys;
 mod leases;
 mod open;
 mod prune;
 mod refresh;
+mod registration;
+mod replay;
 mod resources;
+mod revocation;
 #[cfg(test)]
 mod schema_tests;
 mod sql;
+mod status;
 mod users;
 
 use crate::{Database, Error};
@@ -70,14 +76,19 @@ use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
+    documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
+    status::{IssuedToken, LeasedBlock, NewStatusList},
     users::SessionRow,
 };
 pub use self::{
-    clients::{Client, ClientKind},
+    clients::{Client, ClientKind, ClientResource},
+    documents::ClientDocument,
     keys::SigningKeyInfo,
+    registration::InitialToken,
     resources::{Resource, ScopeText},
+    revocation::Grant,
     users::User,
 };
 
@@ -99,6 +110,12 @@ impl Store {
             Database::Sqlite(path) => open::sqlite(path).await?,
         };
         Ok(Self { pools })
+    }
+
+    /// Whether it is on PostgreSQL.
+    #[must_use]
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self.pools, Pools::Postgres(_))
     }
 
     /// Closes all connections.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use sqlx::{
+    ConnectOptions as _, Connection as _,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{
@@ -41,9 +42,11 @@ pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
         .journal_mode(SqliteJournalMode::Wal)
         // A committed transaction survives a power cut.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY);
+        .busy_timeout(BUSY)
+        .disable_statement_logging();
     migrate_sqlite(&options.clone().foreign_keys(false)).await?;
-    let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE);
+    // A file does not go away between two statements.
+    let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).test_before_acquire(false);
     let options = options.foreign_keys(true);
     let writer = pool().max_connections(1).connect_with(options.clone()).await?;
     let reading = options.pragma("query_only", "ON");
@@ -52,7 +55,9 @@ pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
 }
 
 pub(super) async fn postgres(url: &str) -> Result<Pools, Error> {
-    let options = PgConnectOptions::from_str(url)?.application_name("countersign");
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("countersign")
+        .disable_statement_logging();
     // A migration may take as long as it needs. sqlx takes a lock, so that nodes that start together
     // do it one after the other.
     let alone = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
@@ -78,6 +83,17 @@ pub(super) async fn postgres(url: &str) -> Result<Pools, Error> {
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE)
+        // sqlx looks at a connection when it is given back; only a longer rest is a reason to look
+        // again.
+        .test_before_acquire(false)
+        .before_acquire(|connection, found| {
+            Box::pin(async move {
+                if found.idle_for > Duration::from_secs(1) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options)
         .await?;
     Ok(Pools::Postgres(pool))

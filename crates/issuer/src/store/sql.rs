@@ -1,5 +1,7 @@
 //! One text of each statement for both engines, run where the store is.
 
+use std::time::Duration;
+
 use sqlx::{
     Encode, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Type,
     postgres::{PgArguments, PgRow},
@@ -7,7 +9,12 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
+use tokio::time::timeout;
+
 use crate::Error;
+
+/// For one statement. Ours take milliseconds; PostgreSQL gives up by itself a little before.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Connections to the database.
 #[derive(Clone, Debug)]
@@ -44,9 +51,9 @@ pub(crate) enum Place<'s, DB: sqlx::Database> {
 macro_rules! run {
     ($query:expr, $place:expr, $writes:expr, $method:ident) => {
         match $place {
-            Place::Pools { writer, .. } if $writes => $query.$method(writer).await,
-            Place::Pools { readers, .. } => $query.$method(readers).await,
-            Place::Transaction(within) => $query.$method(&mut **within).await,
+            Place::Pools { writer, .. } if $writes => patiently($query.$method(writer)).await,
+            Place::Pools { readers, .. } => patiently($query.$method(readers)).await,
+            Place::Transaction(within) => patiently($query.$method(&mut **within)).await,
         }
     };
 }
@@ -91,11 +98,20 @@ impl Pools {
     /// want of it.
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         Ok(match self {
-            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Transaction::Postgres(patiently(pool.begin()).await?),
             Self::Sqlite { writer, .. } => {
-                Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+                Transaction::Sqlite(patiently(writer.begin_with("BEGIN IMMEDIATE")).await?)
             }
         })
+    }
+
+    /// Pages of the SQLite file that became empty go back to the file system, some at a time.
+    /// PostgreSQL does that by itself.
+    pub(crate) async fn give_back_space(&self) -> Result<(), Error> {
+        if let Self::Sqlite { writer, .. } = self {
+            sqlx::query("PRAGMA incremental_vacuum(500)").execute(writer).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn close(&self) {
@@ -126,8 +142,8 @@ impl Transaction {
     /// When this is done, the changes survive a power cut.
     pub(crate) async fn commit(self) -> Result<(), Error> {
         match self {
-            Self::Postgres(transaction) => transaction.commit().await?,
-            Self::Sqlite(transaction) => transaction.commit().await?,
+            Self::Postgres(transaction) => patiently(transaction.commit()).await?,
+            Self::Sqlite(transaction) => patiently(transaction.commit()).await?,
         }
         Ok(())
     }
@@ -192,6 +208,13 @@ impl Statement<'_> {
             }
         })
     }
+}
+
+/// A database that does not answer is down: who asks is told so, and can try again.
+async fn patiently<T>(
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// `character_not_in_repertoire`.

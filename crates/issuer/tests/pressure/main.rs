@@ -6,6 +6,7 @@ mod abandoned;
 #[allow(dead_code)]
 #[path = "../issuer/browser.rs"]
 mod browser;
+mod down;
 #[allow(dead_code)]
 #[path = "../issuer/http.rs"]
 mod http;

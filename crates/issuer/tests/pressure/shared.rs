@@ -21,7 +21,7 @@ fn attack_13_one_successor_between_two_servers() {
     let second = beside(&first);
     let client = first.client();
     let token = text(&first.tokens(&client, &[]), "refresh_token").to_owned();
-    let answers = at_once(30, |index| {
+    let answers = at_once(50, |index| {
         let issuer = if index % 2 == 0 { &first } else { &second };
         issuer.refresh(&client, &token, &[])
     });
@@ -42,7 +42,7 @@ fn attack_8_one_redemption_between_two_servers() {
     let second = beside(&first);
     let client = first.client();
     let code = first.code(&client, &[]);
-    let answers = at_once(30, |index| {
+    let answers = at_once(50, |index| {
         let issuer = if index % 2 == 0 { &first } else { &second };
         issuer.redeem(&client, &code, &[])
     });

@@ -1,0 +1,69 @@
+//! `countersign backup` and `countersign restore`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::{
+    Global,
+    output::{Outcome, Problem, print},
+    settings::{open_database, open_existing_database},
+};
+
+/// Copy the SQLite database to a new file, while the server goes on
+///
+/// The copy is what the database was at one moment. The sealing key is not in it: keep a copy of
+/// that somewhere else. For PostgreSQL, use pg_dump.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Backup {
+    /// Where to; the file must not exist
+    #[arg(value_name = "FILE")]
+    to: PathBuf,
+}
+
+/// Put a backup back, while the server goes on
+///
+/// All of the database is replaced in one transaction. Logins, codes and, unless --keep-grants says
+/// otherwise, grants end: what was used or revoked since the backup would count again, and users
+/// consent anew. Keys that are revoked now stay revoked.
+///
+/// For PostgreSQL, stop the servers, use pg_restore, and run this without a file.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    /// The backup; not for PostgreSQL
+    #[arg(value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Grants and their refresh tokens go on, also those that were used or revoked since the backup
+    #[arg(long)]
+    keep_grants: bool,
+}
+
+pub(crate) async fn back_up(arguments: Backup, global: &Global) -> Outcome {
+    let store = open_existing_database(global).await?;
+    store.back_up(&arguments.to).await?;
+    store.close().await;
+    let to = arguments.to.display();
+    print(global.json, &json!({ "backup": arguments.to }), || {
+        format!("The database is copied to {to}. The sealing key is not in it.")
+    });
+    Ok(())
+}
+
+pub(crate) async fn restore(arguments: Restore, global: &Global) -> Outcome {
+    let Restore { from, keep_grants } = arguments;
+    // It may be that nothing is left but the backup.
+    let store = open_database(global).await?;
+    match (&from, store.is_postgres()) {
+        (None, false) => {
+            return Err(Problem::new("value_invalid", "name the backup: countersign restore FILE"));
+        }
+        (None, true) => store.after_restore(keep_grants).await?,
+        (Some(from), _) => store.restore(from, keep_grants).await?,
+    }
+    store.close().await;
+    print(global.json, &json!({ "restored": from, "grants_kept": keep_grants }), || {
+        let grants = if keep_grants { "were kept" } else { "have ended" };
+        format!("The backup is in place. Grants {grants}; everybody logs in anew.")
+    });
+    Ok(())
+}
