@@ -1,16 +1,25 @@
-//! `/register`: dynamic client registration (RFC 7591), open to everybody where it is on.
+//! `/register`: dynamic client registration (RFC 7591), for everybody or for those who were given a
+//! token, where it is on.
 
 use axum::{
     body::{Body, to_bytes},
     extract::State,
-    http::{Method, Request, StatusCode},
+    http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
 };
-use countersign_core::jose::json::{self, Object, Value};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{App, MAX_BODY, Shared, reply};
-use crate::{ClientKind, Error, NewClient, RegisteredClient, Registration};
+use super::{App, MAX_BODY, Shared, post::Failure, reply};
+use crate::{
+    ClientKind, Registration,
+    client_metadata::{ClientMetadata, Refusal, object},
+    clock,
+    secret::{self, Kind},
+    store::{Client, ClientRow},
+};
+
+/// The grant types that a client can register for itself: none without a user.
+pub(super) const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
 
 pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Response {
     if app.config.registration == Registration::Off {
@@ -25,82 +34,126 @@ pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Resp
         Method::OPTIONS => return reply::preflight("POST, OPTIONS"),
         _ => return reply::cors(reply::method_not_allowed("POST, OPTIONS")),
     }
-    let response = match to_bytes(request.into_body(), MAX_BODY).await {
-        Ok(body) => register(&app, &body).await,
-        Err(_) => reply::oauth_error(
+    let (parts, body) = request.into_parts();
+    super::post::answer(register(&app, &parts.headers, body).await)
+}
+
+async fn register(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, Failure> {
+    let body = read_body(body).await?;
+    let initial = match app.config.registration {
+        Registration::Token => Some(initial_token(app, headers).await?),
+        Registration::Off | Registration::Open => None,
+    };
+    let read = object(&body).and_then(|members| ClientMetadata::read(&members, &GRANTS));
+    let metadata = read.map_err(refused)?;
+    let registration_token = secret::new(Kind::RegistrationToken)?;
+    let row = ClientRow {
+        registration_token_hash: Some(secret::hash(Kind::RegistrationToken, &registration_token)),
+        ..row(&metadata)
+    };
+    // Last: what was refused for another reason uses nothing up.
+    if let Some(hash) = initial
+        && !app.store.use_initial_token(&hash).await?
+    {
+        return Err(invalid_token());
+    }
+    let registered = app.store.register(row, &[]).await?;
+    tracing::info!(client = registered.client.id, "a client registered itself");
+    let mut document = document(&registered.client, &metadata);
+    if let Some(secret) = registered.secret {
+        document["client_secret"] = json!(secret);
+        document["client_secret_expires_at"] = json!(0);
+    }
+    manage(app, &mut document, &registered.client.id, &registration_token);
+    Ok(reply::json(StatusCode::CREATED, &document))
+}
+
+/// RFC 7592 §3: where the client can change what it registered, and with what.
+pub(super) fn manage(app: &App, document: &mut Value, id: &str, token: &str) {
+    document["registration_client_uri"] = json!(format!("{}/register/{id}", app.issuer));
+    document["registration_access_token"] = json!(token);
+}
+
+pub(super) async fn read_body(body: Body) -> Result<Vec<u8>, Failure> {
+    let read = to_bytes(body, MAX_BODY).await;
+    read.map(Vec::from).map_err(|_| {
+        Failure::from(reply::oauth_error(
             StatusCode::PAYLOAD_TOO_LARGE,
             "invalid_client_metadata",
             "The body is too large",
-        ),
-    };
-    reply::cors(response)
-}
-
-async fn register(app: &App, body: &[u8]) -> Response {
-    let new = match read(body) {
-        Ok(new) => new,
-        Err((error, text)) => return reply::oauth_error(StatusCode::BAD_REQUEST, error, &text),
-    };
-    match app.store.create_client(new).await {
-        Ok(registered) => {
-            tracing::info!(client = registered.client.id, "a client registered itself");
-            reply::json(StatusCode::CREATED, &document(&registered))
-        }
-        Err(Error::Invalid(text)) => {
-            reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_redirect_uri", &text)
-        }
-        Err(error) => reply::server_error(&error),
-    }
-}
-
-type Refusal = (&'static str, String);
-
-/// RFC 7591 §2: members that are not known are ignored.
-fn read(body: &[u8]) -> Result<NewClient, Refusal> {
-    let wrong = |text: &str| ("invalid_client_metadata", text.to_owned());
-    let value = json::parse(body).map_err(|error| wrong(&format!("not strict JSON: {error}")))?;
-    let members = value.as_object().ok_or_else(|| wrong("expected a JSON object"))?;
-    let redirect_uris = texts(members, "redirect_uris")?
-        .ok_or_else(|| ("invalid_redirect_uri", "redirect_uris is missing".to_owned()))?;
-    if let Some(types) = texts(members, "response_types")?
-        && types.iter().any(|name| name != "code")
-    {
-        return Err(wrong("only the response type \"code\" is supported"));
-    }
-    let mut grant_types =
-        texts(members, "grant_types")?.unwrap_or_else(|| vec!["authorization_code".to_owned()]);
-    // Others may be asked for by clients that know many servers; they get what there is.
-    grant_types.retain(|name| matches!(name.as_str(), "authorization_code" | "refresh_token"));
-    if !grant_types.iter().any(|name| name == "authorization_code") {
-        return Err(wrong("grant_types must have \"authorization_code\""));
-    }
-    let auth_method = text(members, "token_endpoint_auth_method")?.unwrap_or("none");
-    if !matches!(auth_method, "none" | "client_secret_basic" | "client_secret_post") {
-        return Err(wrong(
-            "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post",
-        ));
-    }
-    for name in ["client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri"] {
-        if text(members, name)?.is_some_and(|uri| !uri.starts_with("https://")) {
-            return Err(wrong(&format!("{name} must be an https URL")));
-        }
-    }
-    let name = text(members, "client_name")?.unwrap_or("");
-    if name.len() > 512 {
-        return Err(wrong("client_name is too long"));
-    }
-    Ok(NewClient {
-        kind: ClientKind::Registered,
-        name: name.to_owned(),
-        redirect_uris,
-        auth_method: auth_method.to_owned(),
-        grant_types,
+        ))
     })
 }
 
-fn document(registered: &RegisteredClient) -> serde_json::Value {
-    let RegisteredClient { client, secret } = registered;
-    let mut document = json!({
+pub(super) fn refused((error, text): Refusal) -> Failure {
+    Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, error, &text))
+}
+
+/// The digest of the initial access token that was presented, if it is good.
+async fn initial_token(app: &App, headers: &HeaderMap) -> Result<Vec<u8>, Failure> {
+    let token = bearer(headers).ok_or_else(invalid_token)?;
+    let hash = secret::hash(Kind::InitialToken, token);
+    match app.store.has_initial_token(&hash).await? {
+        true => Ok(hash),
+        false => Err(invalid_token()),
+    }
+}
+
+/// RFC 6750 §2.1.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// RFC 6750 §3.1, RFC 7592 §2.
+pub(super) fn invalid_token() -> Failure {
+    let mut response = reply::oauth_error(
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+        "The registration needs a token that is still good: ask the administrator",
+    );
+    let challenge = "Bearer error=\"invalid_token\"";
+    reply::set(response.headers_mut(), header::WWW_AUTHENTICATE, challenge);
+    Failure::from(response)
+}
+
+/// A client as it describes itself, without identifier and secrets.
+pub(super) fn row(metadata: &ClientMetadata) -> ClientRow {
+    ClientRow {
+        client: Client {
+            id: String::new(),
+            kind: ClientKind::Registered,
+            name: metadata.name.clone(),
+            redirect_uris: metadata.redirect_uris.clone(),
+            auth_method: metadata.auth_method.clone(),
+            grant_types: metadata.grant_types.clone(),
+            created_at: clock::now(),
+            is_disabled: false,
+            not_before: 0,
+        },
+        secret_hash: None,
+        jwks: metadata.jwks.clone(),
+        jwks_uri: metadata.jwks_uri.clone(),
+        metadata: metadata.descriptive_json(),
+        registration_token_hash: None,
+    }
+}
+
+/// RFC 7591 §3.2.1: everything that was registered.
+fn document(client: &Client, metadata: &ClientMetadata) -> Value {
+    let described = ClientRow { client: client.clone(), ..row(metadata) };
+    described_as(&described)
+}
+
+/// The same of a client that is stored.
+pub(super) fn described_as(row: &ClientRow) -> Value {
+    let client = &row.client;
+    let mut document: Value = serde_json::from_str(&row.metadata).unwrap_or_default();
+    let own = json!({
         "client_id": client.id,
         "client_id_issued_at": client.created_at,
         "redirect_uris": client.redirect_uris,
@@ -108,33 +161,18 @@ fn document(registered: &RegisteredClient) -> serde_json::Value {
         "response_types": ["code"],
         "token_endpoint_auth_method": client.auth_method,
     });
+    if let (Some(all), Value::Object(own)) = (document.as_object_mut(), own) {
+        all.extend(own);
+    }
+    let jwks = row.jwks.as_ref().and_then(|jwks| serde_json::from_str::<Value>(jwks).ok());
+    if let Some(jwks) = jwks {
+        document["jwks"] = jwks;
+    }
+    if let Some(uri) = &row.jwks_uri {
+        document["jwks_uri"] = json!(uri);
+    }
     if !client.name.is_empty() {
         document["client_name"] = json!(client.name);
     }
-    if let Some(secret) = secret {
-        document["client_secret"] = json!(secret);
-        document["client_secret_expires_at"] = json!(0);
-    }
     document
-}
-
-fn text<'a>(members: &'a Object, name: &str) -> Result<Option<&'a str>, Refusal> {
-    match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(("invalid_client_metadata", format!("{name} must be a string"))),
-    }
-}
-
-fn texts(members: &Object, name: &str) -> Result<Option<Vec<String>>, Refusal> {
-    let wrong = || ("invalid_client_metadata", format!("{name} must be an array of strings"));
-    match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(elements)) => elements
-            .iter()
-            .map(|element| element.as_str().map(str::to_owned).ok_or_else(wrong))
-            .collect::<Result<_, _>>()
-            .map(Some),
-        Some(_) => Err(wrong()),
-    }
 }
