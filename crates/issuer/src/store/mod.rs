@@ -64,6 +64,7 @@ mod resources;
 mod schema_tests;
 mod sql;
 mod users;
+mod writer;
 
 use crate::{Database, Error};
 
