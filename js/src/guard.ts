@@ -3,7 +3,15 @@
 import { Engine } from "./engine.js";
 import { filtered } from "./filter.js";
 import { toHost } from "./headers.js";
-import { type HostOptions, checkFunctions, checkNames, clock, hostFetch } from "./options.js";
+import { type KeyFunction, network, routed } from "./key-source.js";
+import {
+  type HostOptions,
+  checkCache,
+  checkFunctions,
+  checkNames,
+  clock,
+  hostFetch,
+} from "./options.js";
 import { answered, decorated, forwarded, headOf } from "./request.js";
 import { sealed } from "./session.js";
 import { BodyReader } from "./stream.js";
@@ -11,6 +19,11 @@ import type { Decision, HeaderPair, Identity } from "./wire.js";
 
 /** Options of {@link createGuard}. */
 export interface GuardOptions extends HostOptions {
+  /**
+   * Keys that functions give, by issuer: for an issuer in the same process, or in the same Worker, which
+   * cannot fetch from itself. The policy then has neither `jwks` nor `jwks_uri` for it.
+   */
+  keys?: Record<string, KeyFunction>;
   /** Is told of every decision, for logs and counters. What it throws fails the request. */
   onDecision?: (decision: Decision) => void;
   /**
@@ -85,12 +98,15 @@ export interface Guard {
  * issuers' keys and remembers verified tokens. Throws a `PolicyError` for a mistake.
  */
 export function createGuard(policy: object | string, options: GuardOptions = {}): Guard {
-  checkNames(options, ["fetch", "now", "onDecision", "clientAddress"]);
-  const { fetch = hostFetch, onDecision, clientAddress } = options;
-  checkFunctions({ ...options });
+  checkNames(options, ["fetch", "now", "keyCache", "keys", "onDecision", "clientAddress"]);
+  const { keyCache, keys, ...functions } = options;
+  checkFunctions(functions);
+  checkCache(keyCache);
+  const { fetch = hostFetch, onDecision, clientAddress } = functions;
   const now = clock(options.now);
   const document = typeof policy === "string" ? policy : (JSON.stringify(policy) ?? "");
-  const engine = new Engine(document, fetch);
+  const source = (policy: string) => (keys == null ? network(fetch) : routed(policy, keys, fetch));
+  const engine = new Engine(document, source, keyCache);
 
   const check: Guard["check"] = async (request, ctx) => {
     let reader: BodyReader | undefined;

@@ -4,9 +4,12 @@
 export { AuthError, PolicyError } from "./errors.js";
 export { createGuard } from "./guard.js";
 export type { Background, Guard, GuardOptions, Handler, Outcome } from "./guard.js";
+export { keyCaches } from "./key-cache.js";
+export type { CacheLike, CachedDocument, KeyCache, KvNamespace } from "./key-cache.js";
+export type { KeyFunction, KeySet } from "./key-source.js";
 export { pkce } from "./pkce.js";
 export { minimalScopes } from "./scopes.js";
 export type { Operation } from "./scopes.js";
 export { verifyAccessToken } from "./verify.js";
-export type { AccessTokenClaims, KeySet, KeySource, VerifyOptions } from "./verify.js";
+export type { AccessTokenClaims, KeySource, VerifyOptions } from "./verify.js";
 export type { Decision, Identity, Verdict } from "./wire.js";

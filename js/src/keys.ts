@@ -1,6 +1,8 @@
 // Fetching what the engine says is due. Whatever a fetch does, the engine hears of it once, in time.
 
 import { fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout, type WasmEngine } from "./core.js";
+import { type CachedDocument, KEPT, type KeyCache } from "./key-cache.js";
+import type { Source } from "./key-source.js";
 import type { Clock, Fetch } from "./options.js";
 import { BodyReader } from "./stream.js";
 import type { KeyFetch } from "./wire.js";
@@ -12,62 +14,152 @@ interface Answer {
   failure?: string;
 }
 
-interface Flight {
-  landing: Promise<void>;
-  since: number;
+/** Whose request a fetch is begun for. */
+export interface Owner {
+  now: Clock;
+  /** Keeps the host from ending before some work is done. */
+  keep(work: Promise<unknown>): void;
 }
+
+interface Flight {
+  fetch: KeyFetch;
+  owner: Owner;
+  since: number;
+  /** It was sent a second time. */
+  again: boolean;
+}
+
+/** How long a request waits for another one's fetch before it sends it once more, in milliseconds. */
+const SECOND_TRY = 2000;
+
+/** How long a cache may take, in milliseconds. */
+const CACHE_PATIENCE = 1000;
 
 /** The fetches of one engine. Requests that wait for the same key set share one. */
 export class KeyFetcher {
   readonly #engine: WasmEngine;
-  readonly #fetch: Fetch;
+  readonly #source: Source;
+  readonly #cache: KeyCache | undefined;
   readonly #flights = new Map<number, Flight>();
+  /** When what the engine got last from each URL had been fetched. */
+  readonly #seen = new Map<string, number>();
   /** The next landing, whichever it is: one promise for all that wait, however many they are. */
   #next = signal();
 
-  constructor(engine: WasmEngine, fetch: Fetch) {
+  constructor(engine: WasmEngine, source: Source, cache?: KeyCache) {
     this.#engine = engine;
-    this.#fetch = fetch;
+    this.#source = source;
+    this.#cache = cache;
   }
 
   /**
    * Starts what is due. What was started, with all that becomes due by it, is over when the given
    * promise is; it never rejects.
    */
-  start(now: Clock): Promise<unknown> | undefined {
-    const since = now();
+  start(owner: Owner): Promise<unknown> | undefined {
+    const since = owner.now();
     this.#forgetLost(since);
     const due: KeyFetch[] = JSON.parse(this.#engine.due(since));
     if (due.length === 0) {
       return undefined;
     }
-    const landings = due.map((fetch) => this.#launch(fetch, since, now));
-    return Promise.allSettled(landings.map((landing) => landing.then(() => this.start(now))));
+    return Promise.allSettled(
+      due.map((fetch) => {
+        this.#flights.set(fetch.id, { fetch, owner, since, again: false });
+        return this.#launch(fetch, owner);
+      }),
+    );
   }
 
-  /** Waits until a fetch has landed: `true`, or until `over` resolves: `false`. */
-  landed(over: Promise<unknown>): Promise<boolean> {
-    return Promise.race([this.#next.promise.then(() => true), over.then(() => false)]);
+  /**
+   * Waits until a fetch has landed: `true`, or until `over` resolves: `false`. What another request began to
+   * fetch, and takes long, may have been lost with that request: it is fetched once more.
+   */
+  async landed(over: Promise<unknown>, owner: Owner): Promise<boolean> {
+    const before = [...this.#flights.values()];
+    const landed = this.#next.promise.then(() => true);
+    const end = over.then(() => false);
+    const first = await within(SECOND_TRY, Promise.race([landed, end]));
+    if (first !== undefined) {
+      return first;
+    }
+    for (const flight of before) {
+      const isUnderWay = this.#flights.get(flight.fetch.id) === flight;
+      if (isUnderWay && !flight.again && flight.owner !== owner) {
+        flight.again = true;
+        owner.keep(this.#launch(flight.fetch, owner));
+      }
+    }
+    return Promise.race([landed, end]);
   }
 
-  #launch(fetch: KeyFetch, since: number, now: Clock): Promise<void> {
-    const landing = this.#fly(fetch, now)
-      .catch((error) => warn(fetch.url, error))
-      .finally(() => {
-        this.#flights.delete(fetch.id);
-        const { resolve } = this.#next;
-        this.#next = signal();
-        resolve();
-      });
-    this.#flights.set(fetch.id, { landing, since });
-    return landing;
+  /** Resolves when all is done that the landing made due; those who wait go on with the landing itself. */
+  async #launch(fetch: KeyFetch, owner: Owner): Promise<void> {
+    let work: { put: Promise<void> } | undefined;
+    try {
+      work = await this.#fly(fetch, owner.now);
+    } catch (error) {
+      warn(fetch.url, error);
+    }
+    this.#flights.delete(fetch.id);
+    const { resolve } = this.#next;
+    this.#next = signal();
+    resolve();
+    await Promise.allSettled([work?.put, (async () => this.start(owner))()]);
   }
 
-  async #fly({ id, url, form }: KeyFetch, now: Clock): Promise<void> {
-    const answer = await download(this.#fetch, url, form);
-    const error = this.#engine.fetched(id, answer.status, answer.body, now());
+  /** Gives the work that is left, in an object, since nobody is to wait for it yet. */
+  async #fly(fetch: KeyFetch, now: Clock): Promise<{ put: Promise<void> } | undefined> {
+    const { id, url, form } = fetch;
+    const cache = form === undefined && this.#source.isFetched(url) ? this.#cache : undefined;
+    if (cache && (await this.#takeCached(fetch, cache, now))) {
+      return undefined;
+    }
+    const answer = await download(this.#source.fetch, url, form);
+    const fetchedAt = now();
+    const error = this.#engine.fetched(id, answer.status, answer.body, fetchedAt);
     if (error !== undefined) {
       warn(url, answer.failure ? `${error} (${answer.failure})` : error);
+      return undefined;
+    }
+    return cache && { put: this.#put(cache, url, answer.body, fetchedAt) };
+  }
+
+  /**
+   * Whether the engine got the document from the cache: only if it is newer than what it had. When it asks
+   * for the same again, somebody has to fetch it.
+   */
+  async #takeCached({ id, url }: KeyFetch, cache: KeyCache, now: Clock): Promise<boolean> {
+    const document = await within(CACHE_PATIENCE, read(cache, url));
+    const latest = now();
+    const earliest = Math.max(this.#seen.get(url) ?? 0, latest - KEPT);
+    if (!document || !(document.fetchedAt > earliest && document.fetchedAt <= latest)) {
+      return false;
+    }
+    this.#see(url, document.fetchedAt);
+    const body = new TextEncoder().encode(document.body);
+    const error = this.#engine.fetched(id, 200, body, document.fetchedAt);
+    if (error !== undefined) {
+      warn(`the key cache for ${url}`, error);
+    }
+    return true;
+  }
+
+  async #put(cache: KeyCache, url: string, body: Uint8Array, fetchedAt: number): Promise<void> {
+    this.#see(url, fetchedAt);
+    try {
+      await cache.put(url, { body: new TextDecoder().decode(body), fetchedAt });
+    } catch (error) {
+      warn(`the key cache for ${url}`, error);
+    }
+  }
+
+  #see(url: string, fetchedAt: number): void {
+    this.#seen.delete(url);
+    this.#seen.set(url, fetchedAt);
+    for (const oldest of this.#seen.size > MAX_SEEN ? this.#seen.keys() : []) {
+      this.#seen.delete(oldest);
+      break;
     }
   }
 
@@ -81,6 +173,34 @@ export class KeyFetcher {
         this.#flights.delete(id);
       }
     }
+  }
+}
+
+/** More URLs than an engine has key sets and status lists. */
+const MAX_SEEN = 1024;
+
+/** What a cache has that is a document; nothing where it throws. */
+async function read(cache: KeyCache, url: string): Promise<CachedDocument | undefined> {
+  try {
+    const document = await cache.get(url);
+    const { body, fetchedAt } = document ?? {};
+    return typeof body === "string" && Number.isFinite(fetchedAt) ? document! : undefined;
+  } catch (error) {
+    warn(`the key cache for ${url}`, error);
+    return undefined;
+  }
+}
+
+/** What a promise gives within so many milliseconds; else nothing. */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

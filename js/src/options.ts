@@ -1,6 +1,7 @@
 // Options that several functions take.
 
 import { PolicyError } from "./errors.js";
+import type { KeyCache } from "./key-cache.js";
 
 /** What is asked of `fetch`: one GET, or one POST of a form to an introspection endpoint. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -14,6 +15,8 @@ export interface HostOptions {
   fetch?: Fetch;
   /** The time in seconds since 1970; the host's own clock by default. */
   now?: Clock;
+  /** Where fetched key sets outlive this isolate; by default nowhere. */
+  keyCache?: KeyCache;
 }
 
 /** The last second of the year 9999. Later times are milliseconds. */
@@ -37,6 +40,14 @@ export function checkFunctions(options: Record<string, unknown>): void {
     if (value !== undefined && typeof value !== "function") {
       throw new PolicyError(`options.${name}`, "expected a function");
     }
+  }
+}
+
+/** Refuses a key cache that is none. */
+export function checkCache(cache: unknown): void {
+  const { get, put } = (cache ?? {}) as Partial<KeyCache>;
+  if (cache !== undefined && (typeof get !== "function" || typeof put !== "function")) {
+    throw new PolicyError("options.keyCache", "expected an object with the functions get and put");
   }
 }
 

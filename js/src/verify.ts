@@ -3,22 +3,12 @@
 import { Engine, type Head } from "./engine.js";
 import { AuthError, PolicyError } from "./errors.js";
 import { byteString } from "./headers.js";
-import {
-  type Fetch,
-  type HostOptions,
-  checkFunctions,
-  checkNames,
-  clock,
-  hostFetch,
-} from "./options.js";
-
-/** A JWK Set (RFC 7517 §5). */
-export interface KeySet {
-  keys: object[];
-}
+import type { KeyCache } from "./key-cache.js";
+import { FUNCTION_URL, type KeyFunction, type KeySet, type Source, calling, network } from "./key-source.js";
+import { type HostOptions, checkCache, checkFunctions, checkNames, clock, hostFetch } from "./options.js";
 
 /** Where an issuer's keys are: here, at a URL, or wherever a function gets them from. */
-export type KeySource = KeySet | URL | string | (() => KeySet | Promise<KeySet>);
+export type KeySource = KeySet | URL | string | KeyFunction;
 
 /** What an access token must be. */
 export interface VerifyOptions extends HostOptions {
@@ -79,28 +69,43 @@ export async function verifyAccessToken(
 /** Stands for the host that the token was sent to: there is but one resource. */
 const HOST = "localhost";
 
-/** Stands for the URL of keys that a function gets. */
-const FUNCTION_URL = "https://keys.invalid/";
-
-/** Most engines kept for one function or one `fetch`. */
+/** Most engines kept for one function or one `fetch`, with one cache. */
 const MAX_ENGINES = 32;
 
-/** Engines by what gets their keys, then by their policy. */
-const engines = new WeakMap<() => unknown, Map<string, Engine>>();
+/** Engines by what gets their keys, then by the cache for those, then by their policy. */
+const engines = new WeakMap<object, WeakMap<object, Map<string, Engine>>>();
+
+/** Stands for no cache. */
+const NO_CACHE = {};
+
+/** What is in a map, or is now. */
+function entry<K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): V {
+  const found = map.get(key) ?? make();
+  map.set(key, found);
+  return found;
+}
 
 /** The engine that holds the keys for these options: the same for the same options. */
 function engineFor(options: VerifyOptions): Engine {
-  checkNames(options, ["issuer", "audience", "jwks", "algorithms", "leeway", "now", "fetch"]);
-  const { jwks, now, fetch = hostFetch } = options;
+  checkNames(options, [
+    "issuer",
+    "audience",
+    "jwks",
+    "algorithms",
+    "leeway",
+    "now",
+    "fetch",
+    "keyCache",
+  ]);
+  const { jwks, now, fetch = hostFetch, keyCache } = options;
   checkFunctions({ now, fetch });
-  const owner = typeof jwks === "function" ? jwks : (fetch as () => unknown);
+  checkCache(keyCache);
+  const owner = typeof jwks === "function" ? jwks : fetch;
   const policy = policyOf(options);
-  let own = engines.get(owner);
-  if (!own) {
-    own = new Map();
-    engines.set(owner, own);
-  }
-  const engine = own.get(policy) ?? make(policy, typeof jwks === "function" ? calling(jwks) : fetch);
+  const caches = entry(engines, owner, () => new WeakMap());
+  const own: Map<string, Engine> = entry(caches, keyCache ?? NO_CACHE, () => new Map());
+  const source = typeof jwks === "function" ? calling(jwks) : network(fetch);
+  const engine = own.get(policy) ?? make(policy, source, keyCache);
   // The most recently used is the last: the first is the one to go.
   own.delete(policy);
   own.set(policy, engine);
@@ -142,15 +147,10 @@ function keysOf(jwks: KeySource): { jwks: KeySet } | { jwks_uri: string } {
   return { jwks };
 }
 
-/** Gets keys by calling a function as if it were a fetch: with the same limits and the same cache. */
-function calling(source: () => KeySet | Promise<KeySet>): Fetch {
-  return async () => new Response(JSON.stringify(await source()));
-}
-
 /** Makes an engine; mistakes are told by the names of the options. */
-function make(policy: string, fetch: Fetch): Engine {
+function make(policy: string, source: Source, cache: KeyCache | undefined): Engine {
   try {
-    return new Engine(policy, fetch);
+    return new Engine(policy, source, cache);
   } catch (error) {
     if (!(error instanceof PolicyError)) {
       throw error;

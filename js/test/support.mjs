@@ -7,17 +7,23 @@ export const JWKS_URI = "https://auth.example.com/jwks";
 export const NOW = 1_800_000_000;
 export const now = () => NOW;
 
+const rsa = (name, bits, sign = {}) => {
+  const publicExponent = new Uint8Array([1, 0, 1]);
+  const key = { name, modulusLength: 2048, publicExponent, hash: `SHA-${bits}` };
+  return [key, { name, ...sign }];
+};
+const rs = (bits) => rsa("RSASSA-PKCS1-v1_5", bits);
+const ps = (bits) => rsa("RSA-PSS", bits, { saltLength: bits / 8 });
+
 const ALGORITHMS = {
   ES256: [{ name: "ECDSA", namedCurve: "P-256" }, { name: "ECDSA", hash: "SHA-256" }],
-  RS256: [
-    {
-      name: "RSASSA-PKCS1-v1_5",
-      modulusLength: 2048,
-      publicExponent: new Uint8Array([1, 0, 1]),
-      hash: "SHA-256",
-    },
-    { name: "RSASSA-PKCS1-v1_5" },
-  ],
+  ES384: [{ name: "ECDSA", namedCurve: "P-384" }, { name: "ECDSA", hash: "SHA-384" }],
+  RS256: rs(256),
+  RS384: rs(384),
+  RS512: rs(512),
+  PS256: ps(256),
+  PS384: ps(384),
+  PS512: ps(512),
   EdDSA: [{ name: "Ed25519" }, { name: "Ed25519" }],
 };
 
@@ -29,10 +35,29 @@ export function base64url(bytes) {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
-/** A key pair that signs tokens. */
+/** RSA keys take long to make: there are two of them, in turn for each algorithm. */
+const rsaKeys = [];
+const turns = {};
+
+async function keyPair(alg, params) {
+  if (!params.modulusLength) return crypto.subtle.generateKey(params, true, ["sign", "verify"]);
+  const turn = (turns[alg] = ((turns[alg] ?? 1) + 1) % 2);
+  rsaKeys[turn] ??= crypto.subtle
+    .generateKey(params, true, ["sign", "verify"])
+    .then(async (pair) => crypto.subtle.exportKey("jwk", pair.privateKey));
+  const { kty, n, e, ...secret } = await rsaKeys[turn];
+  const { d, p, q, dp, dq, qi } = secret;
+  const read = (jwk, use) => crypto.subtle.importKey("jwk", { kty, n, e, ...jwk }, params, true, [use]);
+  return {
+    publicKey: await read({}, "verify"),
+    privateKey: await read({ d, p, q, dp, dq, qi }, "sign"),
+  };
+}
+
+/** A key pair that signs tokens: of one algorithm, no more than two different ones of RSA. */
 export async function signer(alg = "ES256", kid = "k1") {
   const [generate, sign] = ALGORITHMS[alg];
-  const pair = await crypto.subtle.generateKey(generate, true, ["sign", "verify"]);
+  const pair = await keyPair(alg, generate);
   const jwk = { ...(await crypto.subtle.exportKey("jwk", pair.publicKey)), kid, alg, use: "sig" };
   delete jwk.key_ops;
   delete jwk.ext;

@@ -10,6 +10,7 @@ export async function runAll(vectors, { createGuard, Engine, headers }) {
   const refused = [];
   const onDecision = (decision) => decision.verdict === "deny" && refused.push(decision);
   const options = { now: () => vectors.now, fetch: answering(vectors.fetches), onDecision };
+  const source = { fetch: options.fetch, isFetched: () => true };
   for (const one of vectors.cases) {
     const policy = vectors.policies[one.policy];
     const request = asRequest(one.request, headers);
@@ -20,7 +21,7 @@ export async function runAll(vectors, { createGuard, Engine, headers }) {
       actual = await throughGuard(guard, request, one.request, headers, one.response);
     } else {
       result.heads++;
-      actual = await throughEngine(new Engine(JSON.stringify(policy), options.fetch), one, options);
+      actual = await throughEngine(new Engine(JSON.stringify(policy), source), one, options);
     }
     const told = refused.splice(0).map((decision) => decision.reason);
     const found = [...differences(actual, one.expect)];

@@ -1,48 +1,158 @@
 //! `countersign client`: clients that the administrator vouches for.
 
+use std::{fs, path::PathBuf};
+
 use clap::Subcommand;
-use countersign_issuer::{Client, ClientKind, NewClient};
+use countersign_issuer::{Client, ClientKind, ClientResource, NewClient};
 use serde_json::{Value, json};
 
 use crate::{
     Global,
-    output::{Outcome, lines, print},
+    output::{Outcome, Problem, lines, print},
     settings::{open_database, open_existing_database},
 };
+
+const EXAMPLES: &str = "\
+Examples:
+  An application that sends users to log in:
+    countersign client add --name 'My app' --redirect-uri https://app.example.com/callback
+  A program that acts for itself, and signs what it is:
+    countersign client add --name 'Nightly job' --jwks job.jwks.json \\
+      --service 'https://mcp.example.com/mcp=files:read'
+  An MCP server that asks what a token is worth:
+    countersign client add --name 'My files' --introspects https://mcp.example.com/mcp";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Add a client; prints its client_id, and a confidential client's secret this one time
-    Add {
-        /// A name for the consent page
-        #[arg(long)]
-        name: String,
-        /// Where its users may be sent back to; may be repeated
-        #[arg(long = "redirect-uri", value_name = "URI", required = true)]
-        redirect_uris: Vec<String>,
-        /// Give it a secret, for a client that can keep one
-        #[arg(long)]
-        confidential: bool,
-        /// Where a confidential client puts its secret
-        #[arg(long, value_name = "METHOD", default_value = "client_secret_basic",
-              value_parser = ["client_secret_basic", "client_secret_post"], requires = "confidential")]
-        auth_method: String,
+    #[command(after_help = EXAMPLES)]
+    Add(Add),
+    /// Shut a client out: it cannot authenticate, its grants end, access tokens are revoked
+    Disable {
+        /// The client_id
+        id: String,
+    },
+    /// Let a client in again; what was revoked stays so
+    Enable {
+        /// The client_id
+        id: String,
+    },
+    /// Remove a client, after all that a disabled one loses
+    Delete {
+        /// The client_id
+        id: String,
+    },
+    /// Supply the document of a client whose client_id is its URL, where it cannot be fetched
+    Pin {
+        /// The client_id
+        url: String,
+        /// The document
+        #[arg(long, value_name = "FILE")]
+        document: PathBuf,
+    },
+    /// Let a document be fetched again
+    Unpin {
+        /// The client_id
+        url: String,
     },
     /// List all clients, those that registered themselves included
     List,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Add {
+    /// A name for the consent page
+    #[arg(long)]
+    name: String,
+    /// Where its users may be sent back to; may be repeated
+    #[arg(long = "redirect-uri", value_name = "URI",
+          required_unless_present_any = ["service", "introspects"])]
+    redirect_uris: Vec<String>,
+    /// A resource that it may use for itself (client_credentials), and the scopes for that,
+    /// separated by commas; may be repeated
+    #[arg(long, value_name = "URI=SCOPES")]
+    service: Vec<String>,
+    /// A resource that it is the server of: it may introspect tokens for it; may be repeated
+    #[arg(long, value_name = "URI")]
+    introspects: Vec<String>,
+    /// Give it a secret, for a client that can keep one; those that act for themselves always have
+    /// one, or keys
+    #[arg(long)]
+    confidential: bool,
+    /// Where a confidential client puts its secret [default: client_secret_basic]
+    #[arg(long, value_name = "METHOD",
+          value_parser = ["client_secret_basic", "client_secret_post"])]
+    auth_method: Option<String>,
+    /// Its public keys instead of a secret (private_key_jwt): a file with a JSON Web Key Set
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["confidential", "auth_method"])]
+    jwks: Option<PathBuf>,
+}
+
+impl Add {
+    fn read(self) -> Result<NewClient, Problem> {
+        let jwks = self.jwks.as_ref().map(|path| {
+            let shown = path.display();
+            fs::read_to_string(path)
+                .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))
+        });
+        let jwks = jwks.transpose()?;
+        let mut resources: Vec<ClientResource> = Vec::new();
+        for rule in &self.service {
+            // A URL may have `=` in its query, a scope's name may not be in doubt.
+            let (uri, scopes) = rule.rsplit_once('=').ok_or_else(|| {
+                let text = format!(
+                    "--service {rule}: expected a resource and scopes, like \
+                     'https://mcp.example.com/mcp=files:read'"
+                );
+                Problem::new("value_invalid", text)
+            })?;
+            resources.push(ClientResource {
+                resource: uri.to_owned(),
+                scopes: scopes.replace(',', " "),
+                introspects: false,
+            });
+        }
+        for uri in self.introspects {
+            match resources.iter_mut().find(|known| known.resource == uri) {
+                Some(known) => known.introspects = true,
+                None => resources.push(ClientResource {
+                    resource: uri,
+                    scopes: String::new(),
+                    introspects: true,
+                }),
+            }
+        }
+        let mut grant_types = Vec::new();
+        if !self.redirect_uris.is_empty() {
+            grant_types.extend(["authorization_code", "refresh_token"].map(str::to_owned));
+        }
+        if !self.service.is_empty() {
+            grant_types.push("client_credentials".to_owned());
+        }
+        let auth_method = match (&jwks, self.auth_method) {
+            (Some(_), _) => "private_key_jwt".to_owned(),
+            (None, Some(method)) => method,
+            (None, None) if self.confidential || !resources.is_empty() => {
+                "client_secret_basic".to_owned()
+            }
+            (None, None) => "none".to_owned(),
+        };
+        Ok(NewClient {
+            kind: ClientKind::Static,
+            name: self.name,
+            redirect_uris: self.redirect_uris,
+            auth_method,
+            grant_types,
+            jwks,
+            resources,
+        })
+    }
+}
+
 pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     match command {
-        Command::Add { name, redirect_uris, confidential, auth_method } => {
-            let auth_method = if confidential { auth_method } else { "none".to_owned() };
-            let new = NewClient {
-                kind: ClientKind::Static,
-                name,
-                redirect_uris,
-                auth_method,
-                grant_types: ["authorization_code", "refresh_token"].map(str::to_owned).to_vec(),
-            };
+        Command::Add(add) => {
+            let new = add.read()?;
             let store = open_database(global).await?;
             let added = store.create_client(new).await?;
             let mut data = describe(&added.client);
@@ -59,6 +169,39 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 }
             });
         }
+        Command::Disable { id } => {
+            open_existing_database(global).await?.disable_client(&id).await?;
+            print(global.json, &json!({ "client_id": id, "disabled": true }), || {
+                format!("{id} is shut out. Guards know within seconds.")
+            });
+        }
+        Command::Enable { id } => {
+            open_existing_database(global).await?.enable_client(&id).await?;
+            print(global.json, &json!({ "client_id": id, "disabled": false }), || {
+                format!("{id} may come back.")
+            });
+        }
+        Command::Delete { id } => {
+            open_existing_database(global).await?.delete_client(&id).await?;
+            print(global.json, &json!({ "client_id": id, "deleted": true }), || {
+                format!("{id} is gone. Guards know within seconds.")
+            });
+        }
+        Command::Pin { url, document } => {
+            let shown = document.display();
+            let body = fs::read_to_string(&document)
+                .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))?;
+            open_database(global).await?.pin_client_document(&url, &body).await?;
+            print(global.json, &json!({ "client_id": url, "pinned": true }), || {
+                format!("{url} is known by the document that you gave.")
+            });
+        }
+        Command::Unpin { url } => {
+            open_existing_database(global).await?.unpin_client_document(&url).await?;
+            print(global.json, &json!({ "client_id": url, "pinned": false }), || {
+                format!("The document of {url} is fetched when it is needed next.")
+            });
+        }
         Command::List => {
             let store = open_existing_database(global).await?;
             let clients = store.clients().await?;
@@ -66,11 +209,13 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             print(global.json, &Value::Array(data), || {
                 let line = |client: &Client| {
                     let kind = match client.kind {
+                        ClientKind::Document => "by document",
                         ClientKind::Registered => "registered itself",
                         ClientKind::Static => "pre-registered",
                     };
                     // Anybody can register a name: escaped, it cannot play with the terminal.
-                    format!("{}  {:?}  {kind}", client.id, client.name)
+                    let disabled = if client.is_disabled { "  (disabled)" } else { "" };
+                    format!("{}  {:?}  {kind}{disabled}", client.id, client.name)
                 };
                 let all: Vec<String> = clients.iter().map(line).collect();
                 lines(&all, "No client yet. MCP clients register by themselves when they connect.")
@@ -88,6 +233,7 @@ fn describe(client: &Client) -> Value {
         "token_endpoint_auth_method": client.auth_method,
         "grant_types": client.grant_types,
         "registered": client.kind == ClientKind::Registered,
+        "disabled": client.is_disabled,
         "created_at": client.created_at,
     })
 }

@@ -28,6 +28,8 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         Registration::Off => "off",
         Registration::Open => "open",
     };
+    let networks: Vec<String> =
+        config.outbound.allowed_networks.iter().map(ToString::to_string).collect();
     let data = json!({
         "listen": config.listen,
         "issuer": issuer,
@@ -36,6 +38,9 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "key_rotation": config.key_rotation,
         "access_token_lifetime": config.access_token_lifetime,
         "registration": registration,
+        "client_documents": config.client_documents.to_string(),
+        "outbound_networks": networks,
+        "outbound_certificates": config.outbound.certificates,
     });
     print(global.json, &data, || {
         format!(
@@ -46,12 +51,22 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              key_rotation           {}\n\
              access_token_lifetime  {}\n\
              registration           {registration}\n\
+             client_documents       {}\n\
+             outbound_networks      {}\n\
+             outbound_certificates  {}\n\
              The configuration is valid.",
             config.listen,
             config.database,
             key_file.as_deref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
             config.key_rotation,
             config.access_token_lifetime,
+            config.client_documents,
+            if networks.is_empty() { "-".to_owned() } else { networks.join(",") },
+            config
+                .outbound
+                .certificates
+                .as_deref()
+                .map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
         )
     });
     Ok(())

@@ -7,6 +7,7 @@ mod backup;
 mod client;
 mod config;
 mod explain;
+mod grant;
 mod input;
 mod key;
 mod output;
@@ -59,15 +60,18 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
-    /// Add and list the people who can log in
+    /// Add, list and lock out the people who can log in
     #[command(subcommand)]
     User(user::Command),
     /// Add and list the MCP servers that tokens are issued for
     #[command(subcommand)]
     Resource(resource::Command),
-    /// Add and list pre-registered clients
+    /// Add and list pre-registered clients, and shut clients out
     #[command(subcommand)]
     Client(client::Command),
+    /// List and revoke what users allowed
+    #[command(subcommand)]
+    Grant(grant::Command),
     /// List, rotate and revoke signing keys, and seal them anew
     Key(key::Arguments),
     Backup(backup::Backup),
@@ -90,6 +94,7 @@ async fn main() -> ExitCode {
         Command::User(command) => user::run(command, &global).await,
         Command::Resource(command) => resource::run(command, &global).await,
         Command::Client(command) => client::run(command, &global).await,
+        Command::Grant(command) => grant::run(command, &global).await,
         Command::Key(arguments) => key::run(arguments, &global).await,
         Command::Backup(arguments) => backup::back_up(arguments, &global).await,
         Command::Restore(arguments) => backup::restore(arguments, &global).await,

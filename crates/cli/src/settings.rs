@@ -8,7 +8,9 @@ use std::{
 };
 
 use clap::ValueEnum;
-use countersign_issuer::{Config, Database, Registration, Store};
+use countersign_issuer::{
+    ClientDocuments, Config, Database, Network, Outbound, Registration, Store,
+};
 use serde::Deserialize;
 
 use crate::{Global, output::Problem};
@@ -43,6 +45,32 @@ pub(crate) struct Options {
     /// Whether MCP clients may register by themselves [default: open]
     #[arg(long, env = "COUNTERSIGN_REGISTRATION", hide_env_values = true)]
     registration: Option<RegistrationMode>,
+    /// Which clients may come with the URL of a document about them as their client_id: open, off,
+    /// or domains separated by commas, each with the names below it [default: open]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_CLIENT_DOCUMENTS",
+        hide_env_values = true,
+        value_name = "WHICH"
+    )]
+    client_documents: Option<String>,
+    /// Private networks, separated by commas, where documents and keys of clients may be fetched all
+    /// the same, like 10.1.0.0/16 [default: none; only the public internet]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_OUTBOUND_NETWORKS",
+        hide_env_values = true,
+        value_name = "NETWORKS"
+    )]
+    outbound_networks: Option<String>,
+    /// A PEM file with certificate authorities to trust for that, besides the system's
+    #[arg(
+        long,
+        env = "COUNTERSIGN_OUTBOUND_CERTIFICATES",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    outbound_certificates: Option<PathBuf>,
     /// Only in the file: on the command line it is an option of all commands.
     #[arg(skip)]
     database: Option<String>,
@@ -103,6 +131,14 @@ impl Options {
                 Some(RegistrationMode::Off) => Registration::Off,
                 Some(RegistrationMode::Open) => Registration::Open,
             },
+            client_documents: match self.client_documents.or(file.client_documents) {
+                None => default.client_documents,
+                Some(text) => client_documents(&text)?,
+            },
+            outbound: Outbound {
+                allowed_networks: networks(self.outbound_networks.or(file.outbound_networks))?,
+                certificates: self.outbound_certificates.or(file.outbound_certificates),
+            },
         })
     }
 
@@ -116,7 +152,7 @@ impl Options {
             .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))?;
         let mut file: Self = toml::from_str(&text)
             .map_err(|error| Problem::new("config_invalid", format!("{shown}: {error}")))?;
-        if let Some(path) = &mut file.key_file {
+        for path in [&mut file.key_file, &mut file.outbound_certificates].into_iter().flatten() {
             *path = folder(global).join(&*path);
         }
         Ok(file)
@@ -134,6 +170,42 @@ fn parsed(text: &str) -> Database {
         Ok(database) => database,
         Err(impossible) => match impossible {},
     }
+}
+
+fn client_documents(text: &str) -> Result<ClientDocuments, Problem> {
+    match text {
+        "open" => return Ok(ClientDocuments::Open),
+        "off" => return Ok(ClientDocuments::Off),
+        _ => {}
+    }
+    let domains: Vec<String> = text.split(',').map(|domain| domain.trim().to_owned()).collect();
+    let is_domain = |domain: &String| {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+        domain.contains('.') && !domain.starts_with('.') && domain.bytes().all(allowed)
+    };
+    match domains.iter().find(|domain| !is_domain(domain)) {
+        None => Ok(ClientDocuments::Domains(domains)),
+        Some(domain) => Err(Problem::new(
+            "config_invalid",
+            format!(
+                "client-documents: {domain:?} is not a domain. Say open, off, or domains in lower \
+                 case like claude.ai,example.com"
+            ),
+        )),
+    }
+}
+
+fn networks(text: Option<String>) -> Result<Vec<Network>, Problem> {
+    let text = text.unwrap_or_default();
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            part.parse().map_err(|error| {
+                Problem::new("config_invalid", format!("outbound-networks: {part}: {error}"))
+            })
+        })
+        .collect()
 }
 
 /// Opens the database to add something; it is made when there is none.

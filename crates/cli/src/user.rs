@@ -25,6 +25,16 @@ pub(crate) enum Command {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Lock a person out: sessions and grants end, access tokens are revoked
+    Disable {
+        /// The name for logging in
+        name: String,
+    },
+    /// Let a person log in again; what was revoked stays so
+    Enable {
+        /// The name for logging in
+        name: String,
+    },
     /// List everybody
     List,
 }
@@ -38,14 +48,27 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             let user = store.create_user(new).await?;
             print(global.json, &describe(&user), || format!("Added the user {}.", user.name));
         }
+        Command::Disable { name } => {
+            open_existing_database(global).await?.disable_user(&name).await?;
+            print(global.json, &json!({ "name": name, "disabled": true }), || {
+                format!("{name} is locked out. Guards know within seconds.")
+            });
+        }
+        Command::Enable { name } => {
+            open_existing_database(global).await?.enable_user(&name).await?;
+            print(global.json, &json!({ "name": name, "disabled": false }), || {
+                format!("{name} can log in again.")
+            });
+        }
         Command::List => {
             let store = open_existing_database(global).await?;
             let users = store.users().await?;
             let data = users.iter().map(describe).collect();
             print(global.json, &Value::Array(data), || {
-                let line = |user: &User| match &user.email {
-                    Some(email) => format!("{} <{email}>", user.name),
-                    None => user.name.clone(),
+                let line = |user: &User| {
+                    let email = user.email.as_ref().map(|email| format!(" <{email}>"));
+                    let disabled = if user.is_disabled { "  (disabled)" } else { "" };
+                    format!("{}{}{disabled}", user.name, email.unwrap_or_default())
                 };
                 let names: Vec<String> = users.iter().map(line).collect();
                 lines(&names, "Nobody yet. Add somebody with: countersign user add NAME")
@@ -56,7 +79,12 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
 }
 
 fn describe(user: &User) -> Value {
-    json!({ "id": user.id, "name": user.name, "email": user.email })
+    json!({
+        "id": user.id,
+        "name": user.name,
+        "email": user.email,
+        "disabled": user.is_disabled,
+    })
 }
 
 fn from_stdin() -> Result<String, Problem> {

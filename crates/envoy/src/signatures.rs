@@ -3,7 +3,7 @@
 
 use countersign_core::{
     guard::{Engine, Pending},
-    jose::{alg::Algorithm, pkcs1::passes_known_answers},
+    jose::{alg::Algorithm, host_check::passes_known_answers},
 };
 
 use crate::{
@@ -65,7 +65,7 @@ impl Signatures {
         let by_envoy = pending
             .signature()
             .filter(|check| self.by_envoy.contains(&check.algorithm))
-            .and_then(|check| host::verify_signature(check.pkcs1()?).ok());
+            .and_then(|check| host::verify_signature(check.for_host()?).ok());
         if let Some(verified) = by_envoy {
             metrics.add_one(Counter::SignaturesByEnvoy);
             return verified;

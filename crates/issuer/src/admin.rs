@@ -1,14 +1,20 @@
 //! What an administrator adds. Everything is checked here, for the command line and for tests.
 
-use countersign_core::oauth::{
-    resource::ResourceId,
-    scope::{Implications, Scope, ScopeSet},
+use countersign_core::{
+    jose::json,
+    oauth::{
+        resource::ResourceId,
+        scope::{Implications, Scope, ScopeSet},
+    },
 };
 
 use crate::{
-    Error, clock, password, redirect_uri,
+    Error, client_document, client_metadata, clock, password, redirect_uri,
     secret::{self, Kind},
-    store::{Client, ClientKind, ClientRow, Resource, ScopeText, Store, User},
+    store::{
+        Client, ClientKind, ClientResource, ClientRow, FoundDocument, Resource, ScopeText, Store,
+        User,
+    },
 };
 
 /// A user to add.
@@ -55,12 +61,16 @@ pub struct NewClient {
     pub kind: ClientKind,
     /// Its name.
     pub name: String,
-    /// Where its users may be sent back to; at least one.
+    /// Where its users may be sent back to; none for a client without users.
     pub redirect_uris: Vec<String>,
-    /// `none`, `client_secret_basic` or `client_secret_post`.
+    /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
     pub auth_method: String,
     /// The grant types it may use.
     pub grant_types: Vec<String>,
+    /// Its public keys, as a JSON Web Key Set, for `private_key_jwt`.
+    pub jwks: Option<String>,
+    /// What it may do with resources without a user.
+    pub resources: Vec<ClientResource>,
 }
 
 /// A client that was added, with its secret, which is shown this one time.
@@ -91,6 +101,7 @@ impl Store {
             id: secret::new(Kind::UserId)?,
             name: name.to_owned(),
             email: new.email.map(str::to_owned),
+            is_disabled: false,
         };
         self.add_user(&user, &password::hash(new.password).await?).await?;
         Ok(user)
@@ -117,7 +128,7 @@ impl Store {
         let mut direct = std::collections::BTreeMap::new();
         for scope in &new.scopes {
             let name = Scope::parse(&scope.name).map_err(|error| invalid(&scope.name, &error))?;
-            if matches!(name.as_str(), "openid" | "offline_access") {
+            if matches!(name.as_str(), "openid" | "profile" | "email" | "offline_access") {
                 return Err(Error::Invalid(format!("the scope {name} has a meaning of its own")));
             }
             if let Some(unknown) = scope
@@ -160,20 +171,60 @@ impl Store {
     /// Adds a client.
     ///
     /// # Errors
-    /// [`Error::Invalid`] says which redirect URI or method is not acceptable, and why.
+    /// [`Error::Invalid`] says what is not acceptable, and why.
     pub async fn create_client(&self, new: NewClient) -> Result<RegisteredClient, Error> {
         if new.name.contains('\0') {
             return Err(Error::Invalid("a client name has no NUL".to_owned()));
         }
-        if new.redirect_uris.is_empty() || new.redirect_uris.len() > 20 {
-            return Err(Error::Invalid("a client has 1 to 20 redirect URIs".to_owned()));
+        let has_users = new.grant_types.iter().any(|grant| grant == "authorization_code");
+        if new.redirect_uris.len() > 20 || has_users == new.redirect_uris.is_empty() {
+            return Err(Error::Invalid("a client with users has 1 to 20 redirect URIs".to_owned()));
         }
         for uri in &new.redirect_uris {
             redirect_uri::check(uri)
                 .map_err(|why| Error::Invalid(format!("the redirect URI {uri:?} {why}")))?;
         }
-        let secret = match new.auth_method.as_str() {
-            "none" => None,
+        if let Some(jwks) = &new.jwks {
+            let read = json::parse(jwks.as_bytes()).map_err(|error| error.to_string());
+            let checked = read.and_then(|keys| client_metadata::check_keys(&keys));
+            checked.map_err(|why| Error::Invalid(format!("the key set: {why}")))?;
+        }
+        if (new.auth_method == "private_key_jwt") != new.jwks.is_some() {
+            return Err(Error::Invalid("keys and private_key_jwt belong together".to_owned()));
+        }
+        if new.auth_method == "none" && (!has_users || !new.resources.is_empty()) {
+            let text = "a client that acts without users needs a secret or keys";
+            return Err(Error::Invalid(text.to_owned()));
+        }
+        self.check_client_resources(&new.resources).await?;
+        let draft = ClientRow {
+            client: Client {
+                id: String::new(),
+                kind: new.kind,
+                name: new.name,
+                redirect_uris: new.redirect_uris,
+                auth_method: new.auth_method,
+                grant_types: new.grant_types,
+                created_at: clock::now(),
+                is_disabled: false,
+                not_before: 0,
+            },
+            secret_hash: None,
+            jwks: new.jwks,
+            jwks_uri: None,
+            metadata: "{}".to_owned(),
+        };
+        self.register(draft, &new.resources).await
+    }
+
+    /// Gives a client its identifier, and a secret where its method needs one.
+    pub(crate) async fn register(
+        &self,
+        mut row: ClientRow,
+        resources: &[ClientResource],
+    ) -> Result<RegisteredClient, Error> {
+        let secret = match row.client.auth_method.as_str() {
+            "none" | "private_key_jwt" => None,
             "client_secret_basic" | "client_secret_post" => Some(secret::new(Kind::ClientSecret)?),
             other => {
                 return Err(Error::Invalid(format!(
@@ -181,17 +232,41 @@ impl Store {
                 )));
             }
         };
-        let client = Client {
-            id: secret::new(Kind::ClientId)?,
-            kind: new.kind,
-            name: new.name,
-            redirect_uris: new.redirect_uris,
-            auth_method: new.auth_method,
-            grant_types: new.grant_types,
-            created_at: clock::now(),
-        };
-        let secret_hash = secret.as_ref().map(|secret| secret::hash(Kind::ClientSecret, secret));
-        self.add_client(&ClientRow { client: client.clone(), secret_hash }).await?;
-        Ok(RegisteredClient { client, secret })
+        row.client.id = secret::new(Kind::ClientId)?;
+        row.secret_hash = secret.as_ref().map(|secret| secret::hash(Kind::ClientSecret, secret));
+        self.add_client(&row, resources).await?;
+        Ok(RegisteredClient { client: row.client, secret })
+    }
+
+    async fn check_client_resources(&self, wanted: &[ClientResource]) -> Result<(), Error> {
+        let resources = self.resources().await?;
+        for ClientResource { resource: uri, scopes, introspects } in wanted {
+            let resource = resources.iter().find(|known| known.uri == *uri);
+            let resource =
+                resource.ok_or_else(|| Error::Invalid(format!("there is no resource {uri}")))?;
+            let scopes = ScopeSet::parse(scopes)
+                .map_err(|error| Error::Invalid(format!("{uri}: {error}")))?;
+            if scopes.is_empty() && !introspects {
+                return Err(Error::Invalid(format!("{uri}: name at least one scope")));
+            }
+            if let Some(unknown) = scopes.iter().find(|scope| resource.description(scope).is_none())
+            {
+                return Err(Error::Invalid(format!("{uri} has no scope {unknown}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Supplies the document of a client whose `client_id` is its URL: it is never fetched then.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] says what is wrong with the URL or the document.
+    pub async fn pin_client_document(&self, url: &str, body: &str) -> Result<(), Error> {
+        client_document::check_url(url)
+            .map_err(|why| Error::Invalid(format!("the address {url} {why}")))?;
+        let metadata = client_document::read(url, body.as_bytes()).map_err(Error::Invalid)?;
+        let found =
+            FoundDocument { url, body, etag: None, pinned: true, fresh_until: clock::now() };
+        self.put_document(&found, &metadata).await
     }
 }

@@ -1,8 +1,8 @@
 //! The server's configuration, checked before anything starts.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use crate::{Database, Error, issuer::Issuer};
+use crate::{Database, Error, Outbound, issuer::Issuer};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct Config {
     pub access_token_lifetime: u64,
     /// Who may register clients (RFC 7591).
     pub registration: Registration,
+    /// Whose Client ID Metadata Documents are used.
+    pub client_documents: ClientDocuments,
+    /// Where documents and keys that clients name may be fetched.
+    pub outbound: Outbound,
 }
 
 /// Who may register clients by themselves.
@@ -34,6 +38,27 @@ pub enum Registration {
     Off,
     /// Everybody; such clients are marked as unverified and always ask for consent.
     Open,
+}
+
+/// Which clients may come with the URL of a document about them as their `client_id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientDocuments {
+    /// None but those whose documents are pinned.
+    Off,
+    /// All; users see the site that the document is on.
+    Open,
+    /// Those on one of these hosts, or on a name below it.
+    Domains(Vec<String>),
+}
+
+impl fmt::Display for ClientDocuments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Open => f.write_str("open"),
+            Self::Domains(domains) => f.write_str(&domains.join(",")),
+        }
+    }
 }
 
 impl Default for Config {
@@ -46,6 +71,8 @@ impl Default for Config {
             key_rotation: 90 * 86_400,
             access_token_lifetime: 900,
             registration: Registration::Open,
+            client_documents: ClientDocuments::Open,
+            outbound: Outbound::default(),
         }
     }
 }

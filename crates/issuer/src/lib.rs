@@ -8,6 +8,8 @@
 
 mod admin;
 mod background;
+mod client_document;
+mod client_metadata;
 mod clock;
 mod config;
 mod database;
@@ -15,18 +17,24 @@ mod error;
 mod http;
 mod issuer;
 mod keys;
+mod outbound;
 mod password;
 mod redirect_uri;
 mod seal;
 mod secret;
 mod server;
+mod status;
 mod store;
 
 pub use admin::{NewClient, NewResource, NewScope, NewUser, RegisteredClient};
-pub use config::{Config, Registration};
+pub use config::{ClientDocuments, Config, Registration};
 pub use database::Database;
 pub use error::Error;
 pub use keys::{Rotation, SigningKeys};
+pub use outbound::{InvalidNetwork, Network, Outbound};
 pub use seal::new_sealing_key;
 pub use server::Server;
-pub use store::{Client, ClientKind, Resource, ScopeText, SigningKeyInfo, Store, User};
+pub use store::{
+    Client, ClientDocument, ClientKind, ClientResource, Grant, Resource, ScopeText, SigningKeyInfo,
+    Store, User,
+};

@@ -8,15 +8,20 @@ use countersign_core::{
         Answer, Engine, Fetch, FetchId, Form, Pending, Policy, PolicyError, RequestHead,
         SessionSeal, Step,
     },
-    jose::base64url,
+    jose::{
+        alg::Algorithm,
+        base64url,
+        host_check::{HostCheck, KnownAnswers},
+    },
 };
 use countersign_verify::{Limits, Verifier};
-use js_sys::{Array, Error, Reflect, TypeError};
+use js_sys::{Array, Error, Reflect, TypeError, Uint8Array};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 use crate::{filter::WasmListFilter, latin1, wire};
 
-/// One engine under one policy. Signatures are verified by the engine's own verifiers.
+/// One engine under one policy. Signatures are verified by the engine's own verifiers, unless the host
+/// asked to do it.
 ///
 /// A step is the JSON text of a final answer, a [`Waiting`] request, or a [`WasmListFilter`] for a
 /// request that goes on and a response to be filtered.
@@ -24,6 +29,7 @@ use crate::{filter::WasmListFilter, latin1, wire};
 #[wasm_bindgen]
 pub struct WasmEngine {
     engine: Engine,
+    asks_host: bool,
 }
 
 /// A request in the middle of its decision. Consumed by what resumes it, else to be freed.
@@ -31,17 +37,83 @@ pub struct WasmEngine {
 #[wasm_bindgen]
 pub struct Waiting {
     pending: Pending,
-    wants_body: bool,
+    wants: Wants,
+}
+
+#[wasm_bindgen(typescript_custom_section)]
+const SIGNATURE_PARTS: &str = "export type SignatureParts = \
+    [algorithm: string, key: string, message: Uint8Array<ArrayBuffer>, signature: Uint8Array<ArrayBuffer>];";
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[wasm_bindgen]
+pub enum Wants {
+    /// Something that is fetched.
+    Fetch,
+    /// The next part of its body.
+    Body,
+    /// A signature to be verified by the host.
+    Signature,
 }
 
 #[wasm_bindgen]
 impl Waiting {
-    /// Whether it waits for its body; otherwise for keys.
+    /// What it waits for.
     #[must_use]
     #[wasm_bindgen(getter)]
-    pub fn wants_body(&self) -> bool {
-        self.wants_body
+    pub fn wants(&self) -> Wants {
+        self.wants
     }
+
+    /// The signature that it waits for: JOSE's name of the algorithm, a name of the key that no other key
+    /// has, the bytes that were signed, and the signature. Empty when it waits for something else.
+    #[must_use]
+    #[wasm_bindgen(unchecked_return_type = "SignatureParts | []")]
+    pub fn signature(&self) -> Array {
+        self.pending.signature().and_then(|check| Some((check, check.for_host()?))).map_or_else(
+            Array::new,
+            |(check, asked)| {
+                let name = base64url::encode(check.key.thumbprint());
+                signature_to_verify(&name, asked)
+            },
+        )
+    }
+
+    /// The key of that signature, as `SubjectPublicKeyInfo` in DER.
+    #[must_use]
+    pub fn key(&self) -> Option<Vec<u8>> {
+        Some(self.pending.signature()?.for_host()?.key.to_vec())
+    }
+}
+
+fn signature_to_verify(key: &str, asked: HostCheck<'_>) -> Array {
+    let bytes = |bytes: &[u8]| JsValue::from(Uint8Array::from(bytes));
+    let name = JsValue::from(asked.algorithm.name());
+    Array::of4(&name, &key.into(), &bytes(asked.message), &bytes(asked.signature))
+}
+
+/// By which a host's verifier of this algorithm is proven: the key, as [`Waiting::key`] gives it, and then
+/// signatures as [`Waiting::signature`] does, each followed by whether it is good. Nothing for algorithms
+/// that no host is asked for.
+#[must_use]
+#[wasm_bindgen(
+    unchecked_return_type = "[Uint8Array<ArrayBuffer>, ...(SignatureParts | boolean)[]] | []"
+)]
+pub fn known_answers(algorithm: &str) -> Array {
+    let found = Array::new();
+    let Some(algorithm) = Algorithm::from_name(algorithm) else {
+        return found;
+    };
+    // No thumbprint has a blank in it.
+    let name = format!("known {}", algorithm.name());
+    for (asked, good) in KnownAnswers::of(algorithm).checks() {
+        if found.length() == 0 {
+            found.push(&Uint8Array::from(asked.key).into());
+        }
+        found.push(&signature_to_verify(&name, asked).into());
+        found.push(&good.into());
+    }
+    found
 }
 
 #[wasm_bindgen]
@@ -53,7 +125,12 @@ impl WasmEngine {
     #[wasm_bindgen(constructor)]
     pub fn new(policy: &str) -> Result<Self, JsValue> {
         let policy = Policy::parse(policy.as_bytes()).map_err(|error| policy_error(&error))?;
-        Ok(Self { engine: Engine::new(policy) })
+        Ok(Self { engine: Engine::new(policy), asks_host: false })
+    }
+
+    /// From now on requests wait for signatures that a host may be faster with.
+    pub fn ask_host(&mut self) {
+        self.asks_host = true;
     }
 
     /// Begins to decide a request. Everything is a byte string; `headers` has name and value in
@@ -90,6 +167,18 @@ impl WasmEngine {
         };
         let step = self.engine.begin(head, seconds(now));
         Ok(self.proceed(step, now))
+    }
+
+    /// Goes on with a request whose signature the host has verified, or could not: then the engine does.
+    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
+    pub fn resume_with_signature(
+        &mut self,
+        waiting: Waiting,
+        verified: Option<bool>,
+        now: f64,
+    ) -> JsValue {
+        let verified = verified.unwrap_or_else(|| verify(&waiting.pending));
+        self.answer(waiting, Answer::Signature(verified), now)
     }
 
     /// Goes on with a request that waits for keys, after something was fetched.
@@ -159,11 +248,14 @@ impl WasmEngine {
                     };
                 }
                 Step::Respond(response) => return wire::respond(&response).into(),
-                Step::NeedBody(pending) => return Waiting { pending, wants_body: true }.into(),
+                Step::NeedBody(pending) => return Waiting { pending, wants: Wants::Body }.into(),
                 Step::NeedIntrospection(pending)
                 | Step::NeedKeys(pending)
                 | Step::NeedStatus(pending) => {
-                    return Waiting { pending, wants_body: false }.into();
+                    return Waiting { pending, wants: Wants::Fetch }.into();
+                }
+                Step::NeedSignature(pending) if self.asks_host && is_for_host(&pending) => {
+                    return Waiting { pending, wants: Wants::Signature }.into();
                 }
                 Step::NeedSignature(pending) => {
                     let verified = verify(&pending);
@@ -185,6 +277,10 @@ thread_local! {
 #[wasm_bindgen]
 pub fn self_test() -> bool {
     VERIFIER.with_borrow_mut(Verifier::self_test)
+}
+
+fn is_for_host(pending: &Pending) -> bool {
+    pending.signature().is_some_and(|check| check.for_host().is_some())
 }
 
 fn verify(pending: &Pending) -> bool {

@@ -18,8 +18,8 @@ mod wire;
 
 pub use corpus::WasmCorpus;
 pub use engine::{
-    Waiting, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout,
-    seal_session, self_test,
+    Waiting, Wants, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout,
+    known_answers, seal_session, self_test,
 };
 pub use filter::WasmListFilter;
 pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};

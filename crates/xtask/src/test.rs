@@ -157,6 +157,7 @@ fn javascript(places: &Places) -> Outcome<Count> {
         return Ok(Count::default());
     }
     build::parts(places, &["js".to_owned()])?;
+    let corpus = verdicts::wycheproof(places)?;
     let files = files_below(&dir)?;
     let ending = |end: &str| {
         let is = |file: &&std::path::PathBuf| file.to_string_lossy().ends_with(end);
@@ -169,6 +170,7 @@ fn javascript(places: &Places) -> Outcome<Count> {
             say(format_args!("node --test js/test with {}", node.display()));
             let mut command = Command::new(node);
             command.current_dir(places.path("js")).args(["--test", "--test-reporter=tap"]);
+            command.env("COUNTERSIGN_CORPUS", &corpus);
             total.add(counted(command.args(&scripts))?);
         }
     }

@@ -17,6 +17,19 @@ const CASES: &str = "20000";
 /// Fewer than this, and something was not written down: Wycheproof's alone are some 4000.
 const LEAST: u32 = 30_000;
 
+/// Project Wycheproof's signatures with their verdicts, for other verifiers than ours: the file.
+pub(crate) fn wycheproof(places: &Places) -> Outcome<PathBuf> {
+    let dir = places.made("corpus");
+    make_dir(&dir)?;
+    let corpus = dir.join("wycheproof.txt");
+    // The tests append to it.
+    std::fs::write(&corpus, "").map_err(Failure::during("emptying the corpus"))?;
+    let mut tests = cargo(places);
+    tests.args(["test", "--quiet", "--package", "countersign-verify", "--test", "wycheproof"]);
+    run(tests.env("COUNTERSIGN_CORPUS", &corpus))?;
+    Ok(corpus)
+}
+
 /// Asks in each Node; in how many.
 pub(crate) fn compare(places: &Places) -> Outcome<u32> {
     let module = bench::module(places)?;

@@ -1,4 +1,4 @@
-# The shared vectors (tests/vectors/guard.json) inside workerd. Run by `cargo xtask test js`, or by
+# The shared vectors (tests/vectors/guard.json) and Project Wycheproof's inside workerd. Run by `cargo xtask test js`, or by
 # hand: workerd test js/test/workerd/vectors.capnp
 using Workerd = import "/workerd/workerd.capnp";
 
@@ -11,6 +11,9 @@ const main :Workerd.Worker = (
   modules = [
     (name = "test/workerd/vectors.mjs", esModule = embed "vectors.mjs"),
     (name = "test/vectors.mjs", esModule = embed "../vectors.mjs"),
+    (name = "test/corpus.mjs", esModule = embed "../corpus.mjs"),
+    # Written by `cargo xtask test js`.
+    (name = "target/corpus/wycheproof.txt", text = embed "../../../target/corpus/wycheproof.txt"),
     (name = "tests/vectors/guard.json", json = embed "../../../tests/vectors/guard.json"),
     (name = "dist/workerd.js", esModule = embed "../../dist/workerd.js"),
     (name = "dist/index.js", esModule = embed "../../dist/index.js"),
@@ -21,12 +24,15 @@ const main :Workerd.Worker = (
     (name = "dist/filter.js", esModule = embed "../../dist/filter.js"),
     (name = "dist/guard.js", esModule = embed "../../dist/guard.js"),
     (name = "dist/headers.js", esModule = embed "../../dist/headers.js"),
+    (name = "dist/key-cache.js", esModule = embed "../../dist/key-cache.js"),
+    (name = "dist/key-source.js", esModule = embed "../../dist/key-source.js"),
     (name = "dist/keys.js", esModule = embed "../../dist/keys.js"),
     (name = "dist/options.js", esModule = embed "../../dist/options.js"),
     (name = "dist/pkce.js", esModule = embed "../../dist/pkce.js"),
     (name = "dist/scopes.js", esModule = embed "../../dist/scopes.js"),
     (name = "dist/request.js", esModule = embed "../../dist/request.js"),
     (name = "dist/stream.js", esModule = embed "../../dist/stream.js"),
+    (name = "dist/signatures.js", esModule = embed "../../dist/signatures.js"),
     (name = "dist/session.js", esModule = embed "../../dist/session.js"),
     (name = "dist/verify.js", esModule = embed "../../dist/verify.js"),
     (name = "dist/wire.js", esModule = embed "../../dist/wire.js"),

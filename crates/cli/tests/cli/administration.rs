@@ -64,6 +64,100 @@ fn add_and_list() {
     }
 }
 
+/// Clients without users: what acts for itself, and the server of a resource.
+#[test]
+fn services_and_resource_servers() {
+    let folder = Folder::new();
+    let resource = ["resource", "add", FILES, "--name", "x", "--scope", "a=A", "--scope", "b=B"];
+    assert_eq!(folder.run(&resource, "").code, 0);
+    fn add<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["client", "add", "--name", "Job", "--json"], more].concat()
+    }
+    let service = format!("{FILES}=a,b");
+    let client = folder.json(&add(&["--service", &service]));
+    assert!(client["client_secret"].as_str().unwrap().starts_with("cs_"));
+    assert_eq!(client["grant_types"], serde_json::json!(["client_credentials"]));
+    assert_eq!(client["token_endpoint_auth_method"], "client_secret_basic");
+    let client =
+        folder.json(&add(&["--introspects", FILES, "--auth-method", "client_secret_post"]));
+    assert_eq!(client["grant_types"], serde_json::json!([]));
+    assert_eq!(client["token_endpoint_auth_method"], "client_secret_post");
+
+    let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let file = folder.path().join("keys.json");
+    std::fs::write(&file, key).unwrap();
+    let client = folder.json(&add(&["--service", &service, "--jwks", "keys.json"]));
+    assert_eq!(client["token_endpoint_auth_method"], "private_key_jwt");
+    assert!(client["client_secret"].is_null());
+
+    std::fs::write(&file, key.replace("\"x\"", "\"d\":\"AA\",\"x\"")).unwrap();
+    let private = folder.run(&add(&["--service", &service, "--jwks", "keys.json"]), "");
+    assert_eq!(private.code, 1);
+    assert!(private.stderr.contains("private"), "{}", private.stderr);
+    for (more, code) in [
+        (&["--service", "https://other.example=a"][..], 1),
+        (&["--service", &format!("{FILES}=c")], 1),
+        (&["--service", &format!("{FILES}=")], 1),
+        (&["--service", FILES], 1),
+        (&["--introspects", "https://other.example"], 1),
+        (&["--service", &service, "--jwks", "nothing.json"], 1),
+        (&["--service", &service, "--jwks", "keys.json", "--confidential"], 2),
+    ] {
+        let output = folder.run(&add(more), "");
+        assert_eq!(output.code, code, "{more:?}: {}", output.stderr);
+    }
+}
+
+/// Who is locked out, and who may come back.
+#[test]
+fn disable_enable_delete() {
+    let folder = Folder::new();
+    assert_eq!(folder.run(&["user", "add", "ada", "--password-stdin"], "correct horse\n").code, 0);
+    let uri = "https://app.example.com/cb";
+    let client = folder.json(&["client", "add", "--name", "A", "--redirect-uri", uri, "--json"]);
+    let id = client["client_id"].as_str().unwrap();
+    for (verb, disabled) in [("disable", true), ("disable", true), ("enable", false)] {
+        assert_eq!(folder.run(&["user", verb, "ADA"], "").code, 0);
+        assert_eq!(folder.json(&["user", "list", "--json"])[0]["disabled"], disabled);
+        assert_eq!(folder.run(&["client", verb, id], "").code, 0);
+        assert_eq!(folder.json(&["client", "list", "--json"])[0]["disabled"], disabled);
+    }
+    assert_eq!(folder.run(&["client", "delete", id], "").code, 0);
+    assert_eq!(folder.json(&["client", "list", "--json"]), serde_json::json!([]));
+    assert_eq!(folder.json(&["grant", "list", "--json"]), serde_json::json!([]));
+    for args in [
+        ["user", "disable", "bob"],
+        ["user", "enable", "bob"],
+        ["client", "disable", id],
+        ["client", "enable", id],
+        ["client", "delete", id],
+        ["grant", "revoke", "g_x"],
+        ["client", "unpin", "https://app.example.com/client.json"],
+    ] {
+        let output = folder.run(&args, "");
+        assert_eq!(output.code, 1, "{args:?}");
+        assert!(output.stderr.starts_with("countersign: there is no ") || args[1] == "unpin");
+    }
+}
+
+/// The document of a client, given by hand.
+#[test]
+fn pinned_documents() {
+    let folder = Folder::new();
+    let url = "https://app.example.com/client.json";
+    let document = format!(
+        r#"{{"client_id":"{url}","client_name":"App","redirect_uris":["http://localhost/cb"]}}"#
+    );
+    std::fs::write(folder.path().join("client.json"), &document).unwrap();
+    let pin = ["client", "pin", url, "--document", "client.json"];
+    assert_eq!(folder.run(&pin, "").code, 0);
+    let client = &folder.json(&["client", "list", "--json"])[0];
+    assert_eq!((&client["client_id"], &client["client_name"]), (&url.into(), &"App".into()));
+    assert_eq!(folder.run(&["client", "unpin", url], "").code, 0);
+    std::fs::write(folder.path().join("client.json"), "{}").unwrap();
+    assert_eq!(folder.run(&pin, "").code, 1);
+}
+
 /// Exit codes: 1 refused, 2 usage.
 #[test]
 fn exit_codes() {

@@ -11,13 +11,18 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     let folder = Folder::new();
     fs::create_dir(folder.path().join("etc")).unwrap();
     let file = "listen = \"127.0.0.1:1\"\nissuer = \"https://file.example\"\n\
-                access_token_lifetime = 60\nregistration = \"off\"\ndatabase = \"data.db\"\n";
+                access_token_lifetime = 60\nregistration = \"off\"\n                client_documents = \"claude.ai,example.com\"\n\
+                outbound_networks = \"10.1.0.0/16\"\noutbound_certificates = \"ca.pem\"\n\
+                database = \"data.db\"\n";
     fs::write(folder.path().join("etc/countersign.toml"), file).unwrap();
     let check = ["config", "check", "--json", "--config", "etc/countersign.toml"];
     let config = folder.json(&check);
     assert_eq!(config["listen"], "127.0.0.1:1");
     assert_eq!(config["access_token_lifetime"], 60);
     assert_eq!(config["registration"], "off");
+    assert_eq!(config["client_documents"], "claude.ai,example.com");
+    assert_eq!(config["outbound_networks"], serde_json::json!(["10.1.0.0/16"]));
+    assert_eq!(config["outbound_certificates"], "etc/ca.pem");
     assert_eq!(config["database"], "etc/data.db", "beside the file");
     assert_eq!(config["key_file"], "etc/countersign.key");
 
@@ -33,6 +38,8 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     assert_eq!(default["listen"], "127.0.0.1:8090");
     assert_eq!(default["issuer"], "http://127.0.0.1:8090");
     assert_eq!(default["database"], "countersign.db");
+    assert_eq!(default["client_documents"], "open");
+    assert_eq!(default["outbound_networks"], serde_json::json!([]));
     assert!(!folder.path().join("countersign.db").exists(), "checking makes nothing");
 }
 
@@ -53,6 +60,9 @@ fn mistakes_are_explained() {
         ("listne = \"127.0.0.1:1\"", "unknown field `listne`"),
         ("listen = 8090", "listen"),
         ("registration = \"maybe\"", "maybe"),
+        ("client_documents = \"maybe\"", "not a domain"),
+        ("client_documents = \"claude.ai,\"", "not a domain"),
+        ("outbound_networks = \"10.0.0.1/8\"", "range of addresses"),
         ("issuer = \"https://a.example/\"", "trailing slash"),
         ("issuer = \"http://a.example\"", "https"),
         ("listen = \"0.0.0.0:8090\"", "TLS proxy"),

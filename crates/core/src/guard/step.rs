@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     UnixSeconds,
-    jose::{alg::Algorithm, jwk::Jwk, pkcs1::Pkcs1Check},
+    jose::{alg::Algorithm, host_check::HostCheck, jwk::Jwk},
     jwt::{claims::Claims, confirmation::Presentation},
     oauth::dpop::Proof,
 };
@@ -133,7 +133,7 @@ pub struct SignatureCheck<'a> {
     pub signature: &'a [u8],
 }
 
-impl SignatureCheck<'_> {
+impl<'a> SignatureCheck<'a> {
     /// Verifies with a verifier that several engines may share: tables of keys are made once for all.
     #[must_use]
     pub fn verify(&self, verifier: &mut Verifier) -> bool {
@@ -141,11 +141,11 @@ impl SignatureCheck<'_> {
         key.is_some_and(|key| verifier.verify(key, self.signing_input, self.signature))
     }
 
-    /// The same for a host's own RSA verifier, when the algorithm is RS256, RS384 or RS512 and the
-    /// signature as long as the key; else `None`, and [`Self::verify`] decides.
+    /// The same for a host's own verifier, when the algorithm is ES384 or one of RSA's and the signature
+    /// as long as it must be; else `None`, and [`Self::verify`] decides.
     #[must_use]
-    pub fn pkcs1(&self) -> Option<Pkcs1Check<'_>> {
-        self.key.pkcs1_check(self.algorithm, self.signing_input, self.signature)
+    pub fn for_host(&self) -> Option<HostCheck<'a>> {
+        self.key.host_check(self.algorithm, self.signing_input, self.signature)
     }
 }
 

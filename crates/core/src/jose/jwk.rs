@@ -21,8 +21,8 @@ use countersign_verify::{Key, KeyError};
 
 use super::{
     alg::Algorithm,
+    host_check::{HostCheck, HostKey},
     json::Object,
-    pkcs1::{Pkcs1Check, PublicKeyInfo},
     unchecked_jwk::UncheckedJwk,
 };
 
@@ -35,8 +35,8 @@ pub struct Jwk {
     /// One for all kinds of keys but RSA without `alg`.
     pub(super) verifiers: Vec<(Algorithm, Key)>,
     pub(super) thumbprint: [u8; 32],
-    /// An RSA key as other verifiers take it.
-    pub(super) public_key_info: Option<PublicKeyInfo>,
+    /// The key as hosts' verifiers take it, where they may be asked.
+    pub(super) host_key: Option<HostKey>,
 }
 
 /// Whether symmetric keys are read.
@@ -109,17 +109,17 @@ impl Jwk {
         self.verifiers.iter().find(|(served, _)| *served == algorithm).map(|(_, key)| key)
     }
 
-    /// What a host's own verifier needs for a signature by RS256, RS384 or RS512: `None` for other
-    /// algorithms, for those that this key does not serve, and for signatures of the wrong length.
+    /// What a host's own verifier needs for a signature by ES384 or one of RSA's algorithms: `None` for
+    /// other algorithms, for those that this key does not serve, and for signatures of the wrong length.
     #[must_use]
-    pub fn pkcs1_check<'a>(
+    pub fn host_check<'a>(
         &'a self,
         algorithm: Algorithm,
         message: &'a [u8],
         signature: &'a [u8],
-    ) -> Option<Pkcs1Check<'a>> {
+    ) -> Option<HostCheck<'a>> {
         self.verifier(algorithm)?;
-        self.public_key_info.as_ref()?.check(algorithm, message, signature)
+        self.host_key.as_ref()?.check(algorithm, message, signature)
     }
 
     /// The SHA-256 thumbprint (RFC 7638), 32 bytes.
@@ -181,8 +181,8 @@ mod tests {
             assert_eq!(names(&key), [alg]);
             assert!(key.verifier(Algorithm::from_name(alg).unwrap()).is_some());
             for other in all {
-                let check = key.pkcs1_check(Algorithm::from_name(other).unwrap(), b"", &[0; 256]);
-                assert_eq!(check.is_some(), other == alg && alg.starts_with("RS"), "{other}");
+                let check = key.host_check(Algorithm::from_name(other).unwrap(), b"", &[0; 256]);
+                assert_eq!(check.is_some(), other == alg, "{other}");
             }
         }
         for alg in ["ES256", "EdDSA", "HS256", "RSA-OAEP", "RS1", "none", "rs256", ""] {

@@ -2,10 +2,10 @@
 
 pub mod alg;
 pub mod base64url;
+pub mod host_check;
 pub mod json;
 pub mod jwk;
 pub mod jwks;
 pub mod jws;
-pub mod pkcs1;
 pub mod thumbprint;
 pub mod unchecked_jwk;

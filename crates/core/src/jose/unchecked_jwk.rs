@@ -15,9 +15,9 @@ use countersign_verify::{Key, KeyError, RsaAlgorithm, RsaPublicKey};
 use super::{
     alg::Algorithm,
     base64url,
+    host_check::HostKey,
     json::{Object, Value},
     jwk::{Jwk, JwkError, Secrets},
-    pkcs1::PublicKeyInfo,
     thumbprint,
 };
 
@@ -113,12 +113,13 @@ impl UncheckedJwk {
     pub fn check(&self) -> Result<Jwk, JwkError> {
         let mut verifiers = self.material.verifiers().map_err(JwkError::Key)?;
         verifiers.retain(|(algorithm, _)| self.algorithms.contains(algorithm));
-        let public_key_info = match &self.material {
-            Material::Rsa { n, e } => Some(PublicKeyInfo::new(n, e)),
+        let host_key = match &self.material {
+            Material::P384 { x, y } => Some(HostKey::p384(x, y)),
+            Material::Rsa { n, e } => Some(HostKey::rsa(n, e)),
             _ => None,
         };
         let (kid, thumbprint) = (self.kid.clone(), self.thumbprint);
-        Ok(Jwk { kid, verifiers, thumbprint, public_key_info })
+        Ok(Jwk { kid, verifiers, thumbprint, host_key })
     }
 }
 

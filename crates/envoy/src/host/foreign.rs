@@ -5,7 +5,7 @@
 
 use core::ptr;
 
-use countersign_core::jose::pkcs1::Pkcs1Check;
+use countersign_core::jose::{alg::Algorithm, host_check::HostCheck};
 
 use super::{HostError, MALFORMED, check, take};
 
@@ -22,8 +22,12 @@ unsafe extern "C" {
 }
 
 /// Whether Envoy finds the signature good. An error when it cannot tell: it lacks the function, the
-/// plugin may not call it, or it does not take the key.
-pub(crate) fn verify_signature(asked: Pkcs1Check<'_>) -> Result<bool, HostError> {
+/// plugin may not call it, or it does not take the key; and for other algorithms than RS256, RS384 and RS512,
+/// since its messages cannot say that another padding is meant.
+pub(crate) fn verify_signature(asked: HostCheck<'_>) -> Result<bool, HostError> {
+    if !matches!(asked.algorithm, Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512) {
+        return Err(HostError(MALFORMED));
+    }
     let answer = call("verify_signature", &question(asked))?;
     read_answer(&answer).ok_or(HostError(MALFORMED))
 }
@@ -45,8 +49,8 @@ pub(super) fn call(name: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
 }
 
 /// `VerifySignatureArguments`: `hash_function` = 1, `public_key` = 2, `signature` = 3, `text` = 4.
-fn question(asked: Pkcs1Check<'_>) -> Vec<u8> {
-    let fields = [asked.hash.as_bytes(), asked.key, asked.signature, asked.message];
+fn question(asked: HostCheck<'_>) -> Vec<u8> {
+    let fields = [asked.hash().as_bytes(), asked.key, asked.signature, asked.message];
     let length: usize = fields.iter().map(|field| field.len()).sum();
     let mut message = Vec::with_capacity(length.saturating_add(4 * 6));
     for (number, field) in (1_u8..).zip(fields) {

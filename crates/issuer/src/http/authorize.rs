@@ -5,15 +5,17 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     body::{Body, to_bytes},
     extract::{ConnectInfo, State},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, StatusCode},
     response::Response,
 };
 
 use super::{
     App, MAX_BODY, Shared,
+    clients::Found,
     cookies::Cookie,
     interaction::{self, Visit},
     params::Params,
+    post::is_form,
     reply,
     request::{AuthorizationRequest, RequestError, redirect_target},
 };
@@ -83,11 +85,13 @@ async fn begin(app: &Arc<App>, headers: &HeaderMap, params: &Params) -> Result<R
     let Some(client_id) = params.get("client_id") else {
         return refuse("The application did not say who it is (client_id).");
     };
-    let Some(row) = app.store.client(client_id).await? else {
-        return refuse(
-            "The application is not known here. It may have been registered long ago: remove the \
-             server from the application and add it again.",
-        );
+    let row = match app.find_client(client_id).await? {
+        Found::Client(row) => row,
+        Found::Unusable(text) => return refuse(&text),
+        Found::Unreachable(text) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Ok(app.pages.message(status, "This request cannot be answered now", &text));
+        }
     };
     let redirect_uri = match redirect_target(params, &row.client) {
         Ok(uri) => uri,
@@ -136,14 +140,6 @@ fn came_by_itself(headers: &HeaderMap) -> bool {
         headers.get("sec-fetch-site").map(|value| value.as_bytes()),
         Some(b"none" | b"same-origin")
     )
-}
-
-pub(super) fn is_form(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
 /// Where and with which state a client is answered.

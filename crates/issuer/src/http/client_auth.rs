@@ -1,21 +1,44 @@
 //! Client authentication (OAuth 2.1 §2.4): exactly the registered method, exactly once.
 
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{App, params::Params, reply};
+use super::{
+    App,
+    assertion::{self, Expected},
+    clients::Found,
+    params::Params,
+    post::Failure,
+    reply,
+};
 use crate::{
-    Error,
+    clock,
     secret::{self, Kind},
-    store::Client,
+    store::{Client, ClientRow},
 };
 
+/// The methods that there are (`token_endpoint_auth_methods_supported`).
+pub(super) const METHODS: [&str; 4] =
+    ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+
+/// The only `client_assertion_type` (RFC 7523 §2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What `typ` an assertion may have: its own, the general one, or none (rfc7523bis §2.2). Anything
+/// else was made for another purpose.
+const ASSERTION_TYPES: [&str; 3] = ["client-authentication+jwt", "JWT", ""];
+
 /// What a request presents.
-struct Presented {
+struct Presented<'a> {
     id: String,
-    secret: Option<String>,
-    method: &'static str,
+    credential: Credential<'a>,
+}
+
+enum Credential<'a> {
+    None,
+    Basic(String),
+    Post(&'a str),
+    Assertion(&'a str),
 }
 
 /// The client of a request, or the answer for one that could not be told.
@@ -23,43 +46,130 @@ pub(super) async fn authenticate(
     app: &App,
     headers: &HeaderMap,
     form: &Params,
-) -> Result<Result<Client, Response>, Error> {
+) -> Result<Client, Failure> {
     let with_basic = headers.contains_key(header::AUTHORIZATION);
-    if with_basic && (form.has("client_secret") || form.has("client_assertion")) {
-        return Ok(Err(reply::oauth_error(
+    let ways = [with_basic, form.has("client_secret"), form.has("client_assertion")];
+    if ways.into_iter().filter(|way| *way).count() > 1 {
+        return Err(Failure::from(reply::oauth_error(
             StatusCode::BAD_REQUEST,
             "invalid_request",
             "The client authenticates in more than one way",
         )));
     }
     let presented = if with_basic { from_basic(headers, form) } else { from_form(form) };
-    let Some(presented) = presented else {
-        return Ok(Err(invalid_client(with_basic)));
+    let presented = presented.ok_or_else(|| invalid_client(with_basic))?;
+    let row = match app.find_client(&presented.id).await? {
+        Found::Client(row) => row,
+        Found::Unusable(_) => return Err(invalid_client(with_basic)),
+        Found::Unreachable(_) => return Err(unreachable()),
     };
-    let Some(row) = app.store.client(&presented.id).await? else {
-        return Ok(Err(invalid_client(with_basic)));
-    };
-    let secret_fits = match (&row.secret_hash, &presented.secret) {
-        (None, None) => true,
-        // Equal digests of 256 random bits: their comparison tells nothing about the secret.
-        (Some(hash), Some(secret)) => *hash == secret::hash(Kind::ClientSecret, secret),
-        _ => false,
-    };
-    if row.client.auth_method != presented.method || !secret_fits {
-        return Ok(Err(invalid_client(with_basic)));
+    if let Err(why) = check(app, &row, &presented.credential).await? {
+        tracing::info!(reason = "client_auth_failed", client = row.client.id, "{why}");
+        return Err(invalid_client(with_basic));
     }
-    Ok(Ok(row.client))
+    Ok(row.client)
 }
 
-fn from_form(form: &Params) -> Option<Presented> {
+/// The client of a request that must not come from a public one.
+pub(super) async fn authenticate_confidential(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Params,
+) -> Result<Client, Failure> {
+    let client = authenticate(app, headers, form).await?;
+    if client.auth_method == "none" {
+        return Err(invalid_client(headers.contains_key(header::AUTHORIZATION)));
+    }
+    Ok(client)
+}
+
+async fn check(
+    app: &App,
+    row: &ClientRow,
+    credential: &Credential<'_>,
+) -> Result<Result<(), &'static str>, Failure> {
+    let method = match credential {
+        Credential::None => "none",
+        Credential::Basic(_) => "client_secret_basic",
+        Credential::Post(_) => "client_secret_post",
+        Credential::Assertion(_) => "private_key_jwt",
+    };
+    if row.client.auth_method != method {
+        return Ok(Err("the client is registered with another method"));
+    }
+    match credential {
+        Credential::None => Ok(Ok(())),
+        Credential::Basic(secret) => Ok(check_secret(row, secret)),
+        Credential::Post(secret) => Ok(check_secret(row, secret)),
+        Credential::Assertion(text) => check_assertion(app, row, text).await,
+    }
+}
+
+fn check_secret(row: &ClientRow, secret: &str) -> Result<(), &'static str> {
+    let presented = secret::hash(Kind::ClientSecret, secret);
+    // Equal digests of 256 random bits: their comparison tells nothing about the secret.
+    if row.secret_hash.as_ref() == Some(&presented) { Ok(()) } else { Err("the secret is wrong") }
+}
+
+/// RFC 7523 §3: signed by the client, about the client, for this issuer alone, once.
+async fn check_assertion(
+    app: &App,
+    row: &ClientRow,
+    text: &str,
+) -> Result<Result<(), &'static str>, Failure> {
+    let id = row.client.id.as_str();
+    let expected = |keys| Expected {
+        keys,
+        types: &ASSERTION_TYPES,
+        issuer: id,
+        audience: app.issuer.as_str(),
+        now: clock::now().unsigned_abs(),
+    };
+    let Some(keys) = app.client_keys.of(app, row, false).await? else {
+        return Ok(Err("the client has no usable keys"));
+    };
+    let mut checked = assertion::check(text, &expected(&keys));
+    // Keys that are published elsewhere may be new.
+    if matches!(checked, Err(assertion::NO_KEY))
+        && let Some(keys) = app.client_keys.of(app, row, true).await?
+    {
+        checked = assertion::check(text, &expected(&keys));
+    }
+    let assertion = match checked {
+        Ok(assertion) => assertion,
+        Err(why) => return Ok(Err(why)),
+    };
+    if assertion.claims.subject.as_deref() != Some(id) {
+        return Ok(Err("the assertion's sub is somebody else"));
+    }
+    // Last: what was refused for another reason may still come right.
+    let forget_at = i64::try_from(assertion.forget_at).unwrap_or(i64::MAX);
+    let is_first =
+        app.store.is_first_use("client_assertion", id, &assertion.token_id, forget_at).await?;
+    Ok(if is_first { Ok(()) } else { Err("the assertion was used before (jti)") })
+}
+
+fn from_form(form: &Params) -> Option<Presented<'_>> {
+    if form.has("client_assertion") || form.has("client_assertion_type") {
+        let text = form.get("client_assertion")?;
+        if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
+            return None;
+        }
+        let id = assertion::claimed_issuer(text)?;
+        // RFC 7521 §4.2: it may be said again, and then it must be the same.
+        let same = form.get("client_id").is_none_or(|other| other == id);
+        return same.then_some(Presented { id, credential: Credential::Assertion(text) });
+    }
     let id = form.get("client_id")?.to_owned();
-    let secret = form.get("client_secret").map(str::to_owned);
-    let method = if secret.is_some() { "client_secret_post" } else { "none" };
-    Some(Presented { id, secret, method })
+    let credential = match form.get("client_secret") {
+        Some(secret) => Credential::Post(secret),
+        None => Credential::None,
+    };
+    Some(Presented { id, credential })
 }
 
 /// RFC 6749 §2.3.1: both parts are form-encoded before they are joined.
-fn from_basic(headers: &HeaderMap, form: &Params) -> Option<Presented> {
+fn from_basic<'a>(headers: &HeaderMap, form: &Params) -> Option<Presented<'a>> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next()?.to_str().ok()?;
     if values.next().is_some() {
@@ -73,7 +183,7 @@ fn from_basic(headers: &HeaderMap, form: &Params) -> Option<Presented> {
     let (id, secret) = text.split_once(':')?;
     let (id, secret) = (decode(id)?, decode(secret)?);
     let same = form.get("client_id").is_none_or(|other| other == id);
-    same.then_some(Presented { id, secret: Some(secret), method: "client_secret_basic" })
+    same.then_some(Presented { id, credential: Credential::Basic(secret) })
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -85,8 +195,19 @@ fn decode(text: &str) -> Option<String> {
     form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
 }
 
+/// Neither yes nor no: a 401 would make the client forget what it has.
+pub(super) fn unreachable() -> Failure {
+    let mut response = reply::oauth_error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+        "What the client publishes about itself cannot be had at this moment",
+    );
+    reply::set(response.headers_mut(), header::RETRY_AFTER, "30");
+    Failure::from(response)
+}
+
 /// 401, so that clients with a forgotten registration register again (issuer spec, complaint 7).
-fn invalid_client(with_basic: bool) -> Response {
+fn invalid_client(with_basic: bool) -> Failure {
     let mut response = reply::oauth_error(
         StatusCode::UNAUTHORIZED,
         "invalid_client",
@@ -96,5 +217,5 @@ fn invalid_client(with_basic: bool) -> Response {
         let challenge = "Basic realm=\"countersign\"";
         reply::set(response.headers_mut(), header::WWW_AUTHENTICATE, challenge);
     }
-    response
+    Failure::from(response)
 }

@@ -5,10 +5,11 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
 };
+use countersign_core::jose::alg::Algorithm;
 use serde_json::json;
 
-use super::{Shared, reply};
-use crate::{Registration, store::Resource};
+use super::{Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES, token::GRANT_TYPES};
+use crate::{ClientDocuments, Registration, store::Resource};
 
 /// `/jwks`: to be fetched again after five minutes, and usable ten more while that fails.
 pub(super) async fn jwks(State(app): Shared, method: Method, headers: HeaderMap) -> Response {
@@ -17,11 +18,7 @@ pub(super) async fn jwks(State(app): Shared, method: Method, headers: HeaderMap)
     }
     let published = app.keys.published();
     let etag = &published.etag;
-    let unchanged = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|known| matches(known.trim(), etag)));
-    let mut response = if unchanged {
+    let mut response = if matches_etag(&headers, etag) {
         reply::with_type(StatusCode::NOT_MODIFIED, "application/jwk-set+json", "")
     } else {
         let body = published.jwks.clone();
@@ -55,15 +52,29 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
         "jwks_uri": format!("{issuer}/jwks"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": GRANT_TYPES,
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported":
-            ["none", "client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),
+        "introspection_endpoint": format!("{issuer}/introspect"),
+        "introspection_endpoint_auth_methods_supported": confidential_methods(),
+        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),
+        "introspection_signing_alg_values_supported": ["ES256"],
+        "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "status_list_aggregation_endpoint": format!("{issuer}/status-lists"),
+        "client_id_metadata_document_supported":
+            app.config.client_documents != ClientDocuments::Off,
         "authorization_response_iss_parameter_supported": true,
         "scopes_supported": scopes(&resources),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce"],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "preferred_username", "email",
+            "email_verified",
+        ],
         "request_uri_parameter_supported": false,
         "protected_resources":
             resources.iter().map(|resource| resource.uri.as_str()).collect::<Vec<_>>(),
@@ -76,9 +87,19 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
     reply::cors(response)
 }
 
-/// What clients may ask for: `openid` and `offline_access`, then each resource's scopes.
+/// The algorithms that clients may sign their assertions with.
+fn assertion_algorithms() -> [&'static str; 9] {
+    Algorithm::ASYMMETRIC.map(Algorithm::name)
+}
+
+/// Those by which a client proves that it is the one.
+fn confidential_methods() -> Vec<&'static str> {
+    METHODS.into_iter().filter(|method| *method != "none").collect()
+}
+
+/// What clients may ask for: what is no resource's, then each resource's scopes.
 fn scopes(resources: &[Resource]) -> Vec<&str> {
-    let mut names = vec!["openid", "offline_access"];
+    let mut names = GENERAL_SCOPES.to_vec();
     for scope in resources.iter().flat_map(|resource| &resource.scopes) {
         if !names.contains(&scope.name.as_str()) {
             names.push(&scope.name);
@@ -87,7 +108,15 @@ fn scopes(resources: &[Resource]) -> Vec<&str> {
     names
 }
 
-fn not_a_read(method: &Method) -> Option<Response> {
+/// Whether the client has this version already (RFC 9110 §13.1.2).
+pub(super) fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|known| matches(known.trim(), etag)))
+}
+
+pub(super) fn not_a_read(method: &Method) -> Option<Response> {
     match *method {
         Method::GET | Method::HEAD => None,
         Method::OPTIONS => Some(reply::preflight("GET, HEAD, OPTIONS")),

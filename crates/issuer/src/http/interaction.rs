@@ -224,6 +224,7 @@ async fn open(
         return Ok(Err(stale(app)));
     };
     let client = app.store.client(&request.client_id).await?;
+    let client = client.filter(|row| !row.client.is_disabled);
     let resources = app.store.resources().await?;
     let resource = resources.into_iter().find(|resource| resource.uri == request.resource);
     let (Some(client), Some(resource)) = (client, resource) else {

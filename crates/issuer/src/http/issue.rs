@@ -8,6 +8,8 @@ use crate::{
     Error, clock,
     keys::DEFAULT_ALGORITHM,
     secret::{self, Kind},
+    status::Place,
+    store::{Client, IssuedToken},
 };
 
 /// Lifetime of an ID token, in seconds. It is read once, right after the login.
@@ -16,55 +18,103 @@ const ID_TOKEN_LIFETIME: i64 = 300;
 /// What a grant says about the tokens made from it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Granted<'a> {
-    pub(super) user_id: &'a str,
+    /// `sub`: the user, or the client that acts for itself.
+    pub(super) subject: &'a str,
     pub(super) client_id: &'a str,
     pub(super) resource: &'a str,
     pub(super) scopes: &'a ScopeSet,
-    pub(super) auth_time: i64,
+    /// When the user logged in.
+    pub(super) auth_time: Option<i64>,
     pub(super) nonce: Option<&'a str>,
 }
 
-/// A token response (RFC 6749 §5.1) without the refresh token.
-pub(super) async fn response(app: &App, granted: Granted<'_>) -> Result<Value, Error> {
-    let now = clock::now();
+/// An access token that is going to be: named and placed before it is stored, so that it can be
+/// revoked from its first moment on.
+#[derive(Clone, Debug)]
+pub(super) struct Planned {
+    place: Place,
+    jti: String,
+    issued_at: i64,
+    expires_at: i64,
+}
+
+/// Takes a place for an access token, among those of a client that acts for itself or of all grants.
+pub(super) async fn plan(app: &App, itself: Option<&Client>) -> Result<Planned, Error> {
+    let issued_at = clock::now();
     let lifetime = i64::try_from(app.config.access_token_lifetime).unwrap_or(900);
+    let expires_at = issued_at + lifetime;
+    let client = itself.map(|client| (client.id.as_str(), client.not_before));
+    let place = app.status.take(app, expires_at, client).await?;
+    Ok(Planned { place, jti: secret::new(Kind::TokenId)?, issued_at, expires_at })
+}
+
+impl Planned {
+    /// As it is stored.
+    pub(super) fn row<'a>(&'a self, client_id: &'a str, user_id: &'a str) -> IssuedToken<'a> {
+        IssuedToken {
+            status_list: &self.place.list,
+            status_index: self.place.index,
+            jti: &self.jti,
+            client_id,
+            user_id: Some(user_id),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// A token response (RFC 6749 §5.1) without the refresh token.
+pub(super) async fn response(
+    app: &App,
+    granted: Granted<'_>,
+    planned: &Planned,
+) -> Result<Value, Error> {
+    let issuer = app.issuer.as_str();
     // The resource gets to know the scopes that are its own.
     let scope: ScopeSet =
         granted.scopes.iter().filter(|scope| !is_general(scope.as_str())).cloned().collect();
+    let mut claims = json!({
+        "iss": issuer,
+        "sub": granted.subject,
+        "aud": granted.resource,
+        "client_id": granted.client_id,
+        "scope": scope.to_string(),
+        "iat": planned.issued_at,
+        "exp": planned.expires_at,
+        "jti": planned.jti,
+        "status": planned.place.claim(issuer),
+    });
+    if let Some(auth_time) = granted.auth_time {
+        claims["auth_time"] = json!(auth_time);
+    }
     let signer = app.keys.signer(DEFAULT_ALGORITHM).await?;
-    let access_token = signer.sign(
-        "at+jwt",
-        &json!({
-            "iss": app.issuer.as_str(),
-            "sub": granted.user_id,
-            "aud": granted.resource,
-            "client_id": granted.client_id,
-            "scope": scope.to_string(),
-            "iat": now,
-            "exp": now + lifetime,
-            "jti": secret::new(Kind::TokenId)?,
-            "auth_time": granted.auth_time,
-        }),
-    )?;
     let mut response = json!({
-        "access_token": access_token,
+        "access_token": signer.sign("at+jwt", &claims)?,
         "token_type": "Bearer",
-        "expires_in": lifetime,
+        "expires_in": planned.expires_at - planned.issued_at,
         "scope": granted.scopes.to_string(),
     });
-    if granted.scopes.iter().any(|scope| scope.as_str() == "openid") {
-        let mut claims = json!({
-            "iss": app.issuer.as_str(),
-            "sub": granted.user_id,
-            "aud": granted.client_id,
-            "iat": now,
-            "exp": now + ID_TOKEN_LIFETIME,
-            "auth_time": granted.auth_time,
-        });
-        if let Some(nonce) = granted.nonce {
-            claims["nonce"] = json!(nonce);
-        }
+    if let Some(claims) = id_token(app, granted, planned.issued_at) {
         response["id_token"] = json!(signer.sign("JWT", &claims)?);
     }
     Ok(response)
+}
+
+/// The claims of an ID token: for who asked for `openid`, about a user who logged in.
+fn id_token(app: &App, granted: Granted<'_>, now: i64) -> Option<Value> {
+    let auth_time = granted.auth_time?;
+    if !granted.scopes.iter().any(|scope| scope.as_str() == "openid") {
+        return None;
+    }
+    let mut claims = json!({
+        "iss": app.issuer.as_str(),
+        "sub": granted.subject,
+        "aud": granted.client_id,
+        "iat": now,
+        "exp": now + ID_TOKEN_LIFETIME,
+        "auth_time": auth_time,
+    });
+    if let Some(nonce) = granted.nonce {
+        claims["nonce"] = json!(nonce);
+    }
+    Some(claims)
 }

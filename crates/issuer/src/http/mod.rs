@@ -1,18 +1,27 @@
 //! The endpoints.
 
+mod access_token;
+mod assertion;
 mod authorize;
 mod client_auth;
+mod client_keys;
+mod clients;
 mod cookies;
 mod documents;
 mod interaction;
+mod introspect;
 mod issue;
 mod pages;
 mod params;
+mod post;
 mod register;
 mod reply;
 mod request;
+mod revoke;
+mod status_lists;
 mod throttle;
 mod token;
+mod userinfo;
 
 use std::sync::Arc;
 
@@ -24,7 +33,12 @@ use axum::{
     routing::{any, get},
 };
 
-use crate::{Config, Error, background, issuer::Issuer, keys::Keys, store::Store};
+use tokio::sync::Semaphore;
+
+use crate::{
+    Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, status::StatusLists,
+    store::Store,
+};
 
 /// Longest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -37,6 +51,12 @@ pub(crate) struct App {
     pub(crate) keys: Keys,
     /// The name of this process in leases.
     pub(crate) node: String,
+    status: StatusLists,
+    fetcher: Fetcher,
+    /// Turns for fetching.
+    fetches: Semaphore,
+    own_keys: access_token::OwnKeys,
+    client_keys: client_keys::ClientKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
 }
@@ -51,6 +71,11 @@ impl App {
         keys: Keys,
     ) -> Result<Self, Error> {
         Ok(Self {
+            fetcher: Fetcher::new(&config.outbound)?,
+            fetches: Semaphore::new(clients::FETCHES),
+            status: StatusLists::default(),
+            own_keys: access_token::OwnKeys::default(),
+            client_keys: client_keys::ClientKeys::default(),
             config,
             issuer,
             store,
@@ -68,20 +93,25 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let mut router = Router::new()
         .route(&format!("{path}/authorize"), any(authorize::endpoint))
         .route(&format!("{path}/token"), any(token::endpoint))
+        .route(&format!("{path}/revoke"), any(revoke::endpoint))
+        .route(&format!("{path}/introspect"), any(introspect::endpoint))
+        .route(&format!("{path}/userinfo"), any(userinfo::endpoint))
+        .route(&format!("{path}/status-lists"), any(status_lists::all))
+        .route(&format!("{path}/status-lists/{{list}}"), any(status_lists::one))
         .route(&format!("{path}/register"), any(register::endpoint))
         .route(&format!("{path}/jwks"), any(documents::jwks))
         .route(&format!("{path}/healthz"), get(healthz))
         .route(&format!("{path}/readyz"), get(readyz))
         .route(&format!("{path}/"), get(front));
     // RFC 8414 §3.1 inserts the well-known part before the issuer's path, OpenID appends it; some
-    // clients do the one for the other.
-    let mut known = Vec::from([
-        format!("/.well-known/oauth-authorization-server{path}"),
-        format!("/.well-known/openid-configuration{path}"),
-    ]);
-    if !path.is_empty() {
-        known.push(format!("{path}/.well-known/openid-configuration"));
-        known.push(format!("{path}/.well-known/oauth-authorization-server"));
+    // clients do the one for the other. And some write a slash after the issuer.
+    let mut known = Vec::new();
+    for name in ["oauth-authorization-server", "openid-configuration"] {
+        known.push(format!("/.well-known/{name}{path}"));
+        known.push(format!("/.well-known/{name}{path}/"));
+        if !path.is_empty() {
+            known.push(format!("{path}/.well-known/{name}"));
+        }
     }
     for known in known {
         router = router.route(&known, any(documents::metadata));

@@ -10,7 +10,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use super::reply;
 use crate::{
-    Error, redirect_uri, secret,
+    Error, client_document, redirect_uri, secret,
     store::{Client, ClientKind, Resource},
 };
 
@@ -90,6 +90,8 @@ impl Pages {
             .map(|scope| {
                 let text = match scope.as_str() {
                     "openid" => Some("Know who you are"),
+                    "profile" => Some("See your user name"),
+                    "email" => Some("See your e-mail address"),
                     "offline_access" => Some("Stay connected while you are away"),
                     _ => consent.resource.description(scope),
                 };
@@ -100,6 +102,8 @@ impl Pages {
             client => shown(&consent.client.name),
             client_id => &consent.client.id,
             verified => consent.client.kind == ClientKind::Static,
+            site => client_document::site(&consent.client.id),
+            only_local => consent.client.redirect_uris.iter().all(|uri| redirect_uri::is_local(uri)),
             host => redirect_uri::shown_host(consent.redirect_uri),
             local => redirect_uri::is_local(consent.redirect_uri),
             resource => &consent.resource.name,

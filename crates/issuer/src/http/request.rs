@@ -199,7 +199,10 @@ fn check_scope(scope: Option<&str>, resource: &Resource) -> Result<ScopeSet, Req
     Ok(requested)
 }
 
-/// Scopes that no resource has: they ask for an ID token or for refresh tokens.
+/// Scopes that no resource has: they ask for an ID token, for what is known of the user, or for
+/// refresh tokens.
+pub(super) const GENERAL_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
 pub(super) fn is_general(scope: &str) -> bool {
-    matches!(scope, "openid" | "offline_access")
+    GENERAL_SCOPES.contains(&scope)
 }

@@ -168,7 +168,6 @@ impl SigningKeys {
         &self.store
     }
 
-    #[allow(dead_code, reason = "for the permutations of status lists")]
     pub(super) const fn ring(&self) -> &KeyRing {
         &self.ring
     }

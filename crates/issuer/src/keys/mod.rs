@@ -74,7 +74,6 @@ impl Keys {
         Arc::clone(&self.current().published)
     }
 
-    #[allow(dead_code, reason = "for the permutations of status lists")]
     /// Seals what else must not lie in the database in clear.
     pub(crate) fn ring(&self) -> &KeyRing {
         self.stored.ring()

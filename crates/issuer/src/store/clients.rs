@@ -6,6 +6,8 @@ use crate::{Error, clock};
 /// How a client came to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
+    /// Its `client_id` is the URL of a document about it.
+    Document,
     /// It registered itself (RFC 7591): nobody vouches for its name.
     Registered,
     /// The administrator added it.
@@ -23,12 +25,27 @@ pub struct Client {
     pub name: String,
     /// Where its users may be sent back to.
     pub redirect_uris: Vec<String>,
-    /// `none`, `client_secret_basic` or `client_secret_post`.
+    /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`.
     pub auth_method: String,
     /// The grant types it may use.
     pub grant_types: Vec<String>,
     /// When it was added, in seconds since the epoch.
     pub created_at: i64,
+    /// Whether it is shut out.
+    pub is_disabled: bool,
+    /// Changes when it is shut out: what it had before stays worthless.
+    pub(crate) not_before: i64,
+}
+
+/// What a client may do with a resource without a user.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct ClientResource {
+    /// The resource.
+    pub resource: String,
+    /// The scopes that it may have there for itself, separated by spaces.
+    pub scopes: String,
+    /// Whether it is the resource's server, and may introspect tokens for it.
+    pub introspects: bool,
 }
 
 /// A client with the digest of its secret.
@@ -36,6 +53,12 @@ pub struct Client {
 pub(crate) struct ClientRow {
     pub(crate) client: Client,
     pub(crate) secret_hash: Option<Vec<u8>>,
+    /// Its public keys, as a JSON Web Key Set.
+    pub(crate) jwks: Option<String>,
+    /// Where they are published.
+    pub(crate) jwks_uri: Option<String>,
+    /// What else it registered, as a JSON object.
+    pub(crate) metadata: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -47,7 +70,12 @@ struct Row {
     grant_types: String,
     auth_method: String,
     secret_hash: Option<Vec<u8>>,
+    jwks: Option<String>,
+    jwks_uri: Option<String>,
+    metadata: String,
     created_at: i64,
+    disabled_at: Option<i64>,
+    not_before: i64,
 }
 
 impl From<Row> for ClientRow {
@@ -58,6 +86,7 @@ impl From<Row> for ClientRow {
         let client = Client {
             id: row.id,
             kind: match row.kind.as_str() {
+                "cimd" => ClientKind::Document,
                 "static" => ClientKind::Static,
                 _ => ClientKind::Registered,
             },
@@ -66,8 +95,16 @@ impl From<Row> for ClientRow {
             auth_method: row.auth_method,
             grant_types: list(&row.grant_types),
             created_at: row.created_at,
+            is_disabled: row.disabled_at.is_some(),
+            not_before: row.not_before,
         };
-        Self { client, secret_hash: row.secret_hash }
+        Self {
+            client,
+            secret_hash: row.secret_hash,
+            jwks: row.jwks,
+            jwks_uri: row.jwks_uri,
+            metadata: row.metadata,
+        }
     }
 }
 
@@ -80,27 +117,62 @@ impl Client {
 }
 
 impl Store {
-    pub(crate) async fn add_client(&self, row: &ClientRow) -> Result<(), Error> {
+    pub(crate) async fn add_client(
+        &self,
+        row: &ClientRow,
+        resources: &[ClientResource],
+    ) -> Result<(), Error> {
         let client = &row.client;
+        let mut transaction = self.begin().await?;
+        transaction
+            .sql(
+                "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
+                 secret_hash, jwks, jwks_uri, metadata, created_at) VALUES ($1, $2, $3, $4, $5, \
+                 $6, $7, $8, $9, $10, $11)",
+            )
+            .bind(&client.id)
+            .bind(match client.kind {
+                ClientKind::Document => "cimd",
+                ClientKind::Static => "static",
+                ClientKind::Registered => "registered",
+            })
+            .bind(&client.name)
+            // URIs have no spaces: they are checked before.
+            .bind(client.redirect_uris.join(" "))
+            .bind(client.grant_types.join(" "))
+            .bind(&client.auth_method)
+            .bind(&row.secret_hash)
+            .bind(&row.jwks)
+            .bind(&row.jwks_uri)
+            .bind(&row.metadata)
+            .bind(client.created_at)
+            .execute()
+            .await?;
+        for resource in resources {
+            transaction
+                .sql(
+                    "INSERT INTO client_resources (client_id, resource, scopes, introspects) \
+                     VALUES ($1, $2, $3, $4)",
+                )
+                .bind(&client.id)
+                .bind(&resource.resource)
+                .bind(&resource.scopes)
+                .bind(resource.introspects)
+                .execute()
+                .await?;
+        }
+        transaction.commit().await
+    }
+
+    /// What a client may do with resources without a user.
+    pub(crate) async fn client_resources(&self, id: &str) -> Result<Vec<ClientResource>, Error> {
         self.sql(
-            "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
-                 secret_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "SELECT resource, scopes, introspects FROM client_resources WHERE client_id = $1 \
+             ORDER BY resource",
         )
-        .bind(&client.id)
-        .bind(match client.kind {
-            ClientKind::Static => "static",
-            ClientKind::Registered => "registered",
-        })
-        .bind(&client.name)
-        // URIs have no spaces: they are checked before.
-        .bind(client.redirect_uris.join(" "))
-        .bind(client.grant_types.join(" "))
-        .bind(&client.auth_method)
-        .bind(&row.secret_hash)
-        .bind(client.created_at)
-        .execute()
-        .await?;
-        Ok(())
+        .bind(id)
+        .all()
+        .await
     }
 
     pub(crate) async fn client(&self, id: &str) -> Result<Option<ClientRow>, Error> {

@@ -1,7 +1,11 @@
 //! Grants and authorization codes.
 
-use super::{Store, Transaction};
-use crate::{Error, clock, store::refresh::insert_refresh_token};
+use super::{
+    Store, Transaction,
+    refresh::insert_refresh_token,
+    status::{IssuedToken, insert_issued_token},
+};
+use crate::{Error, clock};
 
 /// What a user granted.
 #[derive(Clone, Debug)]
@@ -30,6 +34,15 @@ pub(crate) struct CodeRow {
     pub(crate) nonce: Option<String>,
     pub(crate) auth_time: i64,
     pub(crate) revoked_at: Option<i64>,
+    /// Whether the user is locked out.
+    pub(crate) user_disabled: bool,
+}
+
+impl CodeRow {
+    /// Whether nothing may come of the grant any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.revoked_at.is_some() || self.user_disabled
+    }
 }
 
 /// How the redemption of a code came out.
@@ -37,6 +50,8 @@ pub(crate) struct CodeRow {
 pub(crate) enum Redemption {
     /// This caller, and no other, redeemed it.
     Done,
+    /// The grant was revoked, or its user was locked out.
+    Ended,
     /// It had been redeemed or had expired.
     TooLate,
 }
@@ -91,31 +106,36 @@ impl Store {
     pub(crate) async fn code(&self, hash: &[u8]) -> Result<Option<CodeRow>, Error> {
         self.sql(
             "SELECT grant_id, code.client_id, code.redirect_uri, challenge, code.expires_at, \
-             consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at \
-             FROM auth_codes AS code JOIN grants ON grants.id = grant_id WHERE hash = $1",
+             consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at, \
+             users.disabled_at IS NOT NULL AS user_disabled FROM auth_codes AS code JOIN grants \
+             ON grants.id = grant_id JOIN users ON users.id = user_id WHERE hash = $1",
         )
         .bind(hash)
         .optional()
         .await
     }
 
-    /// Redeems a code, and stores the first refresh token of its grant in the same transaction.
+    /// Redeems a code, and stores in the same transaction the first refresh token of its grant and
+    /// where the access token stands.
     pub(crate) async fn redeem_code(
         &self,
         hash: &[u8],
         grant_id: &str,
         refresh_token: Option<(&[u8], i64)>,
+        access_token: &IssuedToken<'_>,
     ) -> Result<Redemption, Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
-        let is_first = lock_grant(&mut transaction, grant_id, now).await?
-            && transaction.sql(CONSUME).bind(now).bind(hash).execute().await? == 1;
-        if !is_first {
+        if !lock_grant(&mut transaction, grant_id, now).await? {
+            return Ok(Redemption::Ended);
+        }
+        if transaction.sql(CONSUME).bind(now).bind(hash).execute().await? != 1 {
             return Ok(Redemption::TooLate);
         }
         if let Some((hash, expires_at)) = refresh_token {
             insert_refresh_token(&mut transaction, hash, grant_id, now, expires_at).await?;
         }
+        insert_issued_token(&mut transaction, grant_id, access_token).await?;
         transaction.commit().await?;
         Ok(Redemption::Done)
     }
@@ -126,29 +146,34 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a grant: none of its refresh tokens works any more.
-    pub(crate) async fn revoke_grant(&self, id: &str, reason: &str) -> Result<(), Error> {
-        self.sql(
-            "UPDATE grants SET revoked_at = $1, reason = $2 WHERE id = $3 AND revoked_at IS \
-                 NULL",
-        )
-        .bind(clock::now())
-        .bind(reason)
-        .bind(id)
-        .execute()
-        .await?;
-        Ok(())
+    /// Remembers one more access token of a grant; `false` when the grant is over.
+    pub(crate) async fn add_issued_token(
+        &self,
+        grant_id: &str,
+        token: &IssuedToken<'_>,
+    ) -> Result<bool, Error> {
+        let mut transaction = self.begin().await?;
+        if !lock_grant(&mut transaction, grant_id, clock::now()).await? {
+            return Ok(false);
+        }
+        insert_issued_token(&mut transaction, grant_id, token).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 
-/// Nobody else changes anything of this grant until the transaction ends. `false`: it is revoked.
+/// Nobody else changes anything of this grant until the transaction ends. `false`: it is revoked, or
+/// its user is locked out.
 pub(super) async fn lock_grant(
     transaction: &mut Transaction,
     id: &str,
     now: i64,
 ) -> Result<bool, Error> {
     let locked = transaction
-        .sql("UPDATE grants SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL")
+        .sql(
+            "UPDATE grants SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL AND NOT \
+             EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND disabled_at IS NOT NULL)",
+        )
         .bind(now)
         .bind(id)
         .execute()

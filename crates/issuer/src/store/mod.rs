@@ -53,16 +53,20 @@
 mod backup;
 mod clients;
 mod codes;
+mod documents;
 mod interactions;
 mod keys;
 mod leases;
 mod open;
 mod prune;
 mod refresh;
+mod replay;
 mod resources;
+mod revocation;
 #[cfg(test)]
 mod schema_tests;
 mod sql;
+mod status;
 mod users;
 mod writer;
 
@@ -72,14 +76,18 @@ use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
+    documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
+    status::{IssuedToken, LeasedBlock, NewStatusList},
     users::SessionRow,
 };
 pub use self::{
-    clients::{Client, ClientKind},
+    clients::{Client, ClientKind, ClientResource},
+    documents::ClientDocument,
     keys::SigningKeyInfo,
     resources::{Resource, ScopeText},
+    revocation::Grant,
     users::User,
 };
 

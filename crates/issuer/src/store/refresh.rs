@@ -1,6 +1,10 @@
 //! Refresh tokens: a grant is the family, each use makes a successor.
 
-use super::{Store, Transaction, codes::lock_grant};
+use super::{
+    Store, Transaction,
+    codes::lock_grant,
+    status::{IssuedToken, insert_issued_token},
+};
 use crate::{Error, clock};
 
 /// A refresh token with its grant.
@@ -19,6 +23,15 @@ pub(crate) struct RefreshRow {
     pub(crate) auth_time: i64,
     pub(crate) granted_at: i64,
     pub(crate) revoked_at: Option<i64>,
+    /// Whether the user is locked out.
+    pub(crate) user_disabled: bool,
+}
+
+impl RefreshRow {
+    /// Whether nothing may come of the grant any more.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.revoked_at.is_some() || self.user_disabled
+    }
 }
 
 /// The token that follows.
@@ -35,9 +48,10 @@ impl Store {
         self.sql(
             "SELECT token.grant_id, token.expires_at, token.rotated_at, \
                  token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, \
-                 client_id, user_id, resource, scopes, auth_time, created_at AS granted_at, \
-                 revoked_at FROM refresh_tokens AS token JOIN grants ON grants.id = \
-                 token.grant_id LEFT JOIN refresh_tokens AS next ON next.hash = \
+                 client_id, user_id, resource, scopes, auth_time, grants.created_at AS \
+                 granted_at, revoked_at, users.disabled_at IS NOT NULL AS user_disabled FROM \
+                 refresh_tokens AS token JOIN grants ON grants.id = token.grant_id JOIN users ON \
+                 users.id = user_id LEFT JOIN refresh_tokens AS next ON next.hash = \
                  token.successor_hash WHERE token.hash = $1",
         )
         .bind(hash)
@@ -45,12 +59,14 @@ impl Store {
         .await
     }
 
-    /// Replaces a token by its successor. Only one caller gets `true`.
+    /// Replaces a token by its successor, which comes with an access token. Only one caller gets
+    /// `true`.
     pub(crate) async fn rotate(
         &self,
         hash: &[u8],
         grant_id: &str,
         successor: Successor<'_>,
+        access_token: &IssuedToken<'_>,
     ) -> Result<bool, Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
@@ -73,6 +89,7 @@ impl Store {
         }
         insert_refresh_token(&mut transaction, successor.hash, grant_id, now, successor.expires_at)
             .await?;
+        insert_issued_token(&mut transaction, grant_id, access_token).await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -12,6 +12,17 @@ pub struct User {
     pub name: String,
     /// An address, if known.
     pub email: Option<String>,
+    /// Whether the user is locked out.
+    pub is_disabled: bool,
+}
+
+/// The user that a token speaks for, and all scopes of its grant.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct TokenUser {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) email: Option<String>,
+    pub(crate) scopes: String,
 }
 
 /// A user who is logged in.
@@ -45,12 +56,17 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn users(&self) -> Result<Vec<User>, Error> {
-        self.sql("SELECT id, name, email FROM users ORDER BY name_key").all().await
+        self.sql(
+            "SELECT id, name, email, disabled_at IS NOT NULL AS is_disabled FROM users ORDER BY \
+             name_key",
+        )
+        .all()
+        .await
     }
 
     /// Id and password hash of the user of this name.
     pub(crate) async fn credentials(&self, name: &str) -> Result<Option<(String, String)>, Error> {
-        self.sql("SELECT id, password_hash FROM users WHERE name_key = $1")
+        self.sql("SELECT id, password_hash FROM users WHERE name_key = $1 AND disabled_at IS NULL")
             .bind(key(name))
             .optional()
             .await
@@ -79,10 +95,27 @@ impl Store {
     pub(crate) async fn session(&self, id_hash: &[u8]) -> Result<Option<SessionRow>, Error> {
         self.sql(
             "SELECT user_id, name, auth_time FROM sessions JOIN users ON users.id = user_id \
-                 WHERE id_hash = $1 AND expires_at > $2",
+                 WHERE id_hash = $1 AND expires_at > $2 AND disabled_at IS NULL",
         )
         .bind(id_hash)
         .bind(clock::now())
+        .optional()
+        .await
+    }
+
+    /// The user of the access token at a place of a status list.
+    pub(crate) async fn user_of_token(
+        &self,
+        status_list: &str,
+        status_index: u32,
+    ) -> Result<Option<TokenUser>, Error> {
+        self.sql(
+            "SELECT users.id, name, email, scopes FROM issued_tokens JOIN grants ON grants.id = \
+             grant_id JOIN users ON users.id = grants.user_id WHERE status_list = $1 AND \
+             status_index = $2 AND disabled_at IS NULL",
+        )
+        .bind(status_list)
+        .bind(i64::from(status_index))
         .optional()
         .await
     }

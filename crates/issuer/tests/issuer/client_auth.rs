@@ -114,7 +114,9 @@ fn grant_types_that_are_not_registered() {
     let tokens = issuer.tokens(&client, &[]);
     assert!(tokens["refresh_token"].is_null(), "it did not register for one");
     issuer.refresh(&client, "rt_x", &[]).assert_error(400, "unauthorized_client");
-    for grant in ["password", "client_credentials", "implicit", "urn:x"] {
+    let credentials = [("grant_type", "client_credentials")];
+    issuer.token(&client, &credentials).assert_error(400, "unauthorized_client");
+    for grant in ["password", "implicit", "urn:x"] {
         let answer = issuer.token(&client, &[("grant_type", grant)]);
         answer.assert_error(400, "unsupported_grant_type");
     }

@@ -5,12 +5,14 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use countersign_issuer::{
-    ClientKind, Config, Database, Error, NewClient, NewResource, NewScope, NewUser, Server, Store,
+    ClientKind, ClientResource, Config, Database, Error, Grant, NewClient, NewResource, NewScope,
+    NewUser, Server, Store,
 };
-use countersign_testkit::postgres;
+use countersign_testkit::{keys::TestKey, postgres, token::Token};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
@@ -207,15 +209,74 @@ impl Issuer {
 
     /// A client that the administrator vouches for.
     pub(crate) fn add_client(&self, method: &str, redirect_uris: &[&str]) -> Client {
-        let new = NewClient {
-            kind: ClientKind::Static,
-            name: "Test client".to_owned(),
+        self.try_add(NewClient {
             redirect_uris: redirect_uris.iter().map(|uri| (*uri).to_owned()).collect(),
-            auth_method: method.to_owned(),
             grant_types: ["authorization_code", "refresh_token"].map(str::to_owned).to_vec(),
-        };
-        let added = self.block_on(self.store.create_client(new)).unwrap();
-        Client { id: added.client.id, secret: added.secret, method: method.to_owned() }
+            ..new_client(method)
+        })
+        .unwrap()
+    }
+
+    /// A client that gets tokens for itself: for these resources, with these scopes.
+    pub(crate) fn add_service(&self, method: &str, resources: &[(&str, &str)]) -> Client {
+        let resources = resources.iter().map(|(resource, scopes)| ClientResource {
+            resource: (*resource).to_owned(),
+            scopes: (*scopes).to_owned(),
+            introspects: false,
+        });
+        self.try_add(NewClient {
+            grant_types: vec!["client_credentials".to_owned()],
+            resources: resources.collect(),
+            ..new_client(method)
+        })
+        .unwrap()
+    }
+
+    /// The server of a resource, which may introspect tokens for it.
+    pub(crate) fn add_resource_server(&self, resource: &str) -> Client {
+        self.try_add(NewClient {
+            resources: vec![ClientResource {
+                resource: resource.to_owned(),
+                scopes: String::new(),
+                introspects: true,
+            }],
+            ..new_client("client_secret_basic")
+        })
+        .unwrap()
+    }
+
+    pub(crate) fn disable_user(&self, name: &str) {
+        self.block_on(self.store.disable_user(name)).unwrap();
+    }
+
+    pub(crate) fn enable_user(&self, name: &str) {
+        self.block_on(self.store.enable_user(name)).unwrap();
+    }
+
+    pub(crate) fn disable_client(&self, client: &Client) {
+        self.block_on(self.store.disable_client(&client.id)).unwrap();
+    }
+
+    pub(crate) fn enable_client(&self, client: &Client) {
+        self.block_on(self.store.enable_client(&client.id)).unwrap();
+    }
+
+    pub(crate) fn delete_client(&self, client: &Client) {
+        self.block_on(self.store.delete_client(&client.id)).unwrap();
+    }
+
+    pub(crate) fn grants(&self) -> Vec<Grant> {
+        self.block_on(self.store.grants(None, None)).unwrap()
+    }
+
+    pub(crate) fn revoke_grant(&self, id: &str) -> bool {
+        self.block_on(self.store.revoke_grant(id, "revoked_by_administrator")).unwrap()
+    }
+
+    pub(crate) fn try_add(&self, new: NewClient) -> Result<Client, Error> {
+        let method = new.auth_method.clone();
+        let added = self.block_on(self.store.create_client(new))?;
+        Ok(Client { id: added.client.id, secret: added.secret, method })
     }
 
     /// A public client with the usual callback.
@@ -266,19 +327,35 @@ impl Issuer {
 
     /// A token request of this client, authenticated as it is registered.
     pub(crate) fn token(&self, client: &Client, parameters: &[(&str, &str)]) -> Answer {
+        self.post("/token", client, parameters)
+    }
+
+    /// A request of this client to an endpoint, authenticated as it is registered.
+    pub(crate) fn post(&self, path: &str, client: &Client, parameters: &[(&str, &str)]) -> Answer {
+        self.post_with(path, client, &[], parameters)
+    }
+
+    pub(crate) fn post_with(
+        &self,
+        path: &str,
+        client: &Client,
+        headers: &[(&str, &str)],
+        parameters: &[(&str, &str)],
+    ) -> Answer {
         let mut all = parameters.to_vec();
-        let mut headers = vec![FORM];
+        let mut headers = [&[FORM], headers].concat();
         let secret = client.secret.as_deref().unwrap_or("");
         let basic = client.basic();
-        if client.method == "client_secret_basic" {
-            headers.push(("authorization", &basic));
-        } else {
-            all.push(("client_id", &client.id));
+        let assertion = assertion(&self.url, &client.id).sign();
+        match client.method.as_str() {
+            "client_secret_basic" => headers.push(("authorization", &basic)),
+            "client_secret_post" => {
+                all.extend([("client_id", &*client.id), ("client_secret", secret)]);
+            }
+            "private_key_jwt" => all.extend(asserting(&assertion)),
+            _ => all.push(("client_id", &client.id)),
         }
-        if client.method == "client_secret_post" {
-            all.push(("client_secret", secret));
-        }
-        http::send("POST", &self.at("/token"), &headers, Some(&encode(&all)))
+        http::send("POST", &self.at(path), &headers, Some(&encode(&all)))
     }
 
     /// Redeems a code with what belongs to it; those given replace it.
@@ -297,19 +374,46 @@ impl Issuer {
         self.token(client, &[&usual[..], more].concat())
     }
 
-    /// Changes the database behind the server's back: for the passing of time.
-    pub(crate) fn sql(&self, statement: &'static str) {
+    /// Supplies the document of a client.
+    pub(crate) fn pin(&self, url: &str, document: &str) -> Result<(), Error> {
+        self.block_on(self.store.pin_client_document(url, document))
+    }
+
+    /// What the database says, behind the server's back.
+    pub(crate) fn number(&self, query: &'static str) -> i64 {
         self.block_on(async {
             match self.folder.database() {
                 Database::Postgres(url) => {
                     let mut connection = PgConnection::connect(&url).await.unwrap();
-                    sqlx::query(statement).execute(&mut connection).await.unwrap();
+                    sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+                }
+                Database::Sqlite(path) => {
+                    let url = format!("sqlite:{}", path.display());
+                    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                    sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+                }
+            }
+        })
+    }
+
+    /// Changes the database behind the server's back: for the passing of time.
+    pub(crate) fn sql(&self, statement: &'static str) {
+        self.sql_text(statement);
+    }
+
+    pub(crate) fn sql_text(&self, statement: &str) {
+        let statement = || sqlx::AssertSqlSafe(statement.to_owned());
+        self.block_on(async {
+            match self.folder.database() {
+                Database::Postgres(url) => {
+                    let mut connection = PgConnection::connect(&url).await.unwrap();
+                    sqlx::query(statement()).execute(&mut connection).await.unwrap();
                     connection.close().await.unwrap();
                 }
                 Database::Sqlite(path) => {
                     let url = format!("sqlite:{}", path.display());
                     let mut connection = SqliteConnection::connect(&url).await.unwrap();
-                    sqlx::query(statement).execute(&mut connection).await.unwrap();
+                    sqlx::query(statement()).execute(&mut connection).await.unwrap();
                     connection.close().await.unwrap();
                 }
             }
@@ -339,4 +443,42 @@ impl Client {
         let secret = self.secret.as_deref().unwrap_or("");
         format!("Basic {}", STANDARD.encode(format!("{}:{secret}", self.id)))
     }
+}
+
+/// A client of this authentication method that may do nothing.
+pub(crate) fn new_client(method: &str) -> NewClient {
+    let keys = json!({ "keys": [TestKey::Es256(1).jwk("es1")] });
+    NewClient {
+        kind: ClientKind::Static,
+        name: "Test client".to_owned(),
+        redirect_uris: Vec::new(),
+        auth_method: method.to_owned(),
+        grant_types: Vec::new(),
+        jwks: (method == "private_key_jwt").then(|| keys.to_string()),
+        resources: Vec::new(),
+    }
+}
+
+/// A good assertion of a client with the usual key, each with another `jti` (RFC 7523 §3).
+pub(crate) fn assertion(issuer: &str, client_id: &str) -> Token {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let now = now();
+    Token::new(client_id, issuer)
+        .header("typ", "client-authentication+jwt")
+        .claim("sub", client_id)
+        .claim("client_id", Value::Null)
+        .claim("scope", Value::Null)
+        .claim("jti", format!("jti-{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+        .claim("iat", now)
+        .claim("exp", now + 60)
+}
+
+/// What goes with an assertion.
+pub(crate) fn asserting(assertion: &str) -> [(&str, &str); 2] {
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    [("client_assertion_type", kind), ("client_assertion", assertion)]
+}
+
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }

@@ -25,9 +25,14 @@ fn rfc_8414_metadata_is_honest() {
         "authorization_endpoint",
         "authorization_response_iss_parameter_supported",
         "claims_supported",
+        "client_id_metadata_document_supported",
         "code_challenge_methods_supported",
         "grant_types_supported",
         "id_token_signing_alg_values_supported",
+        "introspection_endpoint",
+        "introspection_endpoint_auth_methods_supported",
+        "introspection_endpoint_auth_signing_alg_values_supported",
+        "introspection_signing_alg_values_supported",
         "issuer",
         "jwks_uri",
         "protected_resources",
@@ -35,10 +40,16 @@ fn rfc_8414_metadata_is_honest() {
         "request_uri_parameter_supported",
         "response_modes_supported",
         "response_types_supported",
+        "revocation_endpoint",
+        "revocation_endpoint_auth_methods_supported",
+        "revocation_endpoint_auth_signing_alg_values_supported",
         "scopes_supported",
+        "status_list_aggregation_endpoint",
         "subject_types_supported",
         "token_endpoint",
         "token_endpoint_auth_methods_supported",
+        "token_endpoint_auth_signing_alg_values_supported",
+        "userinfo_endpoint",
     ];
     assert_eq!(members, BTreeSet::from(expected));
     assert_eq!(document["issuer"], issuer.url);
@@ -47,9 +58,37 @@ fn rfc_8414_metadata_is_honest() {
     assert_eq!(document["authorization_response_iss_parameter_supported"], true);
     assert_eq!(
         document["scopes_supported"],
-        serde_json::json!(["openid", "offline_access", "files:read", "files:write", "mail:send"])
+        serde_json::json!([
+            "openid",
+            "profile",
+            "email",
+            "offline_access",
+            "files:read",
+            "files:write",
+            "mail:send"
+        ])
     );
-    for endpoint in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
+    let methods = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+    assert_eq!(document["token_endpoint_auth_methods_supported"], serde_json::json!(methods));
+    // RFC 8414 §2, attack 26: nothing that who verifies could sign too.
+    let algorithms = &document["token_endpoint_auth_signing_alg_values_supported"];
+    assert!(
+        algorithms
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|name| { !name.as_str().unwrap().starts_with("HS") && name != "none" })
+    );
+    for endpoint in [
+        "authorization_endpoint",
+        "token_endpoint",
+        "jwks_uri",
+        "revocation_endpoint",
+        "introspection_endpoint",
+        "userinfo_endpoint",
+        "registration_endpoint",
+        "status_list_aggregation_endpoint",
+    ] {
         let url = document[endpoint].as_str().unwrap();
         assert_ne!(get(url).status, 404, "{url}");
     }
@@ -59,7 +98,10 @@ fn rfc_8414_metadata_is_honest() {
 #[test]
 fn all_forms_of_the_metadata_url() {
     let issuer = Issuer::start();
-    assert_eq!(get(&issuer.at(OAUTH)).body, get(&issuer.at(OPENID)).body);
+    let expected = get(&issuer.at(OAUTH)).body;
+    for url in [OPENID.to_owned(), format!("{OAUTH}/"), format!("{OPENID}/")] {
+        assert_eq!(get(&issuer.at(&url)).body, expected, "{url}");
+    }
 
     let issuer =
         Issuer::empty(|config| config.issuer = Some("https://auth.example.com/t/1".to_owned()));
@@ -67,7 +109,13 @@ fn all_forms_of_the_metadata_url() {
     assert_eq!(expected.status, 200);
     assert_eq!(expected.json()["issuer"], "https://auth.example.com/t/1");
     assert_eq!(expected.json()["token_endpoint"], "https://auth.example.com/t/1/token");
-    for url in [format!("{OPENID}/t/1"), format!("/t/1{OPENID}"), format!("/t/1{OAUTH}")] {
+    for url in [
+        format!("{OPENID}/t/1"),
+        format!("{OPENID}/t/1/"),
+        format!("{OAUTH}/t/1/"),
+        format!("/t/1{OPENID}"),
+        format!("/t/1{OAUTH}"),
+    ] {
         assert_eq!(get(&issuer.at(&url)).body, expected.body, "{url}");
     }
     // Another issuer's place: JSON, so that nobody takes a page for metadata.
@@ -92,7 +140,18 @@ fn registration_is_named_only_when_it_is_open() {
 #[test]
 fn cors() {
     let issuer = Issuer::start();
-    for path in [OAUTH, OPENID, "/jwks", "/token", "/register"] {
+    for path in [
+        OAUTH,
+        OPENID,
+        "/jwks",
+        "/token",
+        "/register",
+        "/revoke",
+        "/introspect",
+        "/userinfo",
+        "/status-lists",
+        "/status-lists/unknown",
+    ] {
         let headers = [
             ("origin", "https://inspector.example"),
             ("access-control-request-method", "POST"),

@@ -125,12 +125,40 @@ fn attack_35_dangerous_redirect_uris() {
     }
 }
 
+/// AS-11, OpenID Connect Registration §2: who says that it is a web application is held to it.
+#[test]
+fn as_11_application_type() {
+    let issuer = Issuer::start();
+    let register = |kind: &str, uri: &str| {
+        issuer.register(&json!({ "redirect_uris": [uri], "application_type": kind }))
+    };
+    for uri in ["http://localhost/cb", "http://127.0.0.1:1/cb", "com.example.app:/cb"] {
+        register("web", uri).assert_error(400, "invalid_redirect_uri");
+        assert_eq!(register("native", uri).status, 201, "{uri}");
+    }
+    let answer = register("web", CALLBACK);
+    assert_eq!((answer.status, &answer.json()["application_type"]), (201, &json!("web")));
+    assert_eq!(register("native", CALLBACK).status, 201, "claimed https (RFC 8252 §7.2)");
+}
+
 /// Attack 36: links that could be shown or fetched one day.
 #[test]
 fn attack_36_dangerous_links() {
     let issuer = Issuer::start();
     for name in ["client_uri", "logo_uri", "policy_uri", "tos_uri", "jwks_uri"] {
-        for uri in ["javascript:alert(1)", "data:x", "http://169.254.169.254/"] {
+        for uri in [
+            "javascript:alert(1)",
+            "data:x",
+            "http://169.254.169.254/",
+            "https://127.0.0.1/",
+            "https://0x7f.1/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://localhost/",
+            "https://a.localhost./",
+            "https://intranet/",
+            "https://metadata.google.internal/",
+            "https://user@app.example.com/",
+        ] {
             let answer = issuer.register(&json!({ "redirect_uris": [CALLBACK], name: uri }));
             answer.assert_error(400, "invalid_client_metadata");
         }
@@ -169,6 +197,8 @@ fn bodies_that_are_refused() {
         "{\"redirect_uris\":[\"https://a.example\"],\"token_endpoint_auth_method\":7}",
         "{\"redirect_uris\":[\"https://a.example\"],\"response_types\":[\"token\"]}",
         "{\"redirect_uris\":[\"https://a.example\"],\"client_name\":{}}",
+        "{\"redirect_uris\":[\"https://a.example\"],\"client_name\":\"\\u0000\"}",
+        "{\"redirect_uris\":[\"https://a.example\"],\"application_type\":\"other\"}",
     ] {
         post(body).assert_error(400, "invalid_client_metadata");
     }

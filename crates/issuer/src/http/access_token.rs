@@ -1,0 +1,73 @@
+//! An access token of our own, presented to us: read as strictly as by any guard.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use countersign_core::{
+    jose::{
+        jwks::{JwkSet, Selection},
+        jws::{CompactJws, is_type},
+    },
+    jwt::claims::Claims,
+    oauth::status_list::StatusReference,
+};
+
+use super::App;
+use crate::{Error, clock, status::Place};
+
+/// The published keys, read once for each set.
+#[derive(Debug, Default)]
+pub(super) struct OwnKeys(Mutex<Option<(String, Arc<JwkSet>)>>);
+
+/// A token whose signature fits, that is not over, and was issued by this server.
+#[derive(Debug)]
+pub(super) struct OwnToken {
+    pub(super) claims: Claims,
+    pub(super) place: Place,
+}
+
+impl OwnToken {
+    /// Reads a token; `None` for whatever is not one of ours, or is over.
+    pub(super) fn read(app: &App, text: &str) -> Option<Self> {
+        let jws = CompactJws::parse(text).ok()?;
+        let header = jws.header();
+        if !header.typ.as_deref().is_some_and(|typ| is_type(typ, "at+jwt")) {
+            return None;
+        }
+        let keys = app.own_keys.get(&app.keys.published().jwks)?;
+        let algorithm = header.algorithm.filter(|algorithm| !algorithm.is_symmetric())?;
+        let Selection::Found(key) = keys.select(header.kid.as_deref(), algorithm) else {
+            return None;
+        };
+        if !key.verifier(algorithm)?.verify(jws.signing_input().as_bytes(), jws.signature()) {
+            return None;
+        }
+        let claims = Claims::parse(jws.payload()).ok()?;
+        let is_ours = claims.issuer.as_deref() == Some(app.issuer.as_str());
+        if !is_ours || claims.expires_at? <= clock::now().unsigned_abs() {
+            return None;
+        }
+        let status = StatusReference::of(&claims.all).ok()??;
+        let list = status.uri.strip_prefix(app.issuer.as_str())?.strip_prefix("/status-lists/")?;
+        let place = Place { list: list.to_owned(), index: u32::try_from(status.index).ok()? };
+        Some(Self { claims, place })
+    }
+
+    /// Whether it was revoked, as of now.
+    pub(super) async fn is_revoked(&self, app: &App) -> Result<bool, Error> {
+        app.status.is_revoked(app, &self.place).await
+    }
+}
+
+impl OwnKeys {
+    fn get(&self, jwks: &str) -> Option<Arc<JwkSet>> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((text, set)) = held.as_ref()
+            && text == jwks
+        {
+            return Some(Arc::clone(set));
+        }
+        let set = Arc::new(JwkSet::parse(jwks.as_bytes(), usize::MAX).ok()?);
+        *held = Some((jwks.to_owned(), Arc::clone(&set)));
+        Some(set)
+    }
+}

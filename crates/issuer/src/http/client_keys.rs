@@ -1,0 +1,87 @@
+//! The keys of clients that sign what they are: stored with the client, or fetched from where it
+//! publishes them (`jwks_uri`).
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use countersign_core::jose::jwks::JwkSet;
+use url::Url;
+
+use super::{App, client_auth::unreachable, post::Failure};
+use crate::{client_metadata::MAX_KEYS, outbound::Fetched, store::ClientRow};
+
+/// Longest key set, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// How long a key set is used before it is fetched again.
+const FRESH: Duration = Duration::from_secs(300);
+
+/// How often it is fetched for the sake of a key that it does not have.
+const COOLDOWN: Duration = Duration::from_secs(30);
+
+/// Most key sets that are held.
+const CAPACITY: usize = 1000;
+
+/// Key sets by their URL.
+#[derive(Debug, Default)]
+pub(super) struct ClientKeys(Mutex<HashMap<String, (Instant, Arc<JwkSet>)>>);
+
+impl ClientKeys {
+    /// The keys of a client; `newer` than those that lack a key. `None`: there are none.
+    pub(super) async fn of(
+        &self,
+        app: &App,
+        row: &ClientRow,
+        newer: bool,
+    ) -> Result<Option<Arc<JwkSet>>, Failure> {
+        let Some(uri) = &row.jwks_uri else {
+            let jwks = row.jwks.as_deref().filter(|_| !newer);
+            let keys = jwks.and_then(|jwks| JwkSet::parse(jwks.as_bytes(), MAX_KEYS).ok());
+            return Ok(keys.map(Arc::new));
+        };
+        let wait = if newer { COOLDOWN } else { FRESH };
+        if let Some((fetched_at, keys)) = self.held(uri)
+            && fetched_at.elapsed() < wait
+        {
+            return Ok((!newer).then_some(keys));
+        }
+        let Ok(url) = Url::parse(uri) else {
+            return Ok(None);
+        };
+        let Ok(_turn) = app.fetches.acquire().await else {
+            return Err(unreachable());
+        };
+        match app.fetcher.json(&url, None, MAX_BYTES).await {
+            Ok(Fetched::Document { body, .. }) => {
+                let Ok(keys) = JwkSet::parse(&body, MAX_KEYS) else {
+                    return Ok(None);
+                };
+                let keys = Arc::new(keys);
+                let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if held.len() >= CAPACITY {
+                    held.retain(|_, (fetched_at, _)| fetched_at.elapsed() < FRESH);
+                }
+                if held.len() < CAPACITY {
+                    held.insert(uri.clone(), (Instant::now(), Arc::clone(&keys)));
+                }
+                Ok(Some(keys))
+            }
+            Err(error) if error.is_passing() => {
+                tracing::warn!(
+                    reason = "client_keys_unreachable",
+                    client = row.client.id,
+                    "{error}"
+                );
+                Err(unreachable())
+            }
+            Ok(Fetched::NotModified { .. }) | Err(_) => Ok(None),
+        }
+    }
+
+    fn held(&self, uri: &str) -> Option<(Instant, Arc<JwkSet>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(uri).cloned()
+    }
+}

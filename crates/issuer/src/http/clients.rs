@@ -1,0 +1,152 @@
+//! Which client a `client_id` means: one that is stored, or one whose `client_id` is the URL of its
+//! document (draft-ietf-oauth-client-id-metadata-document-03).
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::App;
+use crate::{
+    Error, client_document, clock,
+    config::ClientDocuments,
+    outbound::{FetchError, Fetched},
+    store::{ClientRow, DocumentRow, FoundDocument},
+};
+
+/// Longest document, in bytes (draft §8.7 recommends 5 KB; ChatGPT's and others' with keys are longer).
+const MAX_DOCUMENT: usize = 20 * 1024;
+
+/// Bounds on how long a document is used before it is fetched again, in seconds: what it says about
+/// itself counts in between.
+const FRESH_AT_LEAST: u64 = 300;
+const FRESH_AT_MOST: u64 = 86_400;
+
+/// For so many seconds more it is used while its server cannot be reached.
+const STALE: i64 = 86_400;
+
+/// Documents that are fetched at the same time; others wait this long for their turn.
+pub(super) const FETCHES: usize = 16;
+const WAIT: Duration = Duration::from_secs(2);
+
+/// What is known of a `client_id`.
+pub(super) enum Found {
+    Client(Box<ClientRow>),
+    /// Nobody knows it, or its document cannot be used; the sentence is for the user.
+    Unusable(String),
+    /// Its document cannot be had at this moment.
+    Unreachable(String),
+}
+
+impl App {
+    /// Finds a client, and fetches its document where that is needed.
+    pub(super) async fn find_client(&self, client_id: &str) -> Result<Found, Error> {
+        if client_document::is_url(client_id) {
+            return self.find_document(client_id).await;
+        }
+        self.stored(client_id).await
+    }
+
+    async fn stored(&self, client_id: &str) -> Result<Found, Error> {
+        let row = self.store.client(client_id).await?.filter(|row| !row.client.is_disabled);
+        Ok(row.map_or_else(
+            || {
+                Found::Unusable(
+                    "The application is not known here. It may have been registered long ago: \
+                     remove the server from the application and add it again."
+                        .to_owned(),
+                )
+            },
+            |row| Found::Client(Box::new(row)),
+        ))
+    }
+
+    async fn find_document(&self, client_id: &str) -> Result<Found, Error> {
+        let unusable = |why: &str| {
+            tracing::info!(reason = "client_document_refused", client = client_id, "{why}");
+            Ok(Found::Unusable(format!(
+                "The application says that it is described at {client_id}. That cannot be used \
+                 here: {why}."
+            )))
+        };
+        let url = match client_document::check_url(client_id) {
+            Ok(url) => url,
+            Err(why) => return unusable(&format!("the address {why}")),
+        };
+        let held = self.store.document(client_id).await?;
+        let is_pinned = held.as_ref().is_some_and(|held| held.pinned);
+        if !is_pinned && !self.config.client_documents.allows(url.host_str().unwrap_or("")) {
+            return unusable("the administrator has not allowed applications of this site");
+        }
+        if held.as_ref().is_some_and(|held| held.pinned || held.fresh_until > clock::now()) {
+            return self.stored(client_id).await;
+        }
+        let etag = held.as_ref().and_then(|held| held.etag.as_deref());
+        let Ok(Ok(_turn)) = timeout(WAIT, self.fetches.acquire()).await else {
+            return self.stale(client_id, held, "too many documents are being fetched").await;
+        };
+        match self.fetcher.json(&url, etag, MAX_DOCUMENT).await {
+            Ok(Fetched::Document { body, etag, max_age }) => {
+                let metadata = match client_document::read(client_id, &body) {
+                    Ok(metadata) => metadata,
+                    Err(why) => return unusable(&why),
+                };
+                let body = String::from_utf8_lossy(&body);
+                let found = FoundDocument {
+                    url: client_id,
+                    body: &body,
+                    etag: etag.as_deref(),
+                    pinned: false,
+                    fresh_until: fresh_until(max_age),
+                };
+                self.store.put_document(&found, &metadata).await?;
+                self.stored(client_id).await
+            }
+            Ok(Fetched::NotModified { max_age }) => {
+                self.store.keep_document(client_id, fresh_until(max_age)).await?;
+                self.stored(client_id).await
+            }
+            Err(error) if error.is_passing() => {
+                self.stale(client_id, held, &error.to_string()).await
+            }
+            Err(error @ FetchError::Address) => unusable(&error.to_string()),
+            Err(error) => unusable(&error.to_string()),
+        }
+    }
+
+    /// A document that was good not long ago, while there is no newer one to be had.
+    async fn stale(
+        &self,
+        client_id: &str,
+        held: Option<DocumentRow>,
+        why: &str,
+    ) -> Result<Found, Error> {
+        tracing::warn!(reason = "client_document_unreachable", client = client_id, "{why}");
+        if held.is_some_and(|held| held.fresh_until + STALE > clock::now()) {
+            return self.stored(client_id).await;
+        }
+        Ok(Found::Unreachable(format!(
+            "The application says that it is described at {client_id}. The description cannot be \
+             had at this moment: {why}. Try again in a while; if it stays so, tell the \
+             administrator of this server, who can supply the description."
+        )))
+    }
+}
+
+impl ClientDocuments {
+    /// Whether documents on this host are used: one that is listed, or a name below it.
+    pub(crate) fn allows(&self, host: &str) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Open => true,
+            Self::Domains(domains) => domains.iter().any(|domain| {
+                host == domain
+                    || host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            }),
+        }
+    }
+}
+
+fn fresh_until(max_age: Option<u64>) -> i64 {
+    let fresh = max_age.unwrap_or(0).clamp(FRESH_AT_LEAST, FRESH_AT_MOST);
+    clock::now() + i64::try_from(fresh).unwrap_or(300)
+}

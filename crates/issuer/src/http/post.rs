@@ -1,0 +1,90 @@
+//! What the endpoints that programs post forms to have in common.
+
+use axum::{
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+    response::Response,
+};
+
+use super::{MAX_BODY, params::Params, reply};
+use crate::Error;
+
+/// Why a request is not answered as its sender wished.
+pub(super) enum Failure {
+    /// The answer says why.
+    Refused(Box<Response>),
+    /// Our own fault.
+    Server(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<Response> for Failure {
+    fn from(response: Response) -> Self {
+        Self::Refused(Box::new(response))
+    }
+}
+
+/// An error of the protocol (RFC 6749 §5.2).
+pub(super) fn refuse(error: &'static str, description: &str) -> Failure {
+    Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, error, description))
+}
+
+/// The headers and the form of a request, or the answer for one that has none.
+pub(super) async fn form(request: Request<Body>) -> Result<(HeaderMap, Params), Response> {
+    match *request.method() {
+        Method::POST => {}
+        Method::OPTIONS => return Err(reply::preflight("POST, OPTIONS")),
+        _ => return Err(reply::cors(reply::method_not_allowed("POST, OPTIONS"))),
+    }
+    let (parts, body) = request.into_parts();
+    let form = read(&parts.headers, body).await.map_err(reply::cors)?;
+    Ok((parts.headers, form))
+}
+
+/// The answer, readable for scripts of every origin.
+pub(super) fn answer(outcome: Result<Response, Failure>) -> Response {
+    reply::cors(match outcome {
+        Ok(response) => response,
+        Err(Failure::Refused(response)) => *response,
+        Err(Failure::Server(error)) => reply::server_error(&error),
+    })
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Params, Response> {
+    if !is_form(headers) {
+        return Err(reply::oauth_error(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "invalid_request",
+            "The body must be application/x-www-form-urlencoded",
+        ));
+    }
+    let body = to_bytes(body, MAX_BODY).await.map_err(|_| {
+        reply::oauth_error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "invalid_request",
+            "The body is too large",
+        )
+    })?;
+    let form = Params::parse(&body);
+    match form.repeated(&["resource"]) {
+        Some(_) => Err(reply::oauth_error(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "A parameter is repeated",
+        )),
+        None => Ok(form),
+    }
+}
+
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}

@@ -1,0 +1,94 @@
+//! The grant `authorization_code` (OAuth 2.1 §4.1.3).
+
+use axum::{http::StatusCode, response::Response};
+use countersign_core::oauth::{
+    pkce::{CodeChallenge, CodeVerifier},
+    scope::ScopeSet,
+};
+use serde_json::json;
+
+use super::{
+    super::{
+        App,
+        issue::{self, Granted},
+        params::Params,
+        reply,
+    },
+    Failure, REFRESH_IDLE, check_resource, refuse,
+};
+use crate::{
+    Error, clock,
+    secret::{self, Kind},
+    store::{Client, CodeRow, Redemption},
+};
+
+/// Redeems a code, once.
+pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<Response, Failure> {
+    let invalid = || refuse("invalid_grant", "The code is not valid");
+    let code = form.get("code").ok_or_else(|| refuse("invalid_request", "code is missing"))?;
+    let verifier = form
+        .get("code_verifier")
+        .ok_or_else(|| refuse("invalid_grant", "code_verifier is missing; PKCE is required"))?;
+    let hash = secret::hash(Kind::AuthorizationCode, code);
+    let row = app.store.code(&hash).await?.ok_or_else(invalid)?;
+    if row.client_id != client.id {
+        // Another client holds this code: it leaked, and is worth nothing from now on.
+        app.store.burn_code(&hash).await?;
+        return Err(invalid());
+    }
+    if row.consumed_at.is_some() {
+        return Err(replayed(app, &row).await?);
+    }
+    if row.is_over() || row.expires_at <= clock::now() {
+        return Err(invalid());
+    }
+    if form.get("redirect_uri").is_some_and(|uri| uri != row.redirect_uri) {
+        return Err(refuse("invalid_grant", "redirect_uri is not the one of the request"));
+    }
+    check_resource(app, form, &row.resource).await?;
+    let fits = match (CodeChallenge::parse(&row.challenge), CodeVerifier::parse(verifier)) {
+        (Ok(challenge), Ok(verifier)) => challenge.verify(&verifier),
+        _ => false,
+    };
+    if !fits {
+        app.store.burn_code(&hash).await?;
+        tracing::warn!(reason = "pkce_failed", client = client.id, "a code verifier does not fit");
+        return Err(refuse("invalid_grant", "code_verifier does not fit"));
+    }
+    let refresh_token = match client.may_use("refresh_token") {
+        true => Some(secret::new(Kind::RefreshToken)?),
+        false => None,
+    };
+    let refresh_hash = refresh_token.as_ref().map(|token| secret::hash(Kind::RefreshToken, token));
+    let expires_at = clock::now() + REFRESH_IDLE;
+    let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
+    let access_token = issue::plan(app, None).await?;
+    let issued = access_token.row(&client.id, &row.user_id);
+    match app.store.redeem_code(&hash, &row.grant_id, first, &issued).await? {
+        Redemption::Done => {}
+        Redemption::TooLate => return Err(replayed(app, &row).await?),
+        // The grant ended, or its user was locked out, since we looked.
+        Redemption::Ended => return Err(invalid()),
+    }
+    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
+    let granted = Granted {
+        subject: &row.user_id,
+        client_id: &client.id,
+        resource: &row.resource,
+        scopes: &scopes,
+        auth_time: Some(row.auth_time),
+        nonce: row.nonce.as_deref(),
+    };
+    let mut response = issue::response(app, granted, &access_token).await?;
+    if let Some(token) = refresh_token {
+        response["refresh_token"] = json!(token);
+    }
+    Ok(reply::json(StatusCode::OK, &response))
+}
+
+/// A code that comes twice was seen by somebody else: all that came of it ends (OAuth 2.1 §4.1.3).
+async fn replayed(app: &App, row: &CodeRow) -> Result<Failure, Error> {
+    app.store.revoke_grant(&row.grant_id, "code_replayed").await?;
+    tracing::warn!(reason = "code_replayed", client = row.client_id, "a code came twice");
+    Ok(refuse("invalid_grant", "The code is not valid"))
+}

@@ -1,0 +1,66 @@
+//! `/token` (OAuth 2.1 §3.2): everything is checked before anything is consumed.
+
+mod client_credentials;
+mod code;
+mod refresh;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, Request},
+    response::Response,
+};
+
+use super::{
+    App, Shared, client_auth,
+    params::Params,
+    post::{self, Failure, refuse},
+    request::find_resource,
+};
+
+/// The grant types that there are.
+pub(super) const GRANT_TYPES: [&str; 3] =
+    ["authorization_code", "client_credentials", "refresh_token"];
+
+/// A refresh token that is not used for so many seconds ends (OAuth 2.1 §4.3.1).
+const REFRESH_IDLE: i64 = 30 * 86_400;
+
+pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Response {
+    let (headers, form) = match post::form(request).await {
+        Ok(read) => read,
+        Err(response) => return response,
+    };
+    post::answer(exchange(&app, &headers, &form).await)
+}
+
+async fn exchange(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response, Failure> {
+    let Some(grant_type) = form.get("grant_type") else {
+        return Err(refuse("invalid_request", "grant_type is missing"));
+    };
+    if !GRANT_TYPES.contains(&grant_type) {
+        return Err(refuse("unsupported_grant_type", "The grant type is not supported"));
+    }
+    let client = client_auth::authenticate(app, headers, form).await?;
+    if !client.may_use(grant_type) {
+        return Err(refuse("unauthorized_client", "The client may not use this grant type"));
+    }
+    match grant_type {
+        "authorization_code" => code::redeem(app, &client, form).await,
+        "client_credentials" => client_credentials::issue(app, &client, form).await,
+        _ => refresh::refresh(app, &client, form).await,
+    }
+}
+
+/// RFC 8707 §2.2: a resource that is named again must be the granted one.
+async fn check_resource(app: &App, form: &Params, granted: &str) -> Result<(), Failure> {
+    let requested = form.all("resource");
+    if requested.is_empty() {
+        return Ok(());
+    }
+    let resources = app.store.resources().await?;
+    match find_resource(requested, &resources) {
+        Ok(resource) if resource.uri == granted => Ok(()),
+        Ok(_) => Err(refuse("invalid_target", "The grant is for another resource")),
+        Err(error) => Err(refuse(error.error, error.description)),
+    }
+}

@@ -1,0 +1,132 @@
+//! The grant `refresh_token` (OAuth 2.1 §4.3): rotation, with the same successor for a retry within the
+//! grace.
+
+use axum::{http::StatusCode, response::Response};
+use countersign_core::oauth::scope::ScopeSet;
+use serde_json::json;
+
+use super::{
+    super::{
+        App,
+        issue::{self, Granted},
+        params::Params,
+        reply,
+    },
+    Failure, REFRESH_IDLE, check_resource, refuse,
+};
+use crate::{
+    Error, clock,
+    seal::SealingKey,
+    secret::{self, Kind},
+    store::{Client, IssuedToken, RefreshRow, Successor},
+};
+
+/// So many seconds after the consent the user is asked again, however busy the client is.
+const REFRESH_ABSOLUTE: i64 = 180 * 86_400;
+
+/// For so many seconds a token that was rotated still gives its successor: parallel processes and
+/// lost answers are no theft.
+const REUSE_GRACE: i64 = 60;
+
+/// Gives new tokens for a refresh token.
+pub(super) async fn refresh(
+    app: &App,
+    client: &Client,
+    form: &Params,
+) -> Result<Response, Failure> {
+    let invalid = || refuse("invalid_grant", "The refresh token is not valid");
+    let token = form
+        .get("refresh_token")
+        .ok_or_else(|| refuse("invalid_request", "refresh_token is missing"))?;
+    let hash = secret::hash(Kind::RefreshToken, token);
+    let row = app.store.refresh_token(&hash).await?.ok_or_else(invalid)?;
+    if row.client_id != client.id || row.is_over() || row.expires_at <= clock::now() {
+        return Err(invalid());
+    }
+    check_resource(app, form, &row.resource).await?;
+    let scopes = narrowed(form.get("scope"), &row.scopes)?;
+    let access_token = issue::plan(app, None).await?;
+    let issued = access_token.row(&client.id, &row.user_id);
+    let successor = match row.rotated_at {
+        None => match rotate(app, token, &hash, &row, &issued).await? {
+            Some(successor) => successor,
+            // Somebody was faster.
+            None => {
+                let row = app.store.refresh_token(&hash).await?.ok_or_else(invalid)?;
+                retried(app, token, &row, &issued).await?
+            }
+        },
+        Some(_) => retried(app, token, &row, &issued).await?,
+    };
+    let granted = Granted {
+        subject: &row.user_id,
+        client_id: &client.id,
+        resource: &row.resource,
+        scopes: &scopes,
+        auth_time: Some(row.auth_time),
+        nonce: None,
+    };
+    let mut response = issue::response(app, granted, &access_token).await?;
+    response["refresh_token"] = json!(successor);
+    Ok(reply::json(StatusCode::OK, &response))
+}
+
+async fn rotate(
+    app: &App,
+    token: &str,
+    hash: &[u8],
+    row: &RefreshRow,
+    issued: &IssuedToken<'_>,
+) -> Result<Option<String>, Error> {
+    let successor = secret::new(Kind::RefreshToken)?;
+    let sealed = successor_key(token)?.seal(&row.grant_id, successor.as_bytes())?;
+    let new_hash = secret::hash(Kind::RefreshToken, &successor);
+    let expires_at = (clock::now() + REFRESH_IDLE).min(row.granted_at + REFRESH_ABSOLUTE);
+    let new = Successor { hash: &new_hash, sealed: &sealed, expires_at };
+    Ok(app.store.rotate(hash, &row.grant_id, new, issued).await?.then_some(successor))
+}
+
+/// The token was rotated before. Shortly after, and while its successor was not used, that is a
+/// retry; otherwise one of the two who hold it is a thief, and the family ends.
+async fn retried(
+    app: &App,
+    token: &str,
+    row: &RefreshRow,
+    issued: &IssuedToken<'_>,
+) -> Result<String, Failure> {
+    let in_time = row.rotated_at.is_some_and(|at| clock::now() < at + REUSE_GRACE);
+    if let (true, false, false, Some(sealed)) =
+        (in_time, row.successor_used, row.is_over(), &row.successor_sealed)
+        && app.store.add_issued_token(&row.grant_id, issued).await?
+    {
+        let opened = successor_key(token)?.open(&row.grant_id, sealed)?;
+        return String::from_utf8(opened)
+            .map_err(|_| Failure::Server(Error::Crypto("a sealed token is damaged")));
+    }
+    app.store.revoke_grant(&row.grant_id, "refresh_reused").await?;
+    tracing::warn!(reason = "refresh_reused", client = row.client_id, "a refresh token was reused");
+    Err(refuse("invalid_grant", "The refresh token is not valid"))
+}
+
+/// Only who presents a token can read its successor: nothing usable lies in the database.
+fn successor_key(token: &str) -> Result<SealingKey, Error> {
+    SealingKey::derive("refresh token successor", token)
+}
+
+/// Scopes may be given up, never added (RFC 6749 §6).
+fn narrowed(requested: Option<&str>, granted: &str) -> Result<ScopeSet, Failure> {
+    let granted = ScopeSet::parse(granted).unwrap_or_default();
+    let Some(requested) = requested else {
+        return Ok(granted);
+    };
+    let malformed = |_| refuse("invalid_scope", "The scope is malformed");
+    let requested = ScopeSet::parse(requested).map_err(malformed)?;
+    if requested.iter().all(|scope| granted.contains(scope)) {
+        Ok(requested)
+    } else {
+        Err(refuse(
+            "invalid_scope",
+            "A refresh cannot add scopes: send the user to the authorization endpoint",
+        ))
+    }
+}

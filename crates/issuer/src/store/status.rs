@@ -1,0 +1,226 @@
+//! Token Status Lists: who has which place, and which places are revoked.
+
+use std::collections::BTreeMap;
+
+use super::{Store, Transaction};
+use crate::{Error, clock};
+
+/// A list as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct StatusListRow {
+    pub(crate) size: i64,
+    pub(crate) permutation_sealed: Vec<u8>,
+    pub(crate) version: i64,
+    pub(crate) bits: Vec<u8>,
+}
+
+/// A list that is to be begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewStatusList<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) size: u32,
+    pub(crate) permutation_sealed: &'a [u8],
+    /// The name of the key that sealed it.
+    pub(crate) sealed_by: &'a str,
+    /// The last second at which a token in it may end.
+    pub(crate) closes_at: i64,
+    pub(crate) drop_at: i64,
+}
+
+/// A block of numbers, from `start` on.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct LeasedBlock {
+    pub(crate) status_list: String,
+    pub(crate) start: i64,
+    pub(crate) permutation_sealed: Vec<u8>,
+}
+
+/// Where a token stands, to be found again by its grant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IssuedToken<'a> {
+    pub(crate) status_list: &'a str,
+    pub(crate) status_index: u32,
+    pub(crate) jti: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) user_id: Option<&'a str>,
+    pub(crate) expires_at: i64,
+}
+
+impl Store {
+    /// Takes the next block of a list that closes then, if one has room. `client_id` says that all
+    /// tokens of the block are this client's own.
+    pub(crate) async fn lease_block(
+        &self,
+        closes_at: i64,
+        length: u32,
+        node: &str,
+        client_id: Option<&str>,
+    ) -> Result<Option<LeasedBlock>, Error> {
+        let length = i64::from(length);
+        let mut transaction = self.begin().await?;
+        let block: Option<LeasedBlock> = transaction
+            .sql(
+                "UPDATE status_lists SET next_index = next_index + $1 WHERE id = (SELECT id FROM \
+                 status_lists WHERE closes_at = $2 AND next_index + $3 <= size ORDER BY id LIMIT \
+                 1) AND next_index + $4 <= size RETURNING id AS status_list, next_index - $5 AS \
+                 start, permutation_sealed",
+            )
+            .bind(length)
+            .bind(closes_at)
+            .bind(length)
+            .bind(length)
+            .bind(length)
+            .returning()
+            .await?;
+        let Some(block) = block else {
+            return Ok(None);
+        };
+        transaction
+            .sql(
+                "INSERT INTO status_leases (status_list, start, length, node, client_id, \
+                 leased_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(&block.status_list)
+            .bind(block.start)
+            .bind(length)
+            .bind(node)
+            .bind(client_id)
+            .bind(clock::now())
+            .execute()
+            .await?;
+        transaction.commit().await?;
+        Ok(Some(block))
+    }
+
+    /// Begins a list.
+    pub(crate) async fn add_status_list(&self, list: &NewStatusList<'_>) -> Result<(), Error> {
+        self.sql(
+            "INSERT INTO status_lists (id, size, permutation_sealed, sealed_by, bits, created_at, \
+             closes_at, drop_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(list.id)
+        .bind(i64::from(list.size))
+        .bind(list.permutation_sealed)
+        .bind(list.sealed_by)
+        .bind(vec![0_u8; list.size.div_ceil(8) as usize])
+        .bind(clock::now())
+        .bind(list.closes_at)
+        .bind(list.drop_at)
+        .execute()
+        .await?;
+        Ok(())
+    }
+
+    /// The lists that may still have valid tokens.
+    pub(crate) async fn status_lists(&self) -> Result<Vec<String>, Error> {
+        let rows: Vec<(String,)> = self
+            .sql("SELECT id FROM status_lists WHERE drop_at > $1 ORDER BY created_at, id")
+            .bind(clock::now())
+            .all()
+            .await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// A number that changes with each revocation in a list that is in use.
+    pub(crate) async fn status_list_version(&self, id: &str) -> Result<Option<i64>, Error> {
+        self.sql("SELECT version FROM status_lists WHERE id = $1 AND drop_at > $2")
+            .bind(id)
+            .bind(clock::now())
+            .scalar()
+            .await
+    }
+
+    pub(crate) async fn status_list(&self, id: &str) -> Result<Option<StatusListRow>, Error> {
+        self.sql(
+            "SELECT size, permutation_sealed, version, bits FROM status_lists WHERE id \
+             = $1",
+        )
+        .bind(id)
+        .optional()
+        .await
+    }
+
+    /// The blocks of a list whose clients were revoked: start and length.
+    pub(crate) async fn revoked_blocks(&self, list: &str) -> Result<Vec<(i64, i64)>, Error> {
+        self.sql(
+            "SELECT start, length FROM status_leases WHERE status_list = $1 AND revoked_at IS NOT \
+             NULL",
+        )
+        .bind(list)
+        .all()
+        .await
+    }
+}
+
+/// Remembers where a token of a grant stands.
+pub(super) async fn insert_issued_token(
+    transaction: &mut Transaction,
+    grant_id: &str,
+    token: &IssuedToken<'_>,
+) -> Result<(), Error> {
+    transaction
+        .sql(
+            "INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, \
+             grant_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(token.status_list)
+        .bind(i64::from(token.status_index))
+        .bind(token.jti)
+        .bind(token.client_id)
+        .bind(token.user_id)
+        .bind(grant_id)
+        .bind(token.expires_at)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Places by list: those that are to be revoked. The lists are taken in order, so that two who do this
+/// wait for each other in a line and not in a circle.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<String, Vec<i64>>);
+
+impl Places {
+    pub(super) fn add(&mut self, rows: Vec<(String, i64)>) {
+        for (list, place) in rows {
+            self.0.entry(list).or_default().push(place);
+        }
+    }
+
+    /// A list in which whole blocks were revoked.
+    pub(super) fn touch(&mut self, list: String) {
+        self.0.entry(list).or_default();
+    }
+
+    /// Marks them as revoked, and the lists as changed.
+    pub(super) async fn revoke(self, transaction: &mut Transaction) -> Result<(), Error> {
+        for (list, places) in self.0 {
+            // The row is ours from here to the end of the transaction, on both engines.
+            let bits: Option<(Vec<u8>,)> = transaction
+                .sql("UPDATE status_lists SET version = version + 1 WHERE id = $1 RETURNING bits")
+                .bind(&list)
+                .returning()
+                .await?;
+            // A list that was dropped has no valid tokens.
+            let Some((mut bits,)) = bits else {
+                continue;
+            };
+            if places.is_empty() {
+                continue;
+            }
+            for place in places {
+                let byte = usize::try_from(place / 8).ok();
+                if let Some(byte) = byte.and_then(|byte| bits.get_mut(byte)) {
+                    *byte |= 1 << (place % 8);
+                }
+            }
+            transaction
+                .sql("UPDATE status_lists SET bits = $1 WHERE id = $2")
+                .bind(bits)
+                .bind(&list)
+                .execute()
+                .await?;
+        }
+        Ok(())
+    }
+}

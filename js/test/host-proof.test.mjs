@@ -1,0 +1,71 @@
+// A host's verifier that is wrong in any way is not relied on.
+import assert from "node:assert/strict";
+import * as crypto from "node:crypto";
+import { mock, test } from "node:test";
+
+// What process.getBuiltinModule gives to this process: node:crypto, but for what a test replaces.
+const replaced = {};
+process.getBuiltinModule = () => ({ ...crypto, verify: (...args) => (replaced.verify ?? crypto.verify)(...args) });
+const { createGuard } = await import("countersign");
+const { HostSignatures, hostSignatures } = await import("../dist/signatures.js");
+const { NOW, now, policy, post, signer } = await import("./support.mjs");
+
+async function verdicts(alg) {
+  const key = await signer(alg);
+  const guard = createGuard(policy({ issuer: { jwks_uri: undefined, jwks: key.jwks } }), { now });
+  const [good, other] = [await key.token(), await key.token({ exp: NOW + 300 })];
+  const forged = [...good.split(".").slice(0, 2), other.split(".")[2]].join(".");
+  return [(await guard.check(post(good))).allowed, (await guard.check(post(forged))).allowed];
+}
+
+/** Each wrongness needs an algorithm that was not proven yet. */
+for (const [alg, name, verify, warns] of [
+  ["RS256", "says yes to everything", () => true, 1],
+  ["RS384", "says no to everything", () => false, 1],
+  ["RS512", "ignores the hash", (_hash, ...rest) => crypto.verify("sha512", ...rest), 1],
+  ["PS256", "takes every salt for right", (hash, data, key, signature) =>
+    crypto.verify(hash, data, { ...key, padding: crypto.constants.RSA_PKCS1_PADDING }, signature), 1],
+  ["PS384", "throws", () => { throw new Error("not supported"); }, 0],
+  ["PS512", "gives something else", () => 1, 0],
+]) {
+  test(`one that ${name}`, async () => {
+    replaced.verify = verify;
+    const warn = mock.method(console, "warn", () => {});
+    const before = hostSignatures().verified;
+    assert.deepEqual(await verdicts(alg), [true, false]);
+    assert.deepEqual(await verdicts(alg), [true, false]);
+    assert.equal(warn.mock.callCount(), warns);
+    for (const { arguments: [line] } of warn.mock.calls) {
+      assert.match(line, new RegExp(`^countersign: signatures: node:crypto gave wrong known answers for ${alg};`));
+    }
+    assert.equal(hostSignatures().verified, before, "the module verified");
+    mock.restoreAll();
+    delete replaced.verify;
+  });
+}
+
+test("one that is right first and fails later leaves it to the module", async () => {
+  assert.deepEqual(await verdicts("ES384"), [true, false]);
+  assert.equal(hostSignatures().verified, 2);
+  replaced.verify = () => { throw new Error("gone"); };
+  assert.deepEqual(await verdicts("ES384"), [true, false]);
+  assert.equal(hostSignatures().verified, 2);
+  delete replaced.verify;
+});
+
+test("promises that reject, and answers that are no booleans, are no answers", async () => {
+  mock.method(console, "warn", () => {});
+  const check = { algorithm: "RS256", keyName: "k", key: () => new Uint8Array(), message: new Uint8Array(), signature: new Uint8Array() };
+  for (const verify of [
+    async () => { throw new Error("no"); },
+    async () => "true",
+    async () => undefined,
+    () => ({ then: (resolve) => resolve(true) }),
+  ]) {
+    const signatures = new HostSignatures({ name: "WebCrypto", verify });
+    assert.equal(await signatures.verify(check), undefined);
+    assert.equal(await signatures.verify({ ...check, algorithm: "constructor" }), undefined);
+    assert.equal(await signatures.verify({ ...check, algorithm: "ES256" }), undefined);
+  }
+  mock.restoreAll();
+});
