@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 
 use countersign_e2e::{Failure, Outcome, Places};
 
-use crate::{bench_envoy, bench_issuer};
 use crate::build::{compile_with, glue};
 use crate::command::{cargo, line_of, not_started, say, timed, write};
 use crate::tools;
 use crate::wasm::is_newer;
+use crate::{bench_envoy, bench_issuer};
 
 /// The reference crates, with what they compute by. The profile has curve25519-dalek and sha2 already.
 const REFERENCE: [&str; 12] = [

@@ -85,7 +85,10 @@ fn main() {
     print(&table, rounds);
     let busy: Vec<f64> = peers.iter().map(Peer::memory).collect();
     let starts: Vec<f64> = peers.iter_mut().map(Peer::cold_start).collect();
-    print_rest(&[("memory when idle", &idle, "MB"), ("memory after the run", &busy, "MB")], &starts);
+    print_rest(
+        &[("memory when idle", &idle, "MB"), ("memory after the run", &busy, "MB")],
+        &starts,
+    );
     if grants > 0 {
         print_filled(&mut peers, grants, &table[2]);
     }
@@ -189,8 +192,7 @@ fn print_filled(peers: &mut [Peer], grants: usize, before: &[Figures]) {
     println!("|---|---:|---:|");
     for (peer, before) in peers.iter_mut().zip(before).take(2) {
         peer.fill(grants);
-        let mut visitors: Vec<Visitor> =
-            (0..CONNECTIONS).map(|_| Visitor::arrive(peer)).collect();
+        let mut visitors: Vec<Visitor> = (0..CONNECTIONS).map(|_| Visitor::arrive(peer)).collect();
         let turns: Vec<Figures> = (0..4).map(|_| turn(&mut visitors, Work::Refresh)).collect();
         let after = median(turns[1..].to_vec());
         let cell = |figures: &Figures| {

@@ -62,7 +62,8 @@ impl Visitor {
     }
 
     pub fn client_credentials(&mut self) {
-        let body = format!("grant_type=client_credentials&scope=read&resource={}", escaped(RESOURCE));
+        let body =
+            format!("grant_type=client_credentials&scope=read&resource={}", escaped(RESOURCE));
         let request = self.form("/token", &body).header("authorization", self.basic.clone());
         let answer = self.exchange(&request);
         assert_eq!(answer.status(), 200, "{}", answer.text());
@@ -198,8 +199,7 @@ fn escaped(text: &str) -> String {
 
 /// RFC 4648 §4.
 fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] =
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
         let three = [chunk[0], *chunk.get(1).unwrap_or(&0), *chunk.get(2).unwrap_or(&0)];
