@@ -55,8 +55,34 @@ pub(crate) enum Command {
         /// The client_id
         url: String,
     },
+    /// Tokens that let clients register with `--registration token` (RFC 7591)
+    #[command(subcommand)]
+    InitialToken(InitialToken),
     /// List all clients, those that registered themselves included
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InitialToken {
+    /// Make a token; it is shown this one time
+    Add {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// How many clients may register with it
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+        /// How long it is good
+        #[arg(long, value_name = "SECONDS", default_value_t = 604_800)]
+        lifetime: u32,
+    },
+    /// List the tokens that are still good
+    List,
+    /// Take all tokens of a name back
+    Delete {
+        /// What it was for
+        name: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -202,6 +228,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 format!("The document of {url} is fetched when it is needed next.")
             });
         }
+        Command::InitialToken(command) => initial_token(command, global).await?,
         Command::List => {
             let store = open_existing_database(global).await?;
             let clients = store.clients().await?;
@@ -219,6 +246,41 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 };
                 let all: Vec<String> = clients.iter().map(line).collect();
                 lines(&all, "No client yet. MCP clients register by themselves when they connect.")
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn initial_token(command: InitialToken, global: &Global) -> Outcome {
+    match command {
+        InitialToken::Add { name, uses, lifetime } => {
+            let store = open_database(global).await?;
+            let token = store.create_initial_token(&name, uses, lifetime).await?;
+            let data = json!({ "name": name, "initial_access_token": token });
+            print(global.json, &data, || format!("{token}\nKeep it: it is not shown again."));
+        }
+        InitialToken::List => {
+            let tokens = open_existing_database(global).await?.initial_tokens().await?;
+            let data = tokens.iter().map(|token| {
+                json!({
+                    "name": token.name,
+                    "uses_left": token.uses_left,
+                    "expires_at": token.expires_at,
+                })
+            });
+            print(global.json, &Value::Array(data.collect()), || {
+                let line = |token: &countersign_issuer::InitialToken| {
+                    format!("{:?}  {} uses left", token.name, token.uses_left)
+                };
+                let all: Vec<String> = tokens.iter().map(line).collect();
+                lines(&all, "No token is good. See: countersign client initial-token add --help")
+            });
+        }
+        InitialToken::Delete { name } => {
+            open_existing_database(global).await?.delete_initial_tokens(&name).await?;
+            print(global.json, &json!({ "name": name, "deleted": true }), || {
+                format!("No client can register with {name} any more.")
             });
         }
     }

@@ -27,6 +27,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     let registration = match config.registration {
         Registration::Off => "off",
         Registration::Open => "open",
+        Registration::Token => "token",
     };
     let networks: Vec<String> =
         config.outbound.allowed_networks.iter().map(ToString::to_string).collect();

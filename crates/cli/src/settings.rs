@@ -81,6 +81,8 @@ pub(crate) struct Options {
 pub(crate) enum RegistrationMode {
     /// Every client may; users see that its name is not verified
     Open,
+    /// Those that the administrator gave a token: see `client initial-token`
+    Token,
     /// Only the administrator adds clients
     Off,
 }
@@ -130,6 +132,7 @@ impl Options {
                 None => default.registration,
                 Some(RegistrationMode::Off) => Registration::Off,
                 Some(RegistrationMode::Open) => Registration::Open,
+                Some(RegistrationMode::Token) => Registration::Token,
             },
             client_documents: match self.client_documents.or(file.client_documents) {
                 None => default.client_documents,

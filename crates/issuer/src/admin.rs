@@ -12,8 +12,8 @@ use crate::{
     Error, client_document, client_metadata, clock, password, redirect_uri,
     secret::{self, Kind},
     store::{
-        Client, ClientKind, ClientResource, ClientRow, FoundDocument, Resource, ScopeText, Store,
-        User,
+        Client, ClientKind, ClientResource, ClientRow, FoundDocument, InitialToken, Resource,
+        ScopeText, Store, User,
     },
 };
 
@@ -213,6 +213,7 @@ impl Store {
             jwks: new.jwks,
             jwks_uri: None,
             metadata: "{}".to_owned(),
+            registration_token_hash: None,
         };
         self.register(draft, &new.resources).await
     }
@@ -236,6 +237,32 @@ impl Store {
         row.secret_hash = secret.as_ref().map(|secret| secret::hash(Kind::ClientSecret, secret));
         self.add_client(&row, resources).await?;
         Ok(RegisteredClient { client: row.client, secret })
+    }
+
+    /// Makes a token with which so many clients may register within so many seconds (RFC 7591 §3).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bad name, number or time; [`Error::Crypto`], [`Error::Database`].
+    pub async fn create_initial_token(
+        &self,
+        name: &str,
+        uses: u32,
+        lifetime: u32,
+    ) -> Result<String, Error> {
+        if name.trim().is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+            return Err(Error::Invalid("a name has 1 to 200 visible characters".to_owned()));
+        }
+        if uses == 0 || lifetime == 0 {
+            return Err(Error::Invalid("a token is for at least one use and second".to_owned()));
+        }
+        let token = secret::new(Kind::InitialToken)?;
+        let row = InitialToken {
+            name: name.to_owned(),
+            uses_left: i64::from(uses),
+            expires_at: clock::now() + i64::from(lifetime),
+        };
+        self.add_initial_token(&secret::hash(Kind::InitialToken, &token), &row).await?;
+        Ok(token)
     }
 
     async fn check_client_resources(&self, wanted: &[ClientResource]) -> Result<(), Error> {

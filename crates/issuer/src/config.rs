@@ -36,6 +36,8 @@ pub struct Config {
 pub enum Registration {
     /// Nobody: clients are added by the administrator.
     Off,
+    /// Who was given a token for it by the administrator (RFC 7591 §3).
+    Token,
     /// Everybody; such clients are marked as unverified and always ask for consent.
     Open,
 }

@@ -58,6 +58,7 @@ impl Resource {
 #[derive(Debug)]
 pub struct Issuer {
     _server: Server,
+    tool: Tool,
     url: String,
     port: u16,
 }
@@ -82,7 +83,12 @@ impl Issuer {
             tool.run(&args, "")?;
         }
         server.wait_until(START_LIMIT, || http::is_ok(port, "/readyz"))?;
-        Ok(Self { _server: server, url, port })
+        Ok(Self { _server: server, tool, url, port })
+    }
+
+    /// Runs `countersign` with these arguments on its database; gives what it printed.
+    pub fn administer(&self, args: &[&str]) -> Outcome<String> {
+        self.tool.run(args, "")
     }
 
     /// Its identifier.
@@ -97,6 +103,7 @@ impl Issuer {
 }
 
 /// The command line, on one database.
+#[derive(Debug)]
 struct Tool {
     binary: PathBuf,
     database: PathBuf,
@@ -109,7 +116,7 @@ impl Tool {
         command
     }
 
-    fn run(&self, args: &[&str], input: &str) -> Outcome<()> {
+    fn run(&self, args: &[&str], input: &str) -> Outcome<String> {
         let doing = format!("countersign {}", args.join(" "));
         let mut child = self
             .command(args)
@@ -124,7 +131,7 @@ impl Tool {
         }
         let output = child.wait_with_output().map_err(Failure::during(&doing))?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         Err(Failure::new(format!("{doing}: {}", String::from_utf8_lossy(&output.stderr))))
     }

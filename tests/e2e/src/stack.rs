@@ -107,6 +107,16 @@ impl Stack {
         self.issuer.url()
     }
 
+    /// Where the issuer listens.
+    pub fn issuer_port(&self) -> u16 {
+        self.issuer.port()
+    }
+
+    /// Runs `countersign` with these arguments on the issuer's database; gives what it printed.
+    pub fn administer(&self, args: &[&str]) -> Outcome<String> {
+        self.issuer.administer(args)
+    }
+
     /// The Envoy in front.
     pub fn envoy(&self) -> &Envoy {
         &self.envoy

@@ -158,6 +158,30 @@ fn pinned_documents() {
     assert_eq!(folder.run(&pin, "").code, 1);
 }
 
+/// Tokens for clients to register with.
+#[test]
+fn initial_access_tokens() {
+    let folder = Folder::new();
+    let add = ["client", "initial-token", "add", "--name", "ci", "--uses", "3"];
+    let token = folder.run(&add, "");
+    assert_eq!(token.code, 0);
+    assert!(token.stdout.starts_with("ia_"));
+    let list = ["client", "initial-token", "list", "--json"];
+    let tokens = folder.json(&list);
+    assert_eq!((&tokens[0]["name"], &tokens[0]["uses_left"]), (&"ci".into(), &3.into()));
+    assert!(!tokens.to_string().contains("ia_"), "shown once");
+    assert_eq!(folder.run(&["client", "initial-token", "delete", "ci"], "").code, 0);
+    assert_eq!(folder.json(&list), serde_json::json!([]));
+    assert_eq!(folder.run(&["client", "initial-token", "delete", "ci"], "").code, 1);
+    assert_eq!(
+        folder.run(&["client", "initial-token", "add", "--name", "x", "--uses", "0"], "").code,
+        1
+    );
+    assert_eq!(folder.run(&["client", "initial-token", "add", "--name", " "], "").code, 1);
+    let check = ["config", "check", "--json", "--registration", "token"];
+    assert_eq!(folder.json(&check)["registration"], "token");
+}
+
 /// Exit codes: 1 refused, 2 usage.
 #[test]
 fn exit_codes() {

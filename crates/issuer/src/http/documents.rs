@@ -79,7 +79,7 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
         "protected_resources":
             resources.iter().map(|resource| resource.uri.as_str()).collect::<Vec<_>>(),
     });
-    if app.config.registration == Registration::Open {
+    if app.config.registration != Registration::Off {
         document["registration_endpoint"] = json!(format!("{issuer}/register"));
     }
     let mut response = reply::with_type(StatusCode::OK, "application/json", document.to_string());

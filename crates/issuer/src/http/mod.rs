@@ -11,6 +11,7 @@ mod documents;
 mod interaction;
 mod introspect;
 mod issue;
+mod manage;
 mod pages;
 mod params;
 mod post;
@@ -99,6 +100,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(&format!("{path}/status-lists"), any(status_lists::all))
         .route(&format!("{path}/status-lists/{{list}}"), any(status_lists::one))
         .route(&format!("{path}/register"), any(register::endpoint))
+        .route(&format!("{path}/register/{{client}}"), any(manage::endpoint))
         .route(&format!("{path}/jwks"), any(documents::jwks))
         .route(&format!("{path}/healthz"), get(healthz))
         .route(&format!("{path}/readyz"), get(readyz))

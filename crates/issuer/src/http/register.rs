@@ -1,23 +1,25 @@
-//! `/register`: dynamic client registration (RFC 7591), open to everybody where it is on.
+//! `/register`: dynamic client registration (RFC 7591), for everybody or for those who were given a
+//! token, where it is on.
 
 use axum::{
     body::{Body, to_bytes},
     extract::State,
-    http::{Method, Request, StatusCode},
+    http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
 };
 use serde_json::{Value, json};
 
-use super::{App, MAX_BODY, Shared, reply};
+use super::{App, MAX_BODY, Shared, post::Failure, reply};
 use crate::{
-    ClientKind, RegisteredClient, Registration,
-    client_metadata::{ClientMetadata, object},
+    ClientKind, Registration,
+    client_metadata::{ClientMetadata, Refusal, object},
     clock,
+    secret::{self, Kind},
     store::{Client, ClientRow},
 };
 
 /// The grant types that a client can register for itself: none without a user.
-const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
+pub(super) const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
 
 pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Response {
     if app.config.registration == Registration::Off {
@@ -32,33 +34,95 @@ pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Resp
         Method::OPTIONS => return reply::preflight("POST, OPTIONS"),
         _ => return reply::cors(reply::method_not_allowed("POST, OPTIONS")),
     }
-    let response = match to_bytes(request.into_body(), MAX_BODY).await {
-        Ok(body) => register(&app, &body).await,
-        Err(_) => reply::oauth_error(
+    let (parts, body) = request.into_parts();
+    super::post::answer(register(&app, &parts.headers, body).await)
+}
+
+async fn register(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, Failure> {
+    let body = read_body(body).await?;
+    let initial = match app.config.registration {
+        Registration::Token => Some(initial_token(app, headers).await?),
+        Registration::Off | Registration::Open => None,
+    };
+    let read = object(&body).and_then(|members| ClientMetadata::read(&members, &GRANTS));
+    let metadata = read.map_err(refused)?;
+    let registration_token = secret::new(Kind::RegistrationToken)?;
+    let row = ClientRow {
+        registration_token_hash: Some(secret::hash(Kind::RegistrationToken, &registration_token)),
+        ..row(&metadata)
+    };
+    // Last: what was refused for another reason uses nothing up.
+    if let Some(hash) = initial
+        && !app.store.use_initial_token(&hash).await?
+    {
+        return Err(invalid_token());
+    }
+    let registered = app.store.register(row, &[]).await?;
+    tracing::info!(client = registered.client.id, "a client registered itself");
+    let mut document = document(&registered.client, &metadata);
+    if let Some(secret) = registered.secret {
+        document["client_secret"] = json!(secret);
+        document["client_secret_expires_at"] = json!(0);
+    }
+    manage(app, &mut document, &registered.client.id, &registration_token);
+    Ok(reply::json(StatusCode::CREATED, &document))
+}
+
+/// RFC 7592 §3: where the client can change what it registered, and with what.
+pub(super) fn manage(app: &App, document: &mut Value, id: &str, token: &str) {
+    document["registration_client_uri"] = json!(format!("{}/register/{id}", app.issuer));
+    document["registration_access_token"] = json!(token);
+}
+
+pub(super) async fn read_body(body: Body) -> Result<Vec<u8>, Failure> {
+    let read = to_bytes(body, MAX_BODY).await;
+    read.map(Vec::from).map_err(|_| {
+        Failure::from(reply::oauth_error(
             StatusCode::PAYLOAD_TOO_LARGE,
             "invalid_client_metadata",
             "The body is too large",
-        ),
-    };
-    reply::cors(response)
+        ))
+    })
 }
 
-async fn register(app: &App, body: &[u8]) -> Response {
-    let read = object(body).and_then(|members| ClientMetadata::read(&members, &GRANTS));
-    let metadata = match read {
-        Ok(metadata) => metadata,
-        Err((error, text)) => return reply::oauth_error(StatusCode::BAD_REQUEST, error, &text),
-    };
-    match app.store.register(row(&metadata), &[]).await {
-        Ok(registered) => {
-            tracing::info!(client = registered.client.id, "a client registered itself");
-            reply::json(StatusCode::CREATED, &document(&registered, &metadata))
-        }
-        Err(error) => reply::server_error(&error),
+pub(super) fn refused((error, text): Refusal) -> Failure {
+    Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, error, &text))
+}
+
+/// The digest of the initial access token that was presented, if it is good.
+async fn initial_token(app: &App, headers: &HeaderMap) -> Result<Vec<u8>, Failure> {
+    let token = bearer(headers).ok_or_else(invalid_token)?;
+    let hash = secret::hash(Kind::InitialToken, token);
+    match app.store.has_initial_token(&hash).await? {
+        true => Ok(hash),
+        false => Err(invalid_token()),
     }
 }
 
-fn row(metadata: &ClientMetadata) -> ClientRow {
+/// RFC 6750 §2.1.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// RFC 6750 §3.1, RFC 7592 §2.
+pub(super) fn invalid_token() -> Failure {
+    let mut response = reply::oauth_error(
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+        "The registration needs a token that is still good: ask the administrator",
+    );
+    let challenge = "Bearer error=\"invalid_token\"";
+    reply::set(response.headers_mut(), header::WWW_AUTHENTICATE, challenge);
+    Failure::from(response)
+}
+
+/// A client as it describes itself, without identifier and secrets.
+pub(super) fn row(metadata: &ClientMetadata) -> ClientRow {
     ClientRow {
         client: Client {
             id: String::new(),
@@ -75,14 +139,20 @@ fn row(metadata: &ClientMetadata) -> ClientRow {
         jwks: metadata.jwks.clone(),
         jwks_uri: metadata.jwks_uri.clone(),
         metadata: metadata.descriptive_json(),
+        registration_token_hash: None,
     }
 }
 
 /// RFC 7591 §3.2.1: everything that was registered.
-fn document(registered: &RegisteredClient, metadata: &ClientMetadata) -> Value {
-    let RegisteredClient { client, secret } = registered;
-    let descriptive = metadata.descriptive_json();
-    let mut document: Value = serde_json::from_str(&descriptive).unwrap_or_default();
+fn document(client: &Client, metadata: &ClientMetadata) -> Value {
+    let described = ClientRow { client: client.clone(), ..row(metadata) };
+    described_as(&described)
+}
+
+/// The same of a client that is stored.
+pub(super) fn described_as(row: &ClientRow) -> Value {
+    let client = &row.client;
+    let mut document: Value = serde_json::from_str(&row.metadata).unwrap_or_default();
     let own = json!({
         "client_id": client.id,
         "client_id_issued_at": client.created_at,
@@ -94,19 +164,15 @@ fn document(registered: &RegisteredClient, metadata: &ClientMetadata) -> Value {
     if let (Some(all), Value::Object(own)) = (document.as_object_mut(), own) {
         all.extend(own);
     }
-    let jwks = metadata.jwks.as_ref().and_then(|jwks| serde_json::from_str::<Value>(jwks).ok());
+    let jwks = row.jwks.as_ref().and_then(|jwks| serde_json::from_str::<Value>(jwks).ok());
     if let Some(jwks) = jwks {
         document["jwks"] = jwks;
     }
-    if let Some(uri) = &metadata.jwks_uri {
+    if let Some(uri) = &row.jwks_uri {
         document["jwks_uri"] = json!(uri);
     }
     if !client.name.is_empty() {
         document["client_name"] = json!(client.name);
-    }
-    if let Some(secret) = secret {
-        document["client_secret"] = json!(secret);
-        document["client_secret_expires_at"] = json!(0);
     }
     document
 }

@@ -59,6 +59,8 @@ pub(crate) struct ClientRow {
     pub(crate) jwks_uri: Option<String>,
     /// What else it registered, as a JSON object.
     pub(crate) metadata: String,
+    /// The digest of the token with which it can change its registration.
+    pub(crate) registration_token_hash: Option<Vec<u8>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -73,6 +75,7 @@ struct Row {
     jwks: Option<String>,
     jwks_uri: Option<String>,
     metadata: String,
+    registration_token_hash: Option<Vec<u8>>,
     created_at: i64,
     disabled_at: Option<i64>,
     not_before: i64,
@@ -104,6 +107,7 @@ impl From<Row> for ClientRow {
             jwks: row.jwks,
             jwks_uri: row.jwks_uri,
             metadata: row.metadata,
+            registration_token_hash: row.registration_token_hash,
         }
     }
 }
@@ -127,8 +131,8 @@ impl Store {
         transaction
             .sql(
                 "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
-                 secret_hash, jwks, jwks_uri, metadata, created_at) VALUES ($1, $2, $3, $4, $5, \
-                 $6, $7, $8, $9, $10, $11)",
+                 secret_hash, jwks, jwks_uri, metadata, registration_token_hash, created_at) VALUES \
+                 ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             )
             .bind(&client.id)
             .bind(match client.kind {
@@ -145,6 +149,7 @@ impl Store {
             .bind(&row.jwks)
             .bind(&row.jwks_uri)
             .bind(&row.metadata)
+            .bind(&row.registration_token_hash)
             .bind(client.created_at)
             .execute()
             .await?;

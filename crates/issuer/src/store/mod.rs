@@ -60,6 +60,7 @@ mod leases;
 mod open;
 mod prune;
 mod refresh;
+mod registration;
 mod replay;
 mod resources;
 mod revocation;
@@ -86,6 +87,7 @@ pub use self::{
     clients::{Client, ClientKind, ClientResource},
     documents::ClientDocument,
     keys::SigningKeyInfo,
+    registration::InitialToken,
     resources::{Resource, ScopeText},
     revocation::Grant,
     users::User,

@@ -374,6 +374,11 @@ impl Issuer {
         self.token(client, &[&usual[..], more].concat())
     }
 
+    /// A token with which clients may register.
+    pub(crate) fn initial_token(&self, name: &str, uses: u32, lifetime: u32) -> String {
+        self.block_on(self.store.create_initial_token(name, uses, lifetime)).unwrap()
+    }
+
     /// Supplies the document of a client.
     pub(crate) fn pin(&self, url: &str, document: &str) -> Result<(), Error> {
         self.block_on(self.store.pin_client_document(url, document))

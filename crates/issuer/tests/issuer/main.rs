@@ -15,6 +15,7 @@ mod introspection;
 mod issuer;
 mod keys;
 mod login;
+mod manage;
 mod metadata;
 mod private_key_jwt;
 mod refresh;
