@@ -90,7 +90,15 @@ impl Pools {
     /// want of it.
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         Ok(match self {
-            Self::Postgres(pool) => Transaction::Postgres(patiently(pool.begin()).await?),
+            Self::Postgres(pool) => {
+                // sqlx 0.9 forgets a BEGIN that is given up half way, and the next one to get this
+                // connection would write into a transaction that nobody commits. So it is never
+                // given up: it ends by itself, and is rolled back where nobody waits any more.
+                let pool = pool.clone();
+                let begun = tokio::spawn(async move { pool.begin().await });
+                let begun = async { begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
+                Transaction::Postgres(patiently(begun).await?)
+            }
             Self::Sqlite { writer, .. } => Transaction::Sqlite(patiently(writer.begin()).await?),
         })
     }
@@ -251,4 +259,46 @@ async fn patiently<T>(
 /// `character_not_in_repertoire`.
 fn is_unstorable(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("22021"))
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_testkit::postgres;
+
+    use super::*;
+    use crate::{Database, Store};
+
+    /// A client that hangs up must not leave a transaction open for the next one: what that one is
+    /// told would be lost.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn transactions_that_are_given_up_leave_nothing_open() {
+        let server = postgres::Database::new();
+        let database = Database::Postgres(server.url());
+        let store = Store::open(&database).await.unwrap();
+        let other = Store::open(&database).await.unwrap();
+        for round in 0..10_i64 {
+            let mut work = tokio::task::JoinSet::new();
+            for index in 0..40 {
+                let pools = store.pools.clone();
+                work.spawn(async move {
+                    let patience = Duration::from_micros(50 * index);
+                    let _ = timeout(patience, async {
+                        let mut transaction = pools.begin().await.unwrap();
+                        let update = "UPDATE counters SET value = value WHERE name = 'key_set'";
+                        transaction.sql(update).execute().await.unwrap();
+                        transaction.commit().await.unwrap();
+                    })
+                    .await;
+                });
+            }
+            work.join_all().await;
+            for index in 0..20_i64 {
+                let insert = "INSERT INTO leases (name, node, expires_at) VALUES ($1, '', 0)";
+                let name = format!("{round}/{index}");
+                store.pools.sql(insert).bind(name).execute().await.unwrap();
+            }
+            let count = other.pools.sql("SELECT COUNT(*) FROM leases").scalar::<i64>().await;
+            assert_eq!(count.unwrap(), Some(20 * (round + 1)));
+        }
+    }
 }
