@@ -39,6 +39,9 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     assert_eq!(default["issuer"], "http://127.0.0.1:8090");
     assert_eq!(default["database"], "countersign.db");
     assert_eq!(default["client_documents"], "open");
+    assert_eq!(default["token_claims"], serde_json::json!([]));
+    let claims = ["config", "check", "--json", "--token-claims", "roles, tenant"];
+    assert_eq!(folder.json(&claims)["token_claims"], serde_json::json!(["roles", "tenant"]));
     assert_eq!(default["outbound_networks"], serde_json::json!([]));
     assert!(!folder.path().join("countersign.db").exists(), "checking makes nothing");
 }
@@ -61,6 +64,7 @@ fn mistakes_are_explained() {
         ("listen = 8090", "listen"),
         ("registration = \"maybe\"", "maybe"),
         ("client_documents = \"maybe\"", "not a domain"),
+        ("token_claims = \"roles,sub\"", "meaning of its own"),
         ("client_documents = \"claude.ai,\"", "not a domain"),
         ("outbound_networks = \"10.0.0.1/8\"", "range of addresses"),
         ("issuer = \"https://a.example/\"", "trailing slash"),

@@ -88,7 +88,7 @@ pub use self::{
     documents::ClientDocument,
     keys::SigningKeyInfo,
     registration::InitialToken,
-    resources::{Resource, ScopeText},
+    resources::{Resource, ScopeText, ToolRule},
     revocation::Grant,
     users::User,
 };
