@@ -69,6 +69,7 @@ mod schema_tests;
 mod sql;
 mod status;
 mod users;
+mod writer;
 
 use crate::{Database, Error};
 
