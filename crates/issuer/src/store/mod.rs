@@ -70,6 +70,7 @@ mod schema_tests;
 mod sql;
 mod status;
 mod users;
+mod writer;
 
 use crate::{Database, Error};
 
