@@ -38,8 +38,10 @@ impl Dice {
     }
 }
 
-const METHODS: [&str; 10] =
-    ["POST", "post", "PUT", "PATCH", "OPTIONS", "TRACE", "POST\t", "QUERY", "X", "CONNECT"];
+const METHODS: [&str; 13] = [
+    "POST", "post", "PUT", "PATCH", "OPTIONS", "TRACE", "POST\t", "QUERY", "X", "CONNECT", "GET",
+    "HEAD", "DELETE",
+];
 const TARGETS: [&str; 20] = [
     "/mcp",
     "//mcp",
