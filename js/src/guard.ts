@@ -5,6 +5,7 @@ import { filtered } from "./filter.js";
 import { toHost } from "./headers.js";
 import { type KeyFunction, network, routed } from "./key-source.js";
 import {
+  type Clock,
   type HostOptions,
   checkCache,
   checkFunctions,
@@ -158,7 +159,27 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
     return decorated(shown, outcome.responseHeaders, outcome.responseAppend);
   };
 
-  return { check, protect };
+  const guard: Guard = { check, protect };
+  parts.set(guard, { engine, now, onDecision });
+  return guard;
+}
+
+/** What the adapters need that do not speak the Fetch standard. */
+export interface GuardParts {
+  engine: Engine;
+  now: Clock;
+  onDecision: GuardOptions["onDecision"];
+}
+
+const parts = new WeakMap<Guard, GuardParts>();
+
+/** The parts of a guard that {@link createGuard} made. */
+export function partsOf(guard: Guard): GuardParts {
+  const found = parts.get(guard);
+  if (found === undefined) {
+    throw new TypeError("expected a guard that createGuard made");
+  }
+  return found;
 }
 
 /** Hands work to the host if it can keep itself awake for it; else the work goes on as it can. */

@@ -29,7 +29,7 @@ const STAGES: [Stage; 10] = [
     Stage { name: "wasm", what: "the verifier's verdicts in wasm, as natively", work: in_wasm },
     Stage { name: "panics", what: "no code of ours can panic in the modules", work: panic_free },
     Stage { name: "fuzz", what: "every fuzz target for ten seconds", work: fuzzing },
-    Stage { name: "js", what: "the npm package in Node 20, Node 22 and workerd", work: javascript },
+    Stage { name: "js", what: "the npm package in Node 20, 22, 24 and workerd", work: javascript },
     Stage { name: "e2e", what: "real Envoy, MCP SDKs, conformance suite", work: end_to_end },
 ];
 
@@ -166,7 +166,7 @@ fn javascript(places: &Places) -> Outcome<Count> {
     let mut total = Count::default();
     let scripts = [".test.js", ".test.mjs", ".test.ts"].map(ending).concat();
     if !scripts.is_empty() {
-        for node in [std::path::PathBuf::from("node"), places.node22()] {
+        for node in ["node".into(), places.node22(), tools::node24(places)?] {
             say(format_args!("node --test js/test with {}", node.display()));
             let mut command = Command::new(node);
             command.current_dir(places.path("js")).args(["--test", "--test-reporter=tap"]);

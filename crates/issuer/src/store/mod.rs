@@ -59,6 +59,7 @@ mod keys;
 mod leases;
 mod open;
 mod prune;
+mod pushed;
 mod refresh;
 mod registration;
 mod replay;
@@ -69,6 +70,7 @@ mod schema_tests;
 mod sql;
 mod status;
 mod users;
+mod writer;
 
 use crate::{Database, Error};
 
@@ -87,7 +89,7 @@ pub use self::{
     documents::ClientDocument,
     keys::SigningKeyInfo,
     registration::InitialToken,
-    resources::{Resource, ScopeText},
+    resources::{Resource, ScopeText, ToolRule},
     revocation::Grant,
     users::User,
 };

@@ -11,23 +11,51 @@ use crate::command::{copy, run_quietly, say};
 
 /// Makes sure that the packages of `tests/package-lock.json` are installed.
 pub(crate) fn npm(places: &Places) -> Outcome<()> {
+    install(places, "tests", "npm", "ci", "120 MB packed")?;
+    link(&places.path("tests/node_modules"), "npm")
+}
+
+/// The same for the frameworks, runtimes and bundlers that only the npm package's tests need
+/// (`tests/js/package-lock.json`).
+///
+/// By `npm install`, which takes from the lock file what is in it, and does not insist on packages for
+/// other systems, which not every registry has.
+pub(crate) fn npm_js(places: &Places) -> Outcome<()> {
+    install(places, "tests/js", "npm-js", "install", "250 MB packed")?;
+    link(&places.path("js/node_modules"), "npm-js")
+}
+
+/// The strict OAuth clients of the issuer's tests (`tests/clients/package-lock.json`).
+pub(crate) fn npm_clients(places: &Places) -> Outcome<()> {
+    install(places, "tests/clients", "npm-clients", "ci", "1 MB packed")?;
+    link_from(&places.path("tests/clients/node_modules"), "../..", "npm-clients")
+}
+
+/// Node 24, of the packages of [`npm_js`].
+pub(crate) fn node24(places: &Places) -> Outcome<PathBuf> {
+    npm_js(places)?;
+    let cpu = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let path = format!("npm-js/node_modules/node24-linux-{cpu}/bin/node");
+    existing(places.tools().join(path), "Node 24")
+}
+
+fn install(places: &Places, from: &str, to: &str, how: &str, size: &str) -> Outcome<()> {
     check_node()?;
-    let lock = places.path("tests/package-lock.json");
+    let lock = places.path(&format!("{from}/package-lock.json"));
     let pin = committed(&lock)?;
-    once(places, "npm", &pin, |dir| {
-        say("fetching the npm packages of tests/package-lock.json (120 MB packed)");
-        copy(&places.path("tests/package.json"), &dir.join("package.json"))?;
+    once(places, to, &pin, |dir| {
+        say(format_args!("fetching the npm packages of {from}/package-lock.json ({size})"));
+        copy(&places.path(&format!("{from}/package.json")), &dir.join("package.json"))?;
         copy(&lock, &dir.join("package-lock.json"))?;
         run_quietly(
             Command::new("npm")
                 .current_dir(dir)
-                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                .args([how, "--ignore-scripts", "--no-audit", "--no-fund"])
                 .arg("--loglevel=error"),
         )
         .map(drop)
         .map_err(|failure| failure.next("this needs npm, and the npm registry in reach"))
-    })?;
-    link(&places.path("tests/node_modules"))
+    })
 }
 
 /// The machine's own Node must be one that the SDKs support.
@@ -68,18 +96,23 @@ pub(crate) fn workerd(places: &Places) -> Outcome<PathBuf> {
     existing(places.node_modules().join(package), "workerd")
 }
 
-/// Lets scripts below `tests/` import the packages.
-fn link(at: &Path) -> Outcome<()> {
-    let target = Path::new("../target/tools/npm/node_modules");
+/// Lets scripts beside `at`, in a folder of the checkout, import the packages.
+fn link(at: &Path, packages: &str) -> Outcome<()> {
+    link_from(at, "..", packages)
+}
+
+/// The same, where `up` leads from the folder to the checkout.
+fn link_from(at: &Path, up: &str, packages: &str) -> Outcome<()> {
+    let target = Path::new(up).join("target/tools").join(packages).join("node_modules");
     if fs::read_link(at).is_ok_and(|link| link == target) {
         return Ok(());
     }
     let made = match fs::remove_file(at) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => std::os::unix::fs::symlink(target, at),
+        _ => std::os::unix::fs::symlink(&target, at),
     };
     made.map_err(|error| {
         Failure::new(format!("linking {}: {error}", at.display()))
-            .next("remove tests/node_modules and try again")
+            .next(format!("remove {} and try again", at.display()))
     })
 }

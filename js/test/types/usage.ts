@@ -1,0 +1,96 @@
+// Not run: compiled by types.test.mjs. What the package's types let one write, and what they do not.
+import {
+  AuthError,
+  type AccessTokenClaims,
+  type Decision,
+  type Identity,
+  type KeyCache,
+  type Outcome,
+  PolicyError,
+  createGuard,
+  keyCaches,
+  minimalScopes,
+  pkce,
+  verifyAccessToken,
+} from "countersign";
+
+const policy = {
+  issuers: [{ issuer: "https://auth.example.com" }],
+  resources: [{ resource: "https://mcp.example.com/mcp" }],
+};
+
+interface Env {
+  KEYS: { get(key: string): Promise<string | null>; put(key: string, value: string, options: { expirationTtl: number }): Promise<void> };
+}
+interface Context {
+  waitUntil(work: Promise<unknown>): void;
+}
+
+export function worker(env: Env) {
+  const guard = createGuard(policy, {
+    fetch: (url, init) => fetch(url, init),
+    now: () => 1_800_000_000,
+    keyCache: keyCaches.kv(env.KEYS),
+    keys: { "https://auth.example.com": async () => ({ keys: [{ kty: "EC" }] }) },
+    onDecision: (decision: Decision) => console.log(decision.line, decision.reason?.toUpperCase()),
+    clientAddress: (request) => request.headers.get("cf-connecting-ip"),
+  });
+  const handler = guard.protect<Env, Context>(async (request, env, ctx, identity) => {
+    ctx.waitUntil(env.KEYS.get("x"));
+    const subject: string | null | undefined = identity?.subject;
+    return new Response(`${subject} ${request.url}`);
+  });
+  const answer: Promise<Response> = handler(new Request("https://mcp.example.com/mcp"), env);
+  return answer;
+}
+
+export async function outcome(guard: ReturnType<typeof createGuard>, request: Request) {
+  const outcome: Outcome = await guard.check(request);
+  if (outcome.allowed) {
+    const forwarded: Request = outcome.request;
+    // @ts-expect-error there is none yet
+    outcome.response.status;
+    return outcome.filterResponse?.(await fetch(forwarded));
+  }
+  // @ts-expect-error there is none
+  outcome.request.url;
+  return outcome.response;
+}
+
+export async function verify(jwt: string) {
+  const cache: KeyCache = keyCaches.memory();
+  try {
+    const claims: AccessTokenClaims = await verifyAccessToken(jwt, {
+      issuer: "https://auth.example.com",
+      audience: ["https://mcp.example.com/mcp", "mcp://files"],
+      jwks: new URL("https://auth.example.com/jwks"),
+      algorithms: ["ES256"],
+      keyCache: cache,
+    });
+    const expires: number = claims.exp;
+    const own: unknown = claims["https://example.com/own"];
+    return [expires, own];
+  } catch (error) {
+    if (error instanceof AuthError) {
+      const { reason, status, challenge } = error;
+      const text: string = reason + status + (challenge ?? "");
+      return text;
+    }
+    if (error instanceof PolicyError) return error.path;
+    throw error;
+  }
+}
+
+// @ts-expect-error the audience is never left out
+verifyAccessToken("", { issuer: "https://auth.example.com", jwks: { keys: [] } });
+// @ts-expect-error a mistyped option
+createGuard(policy, { onDecisions: () => {} });
+// @ts-expect-error milliseconds as a date
+createGuard(policy, { now: () => new Date() });
+// @ts-expect-error a cache that cannot be written
+createGuard(policy, { keyCache: { get: () => null } });
+
+export const pair: { verifier: string; challenge: string } = pkce.generate();
+export const good: boolean = pkce.verify(pair.verifier, pair.challenge);
+export const scopes: string[] = minimalScopes(policy, [{ method: "tools/list" }, { method: "tools/call", name: "x" }]);
+export type Names = keyof Identity;
