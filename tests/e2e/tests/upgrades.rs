@@ -114,6 +114,6 @@ fn a_handshake_is_authenticated_and_the_rest_untouched() {
     }
     // Unless it is configured, Envoy refuses: what comes after a handshake no rule for operations sees.
     let (port, _seen) = echo();
-    let front = self::before(port, true, false);
+    let front = before(port, true, false);
     assert_eq!(shake(&front, &good).0, 403);
 }
