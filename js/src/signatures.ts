@@ -182,10 +182,12 @@ interface NodeCrypto {
  * would have to resolve.
  */
 function nodeCrypto(): Means | undefined {
-  const { process } = globalThis as {
+  const { process, Deno } = globalThis as {
     process?: { getBuiltinModule?: (name: string) => NodeCrypto | undefined };
+    Deno?: unknown;
   };
-  const crypto = process?.getBuiltinModule?.("node:crypto");
+  // Deno's is its own, takes twice as long as its WebCrypto, and cannot do the largest keys.
+  const crypto = Deno === undefined ? process?.getBuiltinModule?.("node:crypto") : undefined;
   if (typeof crypto?.verify !== "function" || typeof crypto.createPublicKey !== "function") {
     return undefined;
   }
