@@ -11,12 +11,12 @@ import { fileURLToPath } from "node:url";
 
 import * as esbuild from "esbuild";
 
-import { freePort, startIssuer } from "./issuer.mjs";
-import { rpc } from "./support.mjs";
+import { freePort, startIssuer } from "../issuer.mjs";
+import { rpc } from "../support.mjs";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const workerd = ["64", "arm64"]
-  .map((cpu) => at(`../../target/tools/npm/node_modules/@cloudflare/workerd-linux-${cpu}/bin/workerd`))
+  .map((cpu) => at(`../../../target/tools/npm/node_modules/@cloudflare/workerd-linux-${cpu}/bin/workerd`))
   .find(existsSync);
 const RESOURCE = "https://mcp.example.com/mcp";
 
@@ -43,7 +43,7 @@ async function bundle(name) {
     },
   };
   const { outputFiles } = await esbuild.build({
-    entryPoints: [at(`../examples/${name}`)],
+    entryPoints: [at(`../../examples/${name}`)],
     bundle: true,
     write: false,
     format: "esm",
@@ -134,7 +134,7 @@ describe("worker.mjs in front of a remote MCP server", () => {
   const seen = [];
   let upstream, worker, reader;
   before(async () => {
-    const { handler } = await import("../examples/tools-v2.mjs");
+    const { handler } = await import("../../examples/tools-v2.mjs");
     const { toNodeHandler } = await import("@modelcontextprotocol/node");
     const handle = toNodeHandler(handler);
     upstream = createServer((request, response) => {

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 /** By the first that is there: the packages differ by processor. */
-const first = (...paths) => paths.map((path) => at(`../node_modules/${path}`)).find(existsSync);
+const first = (...paths) => paths.map((path) => at(`../../node_modules/${path}`)).find(existsSync);
 
 const deno = first("@deno/linux-x64-glibc/deno", "@deno/linux-arm64-glibc/deno");
 const bun = first("@oven/bun-linux-x64/bin/bun", "@oven/bun-linux-aarch64/bin/bun");
@@ -16,7 +16,7 @@ const bun = first("@oven/bun-linux-x64/bin/bun", "@oven/bun-linux-aarch64/bin/bu
 /** What a script printed last, as JSON. */
 async function run(program, args) {
   assert.ok(program, "the runtime is there");
-  const options = { cwd: at(".."), maxBuffer: 1 << 26, timeout: 120_000 };
+  const options = { cwd: at("../.."), maxBuffer: 1 << 26, timeout: 120_000 };
   const { stdout } = await promisify(execFile)(program, args, options);
   return JSON.parse(stdout.trim().split("\n").at(-1));
 }
@@ -28,12 +28,12 @@ for (const [name, program, free, reading] of [
   ["Bun", bun, ["run"], ["run"]],
 ]) {
   test(`${name}: the whole interface`, async () => {
-    const { found } = await run(program, [...free, at("runtime.mjs")]);
+    const { found } = await run(program, [...free, at("../runtime.mjs")]);
     assert.deepEqual(found, []);
   });
 
   test(`${name}: the shared vectors, and Project Wycheproof's by its own verifier`, async (t) => {
-    const { found, ...result } = await run(program, [...reading, at("runtime-vectors.mjs"), ...(corpus ? [corpus] : [])]);
+    const { found, ...result } = await run(program, [...reading, at("../runtime-vectors.mjs"), ...(corpus ? [corpus] : [])]);
     t.diagnostic(JSON.stringify(result));
     assert.deepEqual(found, []);
   });

@@ -13,7 +13,7 @@ import * as esbuild from "esbuild";
 import { rollup } from "rollup";
 import webpack from "webpack";
 
-const entry = fileURLToPath(new URL("runtime.mjs", import.meta.url));
+const entry = fileURLToPath(new URL("../runtime.mjs", import.meta.url));
 let out;
 before(() => (out = mkdtempSync(join(tmpdir(), "countersign-bundles-"))));
 after(() => rmSync(out, { recursive: true }));
