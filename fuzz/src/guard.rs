@@ -97,6 +97,7 @@ impl<'a> Request<'a> {
             headers: &self.headers,
             has_body: self.body.is_some(),
             client: Some([192, 0, 2, 1].into()),
+            certificate: None,
         }
     }
 }

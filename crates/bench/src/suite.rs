@@ -141,6 +141,7 @@ fn request(engine: &mut Engine, credentials: &str, body: Option<&[u8]>, verify: 
         headers: &headers,
         has_body: true,
         client: None,
+        certificate: None,
     };
     let mut step = engine.begin(black_box(head), NOW);
     loop {

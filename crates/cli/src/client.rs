@@ -101,6 +101,9 @@ pub(crate) struct Add {
     /// A resource that it is the server of: it may introspect tokens for it; may be repeated
     #[arg(long, value_name = "URI")]
     introspects: Vec<String>,
+    /// The resource that it means when it names none
+    #[arg(long, value_name = "URI")]
+    default_resource: Option<String>,
     /// Give it a secret, for a client that can keep one; those that act for themselves always have
     /// one, or keys
     #[arg(long)]
@@ -171,6 +174,7 @@ impl Add {
             grant_types,
             jwks,
             resources,
+            default_resource: self.default_resource,
         })
     }
 }
@@ -296,6 +300,7 @@ fn describe(client: &Client) -> Value {
         "grant_types": client.grant_types,
         "registered": client.kind == ClientKind::Registered,
         "disabled": client.is_disabled,
+        "default_resource": client.default_resource,
         "created_at": client.created_at,
     })
 }

@@ -40,6 +40,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "access_token_lifetime": config.access_token_lifetime,
         "registration": registration,
         "client_documents": config.client_documents.to_string(),
+        "token_claims": config.token_claims,
         "outbound_networks": networks,
         "outbound_certificates": config.outbound.certificates,
     });
@@ -53,6 +54,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              access_token_lifetime  {}\n\
              registration           {registration}\n\
              client_documents       {}\n\
+             token_claims           {}\n\
              outbound_networks      {}\n\
              outbound_certificates  {}\n\
              The configuration is valid.",
@@ -62,6 +64,11 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
             config.key_rotation,
             config.access_token_lifetime,
             config.client_documents,
+            if config.token_claims.is_empty() {
+                "-".to_owned()
+            } else {
+                config.token_claims.join(",")
+            },
             if networks.is_empty() { "-".to_owned() } else { networks.join(",") },
             config
                 .outbound

@@ -148,6 +148,7 @@ fn decide(
         headers: &headers,
         has_body: case.body.is_some(),
         client: None,
+        certificate: None,
     };
     decide_offline(engine, head, case.body.as_deref(), case.now, |engine, fetch| {
         answers.carry_out(engine, fetch, case.now)

@@ -41,6 +41,8 @@ enum Command {
     /// the next one takes over now, and clients get new tokens with their refresh tokens.
     Revoke {
         /// The key's id, as `countersign key list` prints it
+        // It may begin with a hyphen: it is base64url.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// Why, for the revocation log
         #[arg(long)]

@@ -1,20 +1,20 @@
 //! `countersign resource`: the MCP servers that tokens are issued for.
 
 use clap::Subcommand;
-use countersign_issuer::{NewResource, NewScope, Resource};
-use serde_json::{Value, json};
+use countersign_issuer::{NewResource, NewScope, Resource, ToolRule};
+use serde_json::{Map, Value, json};
 
 use crate::{
     Global,
     output::{Outcome, Problem, lines, print},
-    settings::{open_database, open_existing_database},
+    settings::{issuer_of, open_database, open_existing_database},
 };
 
 const EXAMPLE: &str = "\
 Example:
   countersign resource add https://mcp.example.com/mcp --name 'My files' \\
     --scope 'files:read=Read your files' --scope 'files:write=Change your files' \\
-    --implies 'files:write=files:read'";
+    --implies 'files:write=files:read' --tool 'write_*=files:write'";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -38,6 +38,33 @@ pub(crate) enum Command {
         /// Use it when a client names no resource
         #[arg(long)]
         default: bool,
+        /// A tool of the server, or a beginning and *, and the scopes that it needs, separated by
+        /// commas; for `resource export`; may be repeated
+        #[arg(long = "tool", value_name = "TOOL=SCOPES")]
+        tools: Vec<String>,
+        /// How long its access tokens are valid [default: the server's setting]
+        #[arg(long, value_name = "SECONDS")]
+        token_lifetime: Option<u32>,
+        /// What its access tokens are signed with [default: ES256]
+        #[arg(long, value_name = "ALG", value_parser = ["ES256", "RS256", "EdDSA"])]
+        token_alg: Option<String>,
+    },
+    /// Print the policy document for a guard of an MCP server, so that both agree
+    ///
+    /// The baseline, which every request needs, is the resource's first scope. The issuer is the one
+    /// that `serve` would have: give the same --config, environment or --issuer.
+    Export {
+        /// Its URL
+        uri: String,
+        /// The issuer's public URL
+        #[arg(long, env = "COUNTERSIGN_ISSUER", hide_env_values = true, value_name = "URL")]
+        issuer: Option<String>,
+        /// Envoy's cluster for the issuer
+        #[arg(long, value_name = "NAME")]
+        cluster: Option<String>,
+        /// Refuse what no rule names: tools without --tool, and methods other than lists
+        #[arg(long)]
+        deny_unlisted: bool,
     },
     /// List all MCP servers
     List,
@@ -45,19 +72,44 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     match command {
-        Command::Add { uri, name, scopes, implies, aliases, default } => {
+        Command::Add {
+            uri,
+            name,
+            scopes,
+            implies,
+            aliases,
+            default,
+            tools,
+            token_lifetime,
+            token_alg,
+        } => {
             let new = NewResource {
                 uri,
                 name,
                 scopes: read_scopes(&scopes, &implies)?,
                 aliases,
                 is_default: default,
+                tools: read_tools(&tools)?,
+                token_lifetime,
+                token_alg,
             };
             let store = open_database(global).await?;
             let resource = store.create_resource(new).await?;
             print(global.json, &describe(&resource), || {
                 format!("Added the resource {}.", resource.uri)
             });
+        }
+        Command::Export { uri, issuer, cluster, deny_unlisted } => {
+            let store = open_existing_database(global).await?;
+            let resources = store.resources().await?;
+            let resource = resources.iter().find(|resource| resource.uri == uri);
+            let resource = resource.ok_or_else(|| {
+                Problem::new("value_invalid", format!("there is no resource {uri}"))
+            })?;
+            let issuer = issuer_of(issuer, global)?;
+            let policy = resource.policy(&issuer, cluster.as_deref(), deny_unlisted)?;
+            // The same for people and programs: it is a document to be saved.
+            println!("{policy:#}");
         }
         Command::List => {
             let store = open_existing_database(global).await?;
@@ -94,7 +146,26 @@ fn describe(resource: &Resource) -> Value {
         "default": resource.is_default,
         "aliases": resource.aliases,
         "scopes": scopes,
+        "tools": resource
+            .tools
+            .iter()
+            .map(|rule| (rule.tool.clone(), rule.scopes.split_whitespace().collect()))
+            .collect::<Map<String, Value>>(),
+        "token_lifetime": resource.token_lifetime,
+        "token_alg": resource.token_alg,
     })
+}
+
+fn read_tools(rules: &[String]) -> Result<Vec<ToolRule>, Problem> {
+    let read = |rule: &String| {
+        let (tool, scopes) = rule.rsplit_once('=').ok_or_else(|| {
+            let text =
+                format!("--tool {rule}: expected a tool and scopes, like 'write_*=files:write'");
+            Problem::new("value_invalid", text)
+        })?;
+        Ok(ToolRule { tool: tool.to_owned(), scopes: scopes.replace(',', " ") })
+    };
+    rules.iter().map(read).collect()
 }
 
 fn read_scopes(scopes: &[String], implies: &[String]) -> Result<Vec<NewScope>, Problem> {

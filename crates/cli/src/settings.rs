@@ -71,6 +71,10 @@ pub(crate) struct Options {
         value_name = "FILE"
     )]
     outbound_certificates: Option<PathBuf>,
+    /// Names, separated by commas, of the claims about users that their access tokens carry: see
+    /// `user claims` [default: none]
+    #[arg(long, env = "COUNTERSIGN_TOKEN_CLAIMS", hide_env_values = true, value_name = "NAMES")]
+    token_claims: Option<String>,
     /// Only in the file: on the command line it is an option of all commands.
     #[arg(skip)]
     database: Option<String>,
@@ -138,6 +142,14 @@ impl Options {
                 None => default.client_documents,
                 Some(text) => client_documents(&text)?,
             },
+            token_claims: self
+                .token_claims
+                .or(file.token_claims)
+                .unwrap_or_default()
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
             outbound: Outbound {
                 allowed_networks: networks(self.outbound_networks.or(file.outbound_networks))?,
                 certificates: self.outbound_certificates.or(file.outbound_certificates),
@@ -209,6 +221,13 @@ fn networks(text: Option<String>) -> Result<Vec<Network>, Problem> {
             })
         })
         .collect()
+}
+
+/// The issuer that `serve` would be, or the one that was named.
+pub(crate) fn issuer_of(named: Option<String>, global: &Global) -> Result<String, Problem> {
+    let config = Options { issuer: named, ..Options::default() }.resolve(global)?;
+    config.check()?;
+    Ok(config.issuer.unwrap_or_else(|| format!("http://{}", config.listen)))
 }
 
 /// Opens the database to add something; it is made when there is none.

@@ -25,6 +25,14 @@ pub(crate) enum Command {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Write down claims about a person, like roles; `--token-claims` says which are in access tokens
+    Claims {
+        /// The name for logging in
+        name: String,
+        /// A JSON object; it replaces what was there
+        #[arg(value_name = "JSON")]
+        claims: String,
+    },
     /// Lock a person out: sessions and grants end, access tokens are revoked
     Disable {
         /// The name for logging in
@@ -47,6 +55,12 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             let store = open_database(global).await?;
             let user = store.create_user(new).await?;
             print(global.json, &describe(&user), || format!("Added the user {}.", user.name));
+        }
+        Command::Claims { name, claims } => {
+            open_existing_database(global).await?.set_user_claims(&name, &claims).await?;
+            print(global.json, &json!({ "name": name, "set": true }), || {
+                format!("Wrote down the claims about {name}.")
+            });
         }
         Command::Disable { name } => {
             open_existing_database(global).await?.disable_user(&name).await?;

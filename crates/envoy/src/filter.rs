@@ -89,6 +89,11 @@ impl HttpContext for Filter {
             headers: &headers,
             has_body: !end_of_stream,
             client: host::client_address(),
+            certificate: if shared.settings.client_certificates {
+                host::client_certificate()
+            } else {
+                None
+            },
         };
         if let Some(page) = &shared.settings.debug
             && head.method == b"GET"

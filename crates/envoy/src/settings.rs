@@ -6,7 +6,7 @@
 //! ```json
 //! { "policy": { … },
 //!   "filter": { "debug": { "path": "/countersign", "from": ["127.0.0.1", "10.0.0.0/8"] },
-//!               "filter_state": false, "route_metadata": "countersign" } }
+//!               "filter_state": false, "route_metadata": "countersign", "client_certificates": true } }
 //! ```
 
 use core::net::IpAddr;
@@ -29,6 +29,8 @@ pub(crate) struct Settings {
 /// The filter's own settings.
 #[derive(Debug)]
 pub(crate) struct FilterSettings {
+    /// Whether tokens may be bound to the certificate that the client shows Envoy.
+    pub(crate) client_certificates: bool,
     /// Where the state of a worker is shown, if anywhere.
     pub(crate) debug: Option<DebugPage>,
     /// Whether decisions are put into Envoy's filter state.
@@ -39,7 +41,7 @@ pub(crate) struct FilterSettings {
 
 impl Default for FilterSettings {
     fn default() -> Self {
-        Self { debug: None, filter_state: true, route_metadata: None }
+        Self { client_certificates: false, debug: None, filter_state: true, route_metadata: None }
     }
 }
 
@@ -125,13 +127,10 @@ impl Network {
 fn read_filter(value: &Value) -> Result<FilterSettings, PolicyError> {
     const PATH: &str = "$.filter";
     let members = object(value, PATH)?;
-    only(members, PATH, &["debug", "filter_state", "route_metadata"])?;
+    only(members, PATH, &["client_certificates", "debug", "filter_state", "route_metadata"])?;
+    let client_certificates = flag(members, "client_certificates", false)?;
     let debug = members.get("debug").map(read_debug).transpose()?;
-    let filter_state = match members.get("filter_state") {
-        None | Some(Value::Bool(true)) => true,
-        Some(Value::Bool(false)) => false,
-        Some(_) => return Err(error("$.filter.filter_state", "expected true or false")),
-    };
+    let filter_state = flag(members, "filter_state", true)?;
     let route_metadata = members
         .get("route_metadata")
         .map(|value| {
@@ -140,7 +139,15 @@ fn read_filter(value: &Value) -> Result<FilterSettings, PolicyError> {
             namespace.map(str::to_owned).ok_or_else(refused)
         })
         .transpose()?;
-    Ok(FilterSettings { debug, filter_state, route_metadata })
+    Ok(FilterSettings { client_certificates, debug, filter_state, route_metadata })
+}
+
+fn flag(members: &Object, name: &str, default: bool) -> Result<bool, PolicyError> {
+    match members.get(name) {
+        None => Ok(default),
+        Some(Value::Bool(value)) => Ok(*value),
+        Some(_) => Err(error(&format!("$.filter.{name}"), "expected true or false")),
+    }
 }
 
 fn read_debug(value: &Value) -> Result<DebugPage, PolicyError> {

@@ -58,6 +58,7 @@ pub(crate) struct Parked {
 
 /// Any other request that is not over for the filter.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and moved but once")]
 pub(crate) enum Request {
     /// Waits for more of its body since that second. So many bytes of it were read; Envoy holds
     /// them back. `headers_sent` tells that the headers, already changed, were not held back.

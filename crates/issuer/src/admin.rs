@@ -13,7 +13,7 @@ use crate::{
     secret::{self, Kind},
     store::{
         Client, ClientKind, ClientResource, ClientRow, FoundDocument, InitialToken, Resource,
-        ScopeText, Store, User,
+        ScopeText, Store, ToolRule, User,
     },
 };
 
@@ -41,6 +41,12 @@ pub struct NewResource {
     pub aliases: Vec<String>,
     /// Whether it is meant when a client names none. A single resource always is.
     pub is_default: bool,
+    /// The scopes that single tools of the server need.
+    pub tools: Vec<ToolRule>,
+    /// Lifetime of its access tokens in seconds, 10 to 86400; the server's if not given.
+    pub token_lifetime: Option<u32>,
+    /// `ES256`, `RS256` or `EdDSA`; ES256 if not given.
+    pub token_alg: Option<String>,
 }
 
 /// A scope to add.
@@ -71,6 +77,8 @@ pub struct NewClient {
     pub jwks: Option<String>,
     /// What it may do with resources without a user.
     pub resources: Vec<ClientResource>,
+    /// The resource that it means when it names none.
+    pub default_resource: Option<String>,
 }
 
 /// A client that was added, with its secret, which is shown this one time.
@@ -80,6 +88,26 @@ pub struct RegisteredClient {
     pub client: Client,
     /// Its secret, unless it is public.
     pub secret: Option<String>,
+}
+
+/// Lifetime and algorithm of a resource's tokens, and that its tools ask for scopes that it has.
+fn check_tokens(resource: &Resource) -> Result<(), Error> {
+    if resource.token_lifetime.is_some_and(|seconds| !(10..=86_400).contains(&seconds)) {
+        return Err(Error::Invalid("a token lifetime is between 10 and 86400 seconds".to_owned()));
+    }
+    if let Some(alg) = &resource.token_alg
+        && !matches!(alg.as_str(), "ES256" | "RS256" | "EdDSA")
+    {
+        return Err(Error::Invalid(format!("{alg}: tokens are signed with ES256, RS256 or EdDSA")));
+    }
+    for rule in &resource.tools {
+        let known = |name: &str| resource.scopes.iter().any(|scope| scope.name == name);
+        if let Some(unknown) = rule.scopes.split_whitespace().find(|name| !known(name)) {
+            let text = format!("the tool {} needs {unknown}, which is no scope here", rule.tool);
+            return Err(Error::Invalid(text));
+        }
+    }
+    Ok(())
 }
 
 impl Store {
@@ -163,7 +191,13 @@ impl Store {
             is_default: new.is_default,
             aliases: new.aliases,
             scopes: scopes.collect(),
+            tools: new.tools,
+            token_lifetime: new.token_lifetime.map(i64::from),
+            token_alg: new.token_alg,
         };
+        check_tokens(&resource)?;
+        // Whatever is wrong with tools and scopes, the guard's own reader finds it.
+        resource.policy("https://issuer.example", None, true)?;
         self.add_resource(&resource).await?;
         Ok(resource)
     }
@@ -197,6 +231,11 @@ impl Store {
             return Err(Error::Invalid(text.to_owned()));
         }
         self.check_client_resources(&new.resources).await?;
+        if let Some(uri) = &new.default_resource
+            && !self.resources().await?.iter().any(|resource| resource.uri == *uri)
+        {
+            return Err(Error::Invalid(format!("there is no resource {uri}")));
+        }
         let draft = ClientRow {
             client: Client {
                 id: String::new(),
@@ -207,6 +246,7 @@ impl Store {
                 grant_types: new.grant_types,
                 created_at: clock::now(),
                 is_disabled: false,
+                default_resource: new.default_resource,
                 not_before: 0,
             },
             secret_hash: None,

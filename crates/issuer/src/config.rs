@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use crate::{Database, Error, Outbound, issuer::Issuer};
+use crate::{Database, Error, Outbound, claims, issuer::Issuer};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub client_documents: ClientDocuments,
     /// Where documents and keys that clients name may be fetched.
     pub outbound: Outbound,
+    /// The names of users' claims that their access tokens carry.
+    pub token_claims: Vec<String>,
 }
 
 /// Who may register clients by themselves.
@@ -75,6 +77,7 @@ impl Default for Config {
             registration: Registration::Open,
             client_documents: ClientDocuments::Open,
             outbound: Outbound::default(),
+            token_claims: Vec::new(),
         }
     }
 }
@@ -99,6 +102,11 @@ impl Config {
                  key is announced a day before it signs and published a day after; 7776000 (90 \
                  days) is a good choice",
                 self.key_rotation
+            )));
+        }
+        if let Some(name) = self.token_claims.iter().find(|name| !claims::is_free(name)) {
+            return Err(Error::Config(format!(
+                "token-claims {name:?}: not a name, or one that has a meaning of its own in tokens"
             )));
         }
         if !(10..=86_400).contains(&self.access_token_lifetime) {
@@ -155,6 +163,8 @@ mod tests {
             Config { listen: everywhere, ..default() },
             Config { listen: everywhere, issuer: http, ..default() },
             Config { issuer: Some("http://auth.example.com".to_owned()), ..default() },
+            Config { token_claims: vec!["sub".to_owned()], ..default() },
+            Config { token_claims: vec![String::new()], ..default() },
             Config { access_token_lifetime: 0, ..default() },
             Config { key_rotation: 86_400, ..default() },
             Config { access_token_lifetime: 1_000_000, ..default() },

@@ -8,6 +8,7 @@
 
 mod admin;
 mod background;
+mod claims;
 mod client_document;
 mod client_metadata;
 mod clock;
@@ -20,6 +21,7 @@ mod keys;
 mod outbound;
 mod password;
 mod redirect_uri;
+mod resource_policy;
 mod seal;
 mod secret;
 mod server;
@@ -36,5 +38,5 @@ pub use seal::new_sealing_key;
 pub use server::Server;
 pub use store::{
     Client, ClientDocument, ClientKind, ClientResource, Grant, InitialToken, Resource, ScopeText,
-    SigningKeyInfo, Store, User,
+    SigningKeyInfo, Store, ToolRule, User,
 };

@@ -164,6 +164,7 @@ impl WasmEngine {
             headers: &pairs,
             has_body,
             client: client.and_then(|address| address.parse().ok()),
+            certificate: None,
         };
         let step = self.engine.begin(head, seconds(now));
         Ok(self.proceed(step, now))

@@ -59,6 +59,7 @@ impl Request {
             headers: &headers,
             has_body: self.body.is_some(),
             client: None,
+            certificate: None,
         })
     }
 }

@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 
 use countersign_e2e::{Failure, Outcome, Places};
 
-use crate::bench_envoy;
 use crate::build::{compile_with, glue};
 use crate::command::{cargo, line_of, not_started, say, timed, write};
 use crate::tools;
 use crate::wasm::is_newer;
+use crate::{bench_envoy, bench_issuer};
 
 /// The reference crates, with what they compute by. The profile has curve25519-dalek and sha2 already.
 const REFERENCE: [&str; 12] = [
@@ -45,9 +45,13 @@ pub(crate) fn measure(places: &Places, args: &[String]) -> Outcome<()> {
         ["envoy", "--rounds", rounds] if rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0) => {
             return bench_envoy::measure(places, rounds);
         }
+        ["issuer"] => return bench_issuer::measure(places, "5"),
+        ["issuer", "--rounds", rounds] if rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0) => {
+            return bench_issuer::measure(places, rounds);
+        }
         _ => {
             return Err(Failure::new("wrong arguments")
-                .next("cargo xtask bench core|verify|envoy [--rounds N]"));
+                .next("cargo xtask bench core|verify|envoy|issuer [--rounds N]"));
         }
     };
     tools::npm(places)?;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod bench_envoy;
+mod bench_issuer;
 mod build;
 mod command;
 mod coverage;
@@ -36,6 +37,7 @@ usage: cargo xtask <command>
   bench core|verify [--rounds N]       what the engine, or its verifier, costs natively and in wasm,
                                        beside others; written to docs/performance.md
   bench envoy [--rounds N]             what the filter costs in Envoy, beside Envoy's own; likewise
+  bench issuer [--rounds N]            what the issuer does in a second, beside oidc-provider; likewise
   dist [--check]                       the filter to release and its OCI image (target/dist); --check
                                        builds it twice and compares
   coverage [--lines]                   which lines of the engine its tests run; fails below 96 %

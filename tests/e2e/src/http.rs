@@ -150,7 +150,7 @@ pub fn send_raw(port: u16, bytes: &[u8]) -> Outcome<Message> {
 }
 
 /// Reads one message; `None` when the connection ends before it.
-pub(crate) fn read_message<R: BufRead>(reader: &mut R) -> Outcome<Option<Message>> {
+pub fn read_message<R: BufRead>(reader: &mut R) -> Outcome<Option<Message>> {
     let Some(mut message) = read_head(reader)? else {
         return Ok(None);
     };

@@ -117,6 +117,7 @@ fn disable_enable_delete() {
     let client = folder.json(&["client", "add", "--name", "A", "--redirect-uri", uri, "--json"]);
     let id = client["client_id"].as_str().unwrap();
     for (verb, disabled) in [("disable", true), ("disable", true), ("enable", false)] {
+        assert_eq!(folder.run(&["user", "claims", "ADA", r#"{"roles":["x"]}"#], "").code, 0);
         assert_eq!(folder.run(&["user", verb, "ADA"], "").code, 0);
         assert_eq!(folder.json(&["user", "list", "--json"])[0]["disabled"], disabled);
         assert_eq!(folder.run(&["client", verb, id], "").code, 0);
@@ -180,6 +181,37 @@ fn initial_access_tokens() {
     assert_eq!(folder.run(&["client", "initial-token", "add", "--name", " "], "").code, 1);
     let check = ["config", "check", "--json", "--registration", "token"];
     assert_eq!(folder.json(&check)["registration"], "token");
+}
+
+/// What is exported is a policy document, which `policy check` takes.
+#[test]
+fn exported_policies() {
+    let folder = Folder::new();
+    let resource = ["resource", "add", FILES, "--name", "x", "--scope", "a=A", "--scope", "b=B"];
+    let settings = ["--implies", "b=a", "--tool", "write_*=b", "--token-lifetime", "60"];
+    assert_eq!(folder.run(&[&resource[..], &settings].concat(), "").code, 0);
+    let listed = &folder.json(&["resource", "list", "--json"])[0];
+    assert_eq!(listed["tools"]["write_*"], serde_json::json!(["b"]));
+    assert_eq!(listed["token_lifetime"], 60);
+    let export = ["resource", "export", FILES];
+    let issuer = ["--issuer", "https://auth.example.com", "--cluster", "auth", "--deny-unlisted"];
+    for more in [&[][..], &issuer] {
+        let policy = folder.run(&[&export[..], more].concat(), "");
+        assert_eq!(policy.code, 0, "{}", policy.stderr);
+        let checked = folder.run(&["policy", "check", "-"], &policy.stdout);
+        assert_eq!(checked.code, 0, "{}", checked.stderr);
+    }
+    let named = folder.json(&[&export[..], &issuer].concat());
+    assert_eq!(named["issuers"][0]["issuer"], "https://auth.example.com");
+    assert_eq!(named["issuers"][0]["cluster"], "auth");
+    let default = folder.json(&export);
+    assert_eq!(default["issuers"][0]["issuer"], "http://127.0.0.1:8090");
+    for bad in [
+        &["resource", "export", "https://other.example"][..],
+        &["resource", "export", FILES, "--issuer", "https://auth.example.com/"],
+    ] {
+        assert_eq!(folder.run(bad, "").code, 1, "{bad:?}");
+    }
 }
 
 /// Exit codes: 1 refused, 2 usage.

@@ -39,6 +39,9 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     assert_eq!(default["issuer"], "http://127.0.0.1:8090");
     assert_eq!(default["database"], "countersign.db");
     assert_eq!(default["client_documents"], "open");
+    assert_eq!(default["token_claims"], serde_json::json!([]));
+    let claims = ["config", "check", "--json", "--token-claims", "roles, tenant"];
+    assert_eq!(folder.json(&claims)["token_claims"], serde_json::json!(["roles", "tenant"]));
     assert_eq!(default["outbound_networks"], serde_json::json!([]));
     assert!(!folder.path().join("countersign.db").exists(), "checking makes nothing");
 }
@@ -61,6 +64,7 @@ fn mistakes_are_explained() {
         ("listen = 8090", "listen"),
         ("registration = \"maybe\"", "maybe"),
         ("client_documents = \"maybe\"", "not a domain"),
+        ("token_claims = \"roles,sub\"", "meaning of its own"),
         ("client_documents = \"claude.ai,\"", "not a domain"),
         ("outbound_networks = \"10.0.0.1/8\"", "range of addresses"),
         ("issuer = \"https://a.example/\"", "trailing slash"),
@@ -94,4 +98,41 @@ fn attack_57_weak_keys_are_refused() {
         assert_eq!(output.status.code(), Some(1), "{key:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("COUNTERSIGN_KEY"));
     }
+}
+
+/// The guide's table has each setting, with the default that the program has.
+#[test]
+fn the_guide_has_every_setting() {
+    let guide = include_str!("../../../../docs/issuer.md");
+    let defaults = Folder::new().json(&["config", "check", "--json"]);
+    for (name, value) in defaults.as_object().unwrap() {
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("{name} is not in docs/issuer.md"));
+        let default = row.split('|').nth(2).unwrap();
+        match value {
+            Value::Number(number) => assert!(default.contains(&format!("`{number}`")), "{row}"),
+            Value::String(text) if name != "issuer" => {
+                assert!(default.contains(&format!("`{text}`")), "{row}");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The URL of a database has a password in it.
+#[test]
+fn passwords_are_not_printed() {
+    let folder = Folder::new();
+    let url = "postgres://ada:hunter2@127.0.0.1:1/db?sslmode=disable";
+    let shown = folder.run(&["config", "check", "--database", url, "--key-file", "k"], "");
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(shown.stdout.contains("postgres://ada@127.0.0.1:1/db"), "{shown:?}");
+    let down = folder.run(&["user", "list", "--database", url], "");
+    assert_eq!(down.code, 1);
+    for text in [shown.stdout, shown.stderr, down.stdout, down.stderr] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    // Where it goes without saying for SQLite, it must be said here.
+    let command = ["serve", "--listen", "127.0.0.1:0", "--database", url];
+    assert!(folder.run(&command, "").stderr.len() > 10);
 }

@@ -38,6 +38,8 @@ fn rotate_and_revoke() {
     let again = folder.run(&["--json", "key", "revoke", kid, "--reason", "stolen"], "");
     assert_eq!(again.code, 1);
     assert!(again.stderr.contains("value_invalid"), "{again:?}");
+    let unknown = folder.run(&["--json", "key", "revoke", "-x", "--reason", "stolen"], "");
+    assert_eq!(unknown.code, 1, "base64url may begin with a hyphen");
     let mut now = states(&folder);
     now.sort();
     assert_eq!(now, ["active", "retiring", "revoked"]);

@@ -132,6 +132,7 @@ mod tests {
             headers,
             has_body: false,
             client: None,
+            certificate: None,
         };
         access_token(&head, Dpop::Off, 100).map(|(_, token)| token)
     }

@@ -220,6 +220,7 @@ impl Engine {
             extra: Vec::new(),
             scheme: Scheme::of(&head),
             proof: None,
+            certificate: head.certificate.map(Box::new),
             attempter: head.client.map(Attempter::of),
             lookalikes: lookalikes(resource, &head),
             mirror: inspect::mirror(&head),

@@ -143,6 +143,7 @@ pub(super) fn binding(confirmation: &Confirmation, with_proof: bool) -> String {
     let token = match confirmation {
         Confirmation::None => "the token is bound to no key",
         Confirmation::Thumbprint(_) => "the token is bound to a key (cnf.jkt)",
+        Confirmation::Certificate(_) => "the token is bound to a client certificate (cnf.x5t#S256)",
         Confirmation::Other => "the token is bound by means that are not checked here (cnf)",
     };
     let request = if with_proof { "came with a DPoP proof" } else { "came as a bearer token" };

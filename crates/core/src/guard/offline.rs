@@ -49,6 +49,7 @@ pub fn decide_token_offline(
         headers: &[(b"authorization", &authorization)],
         has_body: false,
         client: None,
+        certificate: None,
     };
     decide_offline(engine, head, [], now, carry_out)
 }

@@ -22,6 +22,9 @@ pub struct RequestHead<'a> {
     /// connection, or a proxy of its own. Only failed attempts are counted by it
     /// (`limits.failures_per_minute`); `None` counts nothing.
     pub client: Option<IpAddr>,
+    /// SHA-256 of the certificate (DER) that the client showed on this very connection, where the host knows
+    /// it from TLS: for tokens that are bound to one (RFC 8705 §3). Never from a header.
+    pub certificate: Option<[u8; 32]>,
 }
 
 impl<'a> RequestHead<'a> {

@@ -163,6 +163,8 @@ pub(super) struct Context {
     pub(super) scheme: Scheme,
     /// The DPoP proof, which fits the request; its signature may not be verified yet.
     pub(super) proof: Option<Box<Proof>>,
+    /// SHA-256 of the certificate that the client showed.
+    pub(super) certificate: Option<Box<[u8; 32]>>,
     /// Whom a failed attempt is charged to.
     pub(super) attempter: Option<Attempter>,
     /// Headers of the client that the server could take for ours.
@@ -177,7 +179,9 @@ impl Context {
     /// How the token was presented, as far as the proof itself says.
     pub(super) fn presentation(&self) -> Presentation<'_> {
         match &self.proof {
-            None => Presentation::Bearer,
+            None => {
+                self.certificate.as_deref().map_or(Presentation::Bearer, Presentation::Certificate)
+            }
             Some(proof) => Presentation::Dpop(proof.key().thumbprint()),
         }
     }

@@ -198,25 +198,41 @@ fn removals(resource: &ResourcePolicy, lookalikes: &[HeaderName]) -> Vec<HeaderN
     names
 }
 
-/// The client's headers that differ from the guard's own in `_` for `-` only: to CGI and WSGI
-/// servers both are the same variable.
+/// By these, some frameworks take a request for one of another method than the one that was decided on.
+const METHOD_OVERRIDES: [&str; 3] =
+    ["x-http-method", "x-http-method-override", "x-method-override"];
+
+/// The client's headers that the server could take for something else than the guard does: those that
+/// override the method, and those that differ from the guard's own in `_` for `-` only (to CGI and WSGI
+/// servers both are the same variable).
 pub(super) fn lookalikes(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Vec<HeaderName> {
     let mut found = Vec::new();
     let session = session::header(resource);
     let owned = || resource.forward.owned().map(HeaderName::as_str).chain(session);
-    for (name, _) in head.headers.iter().filter(|(name, _)| name.contains(&b'_')) {
+    let overrides = |name: &[u8]| METHOD_OVERRIDES.iter().any(|other| is_alike(name, other));
+    let suspicious = |(name, _): &&(&[u8], &[u8])| name.contains(&b'_') || overrides(name);
+    for (name, _) in head.headers.iter().filter(suspicious) {
         let Some(name) =
             core::str::from_utf8(name).ok().and_then(|name| HeaderName::parse(name).ok())
         else {
             continue;
         };
         let plain = name.as_str().replace('_', "-");
-        let is_ours = owned().any(|ours| ours.replace('_', "-") == plain);
+        let is_ours =
+            overrides(plain.as_bytes()) || owned().any(|ours| ours.replace('_', "-") == plain);
         if is_ours && !owned().any(|ours| ours == name.as_str()) && !found.contains(&name) {
             found.push(name);
         }
     }
     found
+}
+
+/// Whether a server could take one for the other: whatever the case, and `_` for `-`.
+fn is_alike(name: &[u8], other: &str) -> bool {
+    let alike = |(one, other): (&u8, u8)| {
+        one.eq_ignore_ascii_case(&other) || (*one == b'_' && other == b'-')
+    };
+    name.len() == other.len() && name.iter().zip(other.bytes()).all(alike)
 }
 
 fn record(

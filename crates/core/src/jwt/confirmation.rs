@@ -1,4 +1,4 @@
-//! The key that a token is bound to: the claim `cnf` (RFC 7800 §3, RFC 9449 §6.1).
+//! The key or certificate that a token is bound to: the claim `cnf` (RFC 7800 §3, RFC 9449 §6.1, RFC 8705 §3.1).
 
 use crate::{
     Reason,
@@ -15,7 +15,9 @@ pub enum Confirmation {
     None,
     /// The SHA-256 thumbprint of the key (`jkt`, RFC 9449 §6.1).
     Thumbprint([u8; 32]),
-    /// Something that is not checked here, like a client certificate (RFC 8705), or is malformed.
+    /// The SHA-256 digest of the client's certificate (`x5t#S256`, RFC 8705 §3.1).
+    Certificate([u8; 32]),
+    /// Something that is not checked here, or is malformed.
     Other,
 }
 
@@ -24,6 +26,9 @@ pub enum Confirmation {
 pub enum Presentation<'a> {
     /// By itself (RFC 6750).
     Bearer,
+    /// By itself, over a connection on which the client showed the certificate with this SHA-256 digest
+    /// (RFC 8705 §3).
+    Certificate(&'a [u8; 32]),
     /// With a DPoP proof by the key that has this SHA-256 thumbprint (RFC 9449 §7.1).
     Dpop(&'a [u8; 32]),
 }
@@ -35,12 +40,14 @@ impl Confirmation {
         };
         // Whoever names a second method besides means both.
         let only = cnf.as_object().filter(|members| members.len() == 1);
-        let thumbprint = only
-            .and_then(|members| members.get("jkt"))
-            .and_then(Value::as_str)
-            .and_then(|text| base64url::decode(text).ok())
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        thumbprint.map_or(Self::Other, Self::Thumbprint)
+        let digest = |name| {
+            only.and_then(|members| members.get(name))
+                .and_then(Value::as_str)
+                .and_then(|text| base64url::decode(text).ok())
+                .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+        };
+        let thumbprint = digest("jkt").map(Self::Thumbprint);
+        thumbprint.or_else(|| digest("x5t#S256").map(Self::Certificate)).unwrap_or(Self::Other)
     }
 
     /// Whether a token may be presented thus.
@@ -50,10 +57,15 @@ impl Confirmation {
     /// token is no bearer token), [`Reason::TokenUnbound`] when it is bound to none though a key was.
     pub fn check(&self, presentation: Presentation<'_>) -> Result<(), Reason> {
         match (self, presentation) {
-            (Self::None, Presentation::Bearer) => Ok(()),
+            (Self::None, Presentation::Bearer | Presentation::Certificate(_)) => Ok(()),
             (Self::None, Presentation::Dpop(_)) => Err(Reason::TokenUnbound),
             (Self::Thumbprint(bound), Presentation::Dpop(shown)) if bound == shown => Ok(()),
-            (Self::Thumbprint(_) | Self::Other, _) => Err(Reason::TokenBound),
+            (Self::Certificate(bound), Presentation::Certificate(shown)) if bound == shown => {
+                Ok(())
+            }
+            (Self::Thumbprint(_) | Self::Certificate(_) | Self::Other, _) => {
+                Err(Reason::TokenBound)
+            }
         }
     }
 }
@@ -89,12 +101,34 @@ mod tests {
             r#"{"cnf":{"jkt":["x"]}}"#.into(),
             alloc::format!(r#"{{"cnf":{{"jkt":"{JKT}="}}}}"#),
             alloc::format!(r#"{{"cnf":{{"jkt":"{JKT}","x5t#S256":"{JKT}"}}}}"#),
-            alloc::format!(r#"{{"cnf":{{"x5t#S256":"{JKT}"}}}}"#),
+            alloc::format!(r#"{{"cnf":{{"x5t#S256":"{JKT}="}}}}"#),
+            alloc::format!(r#"{{"cnf":{{"x5t":"{JKT}"}}}}"#),
         ] {
             let other = read(&other);
             assert_eq!(other, Confirmation::Other);
             assert_eq!(other.check(Presentation::Bearer), Err(Reason::TokenBound));
             assert_eq!(other.check(Presentation::Dpop(&thumbprint)), Err(Reason::TokenBound));
+            assert_eq!(
+                other.check(Presentation::Certificate(&thumbprint)),
+                Err(Reason::TokenBound)
+            );
         }
+    }
+
+    /// RFC 8705 §3.1, figure 3.
+    #[test]
+    fn certificates() {
+        const DIGEST: &str = "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2";
+        let strict = read(&alloc::format!(r#"{{"cnf":{{"x5t#S256":"{DIGEST}"}}}}"#));
+        assert_eq!(strict, Confirmation::Other, "its last character has bits that are not used");
+        let bound = read(&alloc::format!(r#"{{"cnf":{{"x5t#S256":"{}0"}}}}"#, &DIGEST[..42]));
+        let Confirmation::Certificate(digest) = bound else { panic!("{bound:?}") };
+        assert_eq!(bound.check(Presentation::Certificate(&digest)), Ok(()));
+        assert_eq!(bound.check(Presentation::Certificate(&[0; 32])), Err(Reason::TokenBound));
+        assert_eq!(bound.check(Presentation::Bearer), Err(Reason::TokenBound));
+        assert_eq!(bound.check(Presentation::Dpop(&digest)), Err(Reason::TokenBound));
+        assert_eq!(Confirmation::None.check(Presentation::Certificate(&digest)), Ok(()));
+        let key = Confirmation::Thumbprint(digest);
+        assert_eq!(key.check(Presentation::Certificate(&digest)), Err(Reason::TokenBound));
     }
 }

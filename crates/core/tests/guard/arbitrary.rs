@@ -173,7 +173,7 @@ proptest! {
             authority: &authority,
             path: &path,
             headers: &headers,
-            has_body: body.is_some(), client: None,
+            has_body: body.is_some(), client: None, certificate: None,
         };
         let step = run(&mut engine, head, body.as_deref().unwrap_or_default(), now);
         prop_assert!(matches!(step, Step::Respond(_)), "{}", code(&step));
@@ -201,7 +201,7 @@ proptest! {
             authority: b"mcp.example.com",
             path: b"/mcp",
             headers: &headers,
-            has_body: false, client: None,
+            has_body: false, client: None, certificate: None,
         };
         let step = run(&mut engine, head, b"", 10);
         prop_assert!(matches!(step, Step::Respond(_)));
@@ -219,7 +219,7 @@ proptest! {
             authority: b"mcp.example.com",
             path: b"/mcp",
             headers: &headers,
-            has_body: true, client: None,
+            has_body: true, client: None, certificate: None,
         };
         let step = run(&mut engine, head, &body, 10);
         let calls = serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|message| {

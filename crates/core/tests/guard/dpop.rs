@@ -39,6 +39,7 @@ fn begin(engine: &mut Engine, client: &str, token: &str, proof: &str, now: u64) 
         headers: &headers,
         has_body: true,
         client: client.parse::<IpAddr>().ok(),
+        certificate: None,
     };
     engine.begin(head, now)
 }
@@ -191,6 +192,7 @@ fn the_metadata_and_a_preflight_say_so() {
             headers: &[],
             has_body: false,
             client: None,
+            certificate: None,
         };
         let document = response(engine.begin(head, 100)).body;
         let headers: [(&[u8], &[u8]); 2] =

@@ -40,6 +40,7 @@ fn ask(mut engine: Engine, extra: Headers<'_>, authority: &str) -> (Engine, Step
         headers: &headers,
         has_body: true,
         client: None,
+        certificate: None,
     };
     let step = engine.begin(head, 10);
     let mut step = verify(&mut engine, step, 10);

@@ -20,6 +20,7 @@ fn begin_from(engine: &mut Engine, client: Option<&str>, credentials: &str, now:
         headers: &headers,
         has_body: true,
         client: client.map(|client| client.parse::<IpAddr>().expect("an address")),
+        certificate: None,
     };
     engine.begin(head, now)
 }

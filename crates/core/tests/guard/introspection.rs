@@ -179,6 +179,7 @@ fn made_up_tokens(stays_for_the_answer: bool) -> Vec<&'static str> {
             headers: &[(b"authorization", credentials.as_bytes())],
             has_body: false,
             client: "192.0.2.66".parse::<IpAddr>().ok(),
+            certificate: None,
         };
         let step = engine.begin(head, 100);
         for fetch in engine.due(100) {
@@ -289,6 +290,7 @@ fn bound_tokens() {
             headers: &[(b"authorization", b"DPoP bound"), (b"dpop", proof.as_bytes())],
             has_body: false,
             client: None,
+            certificate: None,
         };
         let mut step = engine.begin(head, 100);
         while let Step::NeedSignature(pending) = step {

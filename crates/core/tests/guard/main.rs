@@ -4,6 +4,7 @@
 mod aggregation;
 mod arbitrary;
 mod cache;
+mod certificates;
 mod clock;
 mod dpop;
 mod edges;

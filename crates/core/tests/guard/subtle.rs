@@ -86,6 +86,7 @@ fn identity_headers_cannot_be_spoofed_with_underscores() {
         headers: &headers,
         has_body: true,
         client: None,
+        certificate: None,
     };
     let step = engine.begin(head, 10);
     let Step::Forward(forward) = verify(&mut engine, step, 10) else { panic!("it is forwarded") };
@@ -152,6 +153,7 @@ fn get(engine: &mut Engine, path: &str) -> Step {
         headers: &headers,
         has_body: false,
         client: None,
+        certificate: None,
     };
     let step = engine.begin(head, 10);
     verify(engine, step, 10)
@@ -184,6 +186,7 @@ fn answers_to_head_have_no_body() {
         headers: &[],
         has_body: false,
         client: None,
+        certificate: None,
     };
     let response = response(engine(&inline()).begin(head, 10));
     assert_eq!((response.status, response.body.len()), (401, 0));
@@ -203,6 +206,7 @@ fn the_own_origin_is_allowed() {
         headers: &headers,
         has_body: false,
         client: None,
+        certificate: None,
     };
     assert_eq!(code(&engine(&policy).begin(head, 10)), "token_missing");
 }

@@ -68,6 +68,7 @@ pub(crate) fn begin(engine: &mut Engine, path: &str, token: &str, now: u64) -> S
         headers: &headers,
         has_body: true,
         client: None,
+        certificate: None,
     };
     engine.begin(head, now)
 }

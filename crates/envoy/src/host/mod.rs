@@ -12,7 +12,8 @@ use core::ptr;
 
 pub(crate) use foreign::verify_signature;
 pub(crate) use property::{
-    PropertyType, client_address, declare_property, property, route_resource, set_property,
+    PropertyType, client_address, client_certificate, declare_property, property, route_resource,
+    set_property,
 };
 pub(crate) use shared_data::{Version, set_shared, shared};
 

@@ -63,6 +63,22 @@ pub(crate) fn client_address() -> Option<IpAddr> {
     address.or_else(|_| text.parse()).ok()
 }
 
+/// SHA-256 of the certificate that the client showed on this connection; `None` when it showed none.
+pub(crate) fn client_certificate() -> Option<[u8; 32]> {
+    read_hex(&property(b"connection\0sha256_peer_certificate_digest").ok()?)
+}
+
+fn read_hex(text: &[u8]) -> Option<[u8; 32]> {
+    let text: &[u8; 64] = text.try_into().ok()?;
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(text.chunks_exact(2)) {
+        // `from_str_radix` would take a sign too.
+        let pair = core::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'))?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(digest)
+}
+
 /// The text `resource` in this namespace of the route's metadata.
 pub(crate) fn route_resource(namespace: &str) -> Option<String> {
     let path = ["xds", "route_metadata", "filter_metadata", namespace, "resource"].join("\0");

@@ -1,6 +1,6 @@
 //! The tokens themselves (RFC 9068, OpenID Connect Core §2).
 
-use countersign_core::oauth::scope::ScopeSet;
+use countersign_core::{jose::alg::Algorithm, oauth::scope::ScopeSet};
 use serde_json::{Value, json};
 
 use super::{App, request::is_general};
@@ -36,16 +36,29 @@ pub(super) struct Planned {
     jti: String,
     issued_at: i64,
     expires_at: i64,
+    algorithm: Algorithm,
 }
 
 /// Takes a place for an access token, among those of a client that acts for itself or of all grants.
-pub(super) async fn plan(app: &App, itself: Option<&Client>) -> Result<Planned, Error> {
+pub(super) async fn plan(
+    app: &App,
+    resource: &str,
+    itself: Option<&Client>,
+) -> Result<Planned, Error> {
+    let settings = app.store.token_settings(resource).await?;
+    let algorithm = match settings.token_alg {
+        None => DEFAULT_ALGORITHM,
+        Some(name) => Algorithm::from_name(&name)
+            .ok_or(Error::Crypto("a resource names an unknown algorithm"))?,
+    };
     let issued_at = clock::now();
-    let lifetime = i64::try_from(app.config.access_token_lifetime).unwrap_or(900);
+    let usual = i64::try_from(app.config.access_token_lifetime).unwrap_or(900);
+    let lifetime = settings.token_lifetime.unwrap_or(usual);
     let expires_at = issued_at + lifetime;
     let client = itself.map(|client| (client.id.as_str(), client.not_before));
     let place = app.status.take(app, expires_at, client).await?;
-    Ok(Planned { place, jti: secret::new(Kind::TokenId)?, issued_at, expires_at })
+    let jti = secret::new(Kind::TokenId)?;
+    Ok(Planned { place, jti, issued_at, expires_at, algorithm })
 }
 
 impl Planned {
@@ -85,8 +98,9 @@ pub(super) async fn response(
     });
     if let Some(auth_time) = granted.auth_time {
         claims["auth_time"] = json!(auth_time);
+        add_own_claims(app, granted.subject, &mut claims).await?;
     }
-    let signer = app.keys.signer(DEFAULT_ALGORITHM).await?;
+    let signer = app.keys.signer(planned.algorithm).await?;
     let mut response = json!({
         "access_token": signer.sign("at+jwt", &claims)?,
         "token_type": "Bearer",
@@ -94,9 +108,25 @@ pub(super) async fn response(
         "scope": granted.scopes.to_string(),
     });
     if let Some(claims) = id_token(app, granted, planned.issued_at) {
+        // Clients are told one algorithm for these, whatever the resource has.
+        let signer = app.keys.signer(DEFAULT_ALGORITHM).await?;
         response["id_token"] = json!(signer.sign("JWT", &claims)?);
     }
     Ok(response)
+}
+
+/// What the administrator wrote down about the user, as far as tokens are configured to carry it.
+async fn add_own_claims(app: &App, user: &str, claims: &mut Value) -> Result<(), Error> {
+    let names = &app.config.token_claims;
+    if names.is_empty() {
+        return Ok(());
+    }
+    for (name, value) in app.store.user_claims(user).await? {
+        if names.contains(&name) {
+            claims[name] = value;
+        }
+    }
+    Ok(())
 }
 
 /// The claims of an ID token: for who asked for `openid`, about a user who logged in.

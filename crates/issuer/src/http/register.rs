@@ -133,6 +133,7 @@ pub(super) fn row(metadata: &ClientMetadata) -> ClientRow {
             grant_types: metadata.grant_types.clone(),
             created_at: clock::now(),
             is_disabled: false,
+            default_resource: None,
             not_before: 0,
         },
         secret_hash: None,

@@ -74,7 +74,8 @@ impl AuthorizationRequest {
         }
         check_response_type(params)?;
         let challenge = check_pkce(params)?;
-        let resource = find_resource(params.all("resource"), resources)?;
+        let default = client.default_resource.as_deref();
+        let resource = find_resource(params.all("resource"), resources, default)?;
         let scope = check_scope(params.get("scope"), resource)?;
         let opaque = |name| match params.get(name) {
             Some(value) if value.len() > MAX_OPAQUE => {
@@ -162,19 +163,22 @@ fn check_pkce(params: &Params) -> Result<String, RequestError> {
     }
 }
 
-/// RFC 8707 §2: one token is for one resource. Without a parameter it is the default one.
+/// RFC 8707 §2: one token is for one resource. Without a parameter it is the default one: the
+/// client's, or else the server's.
 pub(super) fn find_resource<'a>(
     requested: &[String],
     resources: &'a [Resource],
+    default: Option<&str>,
 ) -> Result<&'a Resource, RequestError> {
     match requested {
-        [] => match resources {
-            [only] => Ok(only),
-            all => all
-                .iter()
-                .find(|resource| resource.is_default)
-                .ok_or(error("invalid_target", "The resource parameter is missing")),
-        },
+        [] => {
+            let own = resources.iter().find(|resource| Some(resource.uri.as_str()) == default);
+            let only = match resources {
+                [only] => Some(only),
+                all => all.iter().find(|resource| resource.is_default),
+            };
+            own.or(only).ok_or(error("invalid_target", "The resource parameter is missing"))
+        }
         [one] => resources
             .iter()
             .find(|resource| resource.is_meant_by(one))

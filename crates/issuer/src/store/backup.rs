@@ -54,9 +54,10 @@ impl Store {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(&partial).map_err(io)?;
         let copied = async {
-            let mut connection = writer.acquire().await?;
+            let mut connection = writer.connect(true).await?;
             let path = partial.display().to_string();
-            sqlx::query("VACUUM INTO $1").bind(path).execute(&mut *connection).await?;
+            sqlx::query("VACUUM INTO $1").bind(path).execute(&mut connection).await?;
+            connection.close().await?;
             File::open(&partial).and_then(|file| file.sync_all()).map_err(io)?;
             fs::rename(&partial, to).map_err(io)?;
             sync_folder(to)
@@ -87,8 +88,7 @@ impl Store {
         let source = brought_up_to_date(from, &copy).await;
         let restored = match source {
             Ok(()) => {
-                // Not given back to the pool: foreign keys are off for it.
-                let mut connection = writer.acquire().await?.detach();
+                let mut connection = writer.connect(false).await?;
                 let replaced = replace_content(&mut connection, &copy).await;
                 connection.close().await?;
                 replaced
@@ -153,7 +153,6 @@ async fn brought_up_to_date(from: &Path, copy: &Path) -> Result<(), Error> {
 }
 
 async fn replace_content(connection: &mut SqliteConnection, copy: &Path) -> Result<(), Error> {
-    sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut *connection).await?;
     sqlx::query("ATTACH $1 AS backup")
         .bind(copy.display().to_string())
         .execute(&mut *connection)

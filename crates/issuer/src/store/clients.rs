@@ -33,6 +33,8 @@ pub struct Client {
     pub created_at: i64,
     /// Whether it is shut out.
     pub is_disabled: bool,
+    /// The resource that it means when it names none.
+    pub default_resource: Option<String>,
     /// Changes when it is shut out: what it had before stays worthless.
     pub(crate) not_before: i64,
 }
@@ -78,6 +80,7 @@ struct Row {
     registration_token_hash: Option<Vec<u8>>,
     created_at: i64,
     disabled_at: Option<i64>,
+    default_resource: Option<String>,
     not_before: i64,
 }
 
@@ -99,6 +102,7 @@ impl From<Row> for ClientRow {
             grant_types: list(&row.grant_types),
             created_at: row.created_at,
             is_disabled: row.disabled_at.is_some(),
+            default_resource: row.default_resource,
             not_before: row.not_before,
         };
         Self {
@@ -131,8 +135,9 @@ impl Store {
         transaction
             .sql(
                 "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
-                 secret_hash, jwks, jwks_uri, metadata, registration_token_hash, created_at) VALUES \
-                 ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 secret_hash, jwks, jwks_uri, metadata, registration_token_hash, \
+                 default_resource, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+                 $11, $12, $13)",
             )
             .bind(&client.id)
             .bind(match client.kind {
@@ -150,6 +155,7 @@ impl Store {
             .bind(&row.jwks_uri)
             .bind(&row.metadata)
             .bind(&row.registration_token_hash)
+            .bind(&client.default_resource)
             .bind(client.created_at)
             .execute()
             .await?;

@@ -69,6 +69,7 @@ mod schema_tests;
 mod sql;
 mod status;
 mod users;
+mod writer;
 
 use crate::{Database, Error};
 
@@ -87,7 +88,7 @@ pub use self::{
     documents::ClientDocument,
     keys::SigningKeyInfo,
     registration::InitialToken,
-    resources::{Resource, ScopeText},
+    resources::{Resource, ScopeText, ToolRule},
     revocation::Grant,
     users::User,
 };

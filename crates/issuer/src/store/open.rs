@@ -5,6 +5,7 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     str::FromStr as _,
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ use sqlx::{
 };
 use tokio::time::sleep;
 
-use super::sql::Pools;
+use super::{sql::Pools, writer::Writer};
 use crate::Error;
 
 /// For a free connection. Who waits longer is told that the database is down.
@@ -45,12 +46,15 @@ pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
         .busy_timeout(BUSY)
         .disable_statement_logging();
     migrate_sqlite(&options.clone().foreign_keys(false)).await?;
-    // A file does not go away between two statements.
-    let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE).test_before_acquire(false);
     let options = options.foreign_keys(true);
-    let writer = pool().max_connections(1).connect_with(options.clone()).await?;
-    let reading = options.pragma("query_only", "ON");
-    let readers = pool().max_connections(SQLITE_READERS).connect_with(reading).await?;
+    let writer = Arc::new(Writer::open(options.clone()).await?);
+    let readers = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(ACQUIRE)
+        // A file does not go away between two statements.
+        .test_before_acquire(false)
+        .connect_with(options.pragma("query_only", "ON"))
+        .await?;
     Ok(Pools::Sqlite { readers, writer })
 }
 

@@ -21,6 +21,28 @@ pub struct Resource {
     pub aliases: Vec<String>,
     /// Its scopes, in the order in which they were given.
     pub scopes: Vec<ScopeText>,
+    /// What single tools of the server need.
+    pub tools: Vec<ToolRule>,
+    /// Lifetime of its access tokens in seconds, where it has one of its own.
+    pub token_lifetime: Option<i64>,
+    /// The algorithm that its access tokens are signed with, where that is not ES256.
+    pub token_alg: Option<String>,
+}
+
+/// The scopes that a tool of a server needs.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct ToolRule {
+    /// The tool's name, or a beginning and `*`.
+    pub tool: String,
+    /// What it needs, separated by spaces.
+    pub scopes: String,
+}
+
+/// How the access tokens of a resource are made.
+#[derive(Clone, Debug, Default, sqlx::FromRow)]
+pub(crate) struct TokenSettings {
+    pub(crate) token_lifetime: Option<i64>,
+    pub(crate) token_alg: Option<String>,
 }
 
 /// A scope of a resource.
@@ -39,6 +61,8 @@ struct ResourceRow {
     uri: String,
     name: String,
     is_default: bool,
+    token_lifetime: Option<i64>,
+    token_alg: Option<String>,
 }
 
 impl Resource {
@@ -68,13 +92,16 @@ impl Store {
         }
         transaction
             .sql(
-                "INSERT INTO resources (uri, name, is_default, created_at, position) SELECT $1, \
-                 $2, $3, $4, COALESCE(MAX(position), 0) + 1 FROM resources",
+                "INSERT INTO resources (uri, name, is_default, created_at, token_lifetime, \
+                 token_alg, position) SELECT $1, $2, $3, $4, $5, $6, COALESCE(MAX(position), 0) + \
+                 1 FROM resources",
             )
             .bind(&resource.uri)
             .bind(&resource.name)
             .bind(resource.is_default)
             .bind(clock::now())
+            .bind(resource.token_lifetime)
+            .bind(&resource.token_alg)
             .execute()
             .await
             .map_err(exists(format!("there is a resource {} already", resource.uri)))?;
@@ -102,8 +129,28 @@ impl Store {
                 .await
                 .map_err(exists(format!("the scope {} is given twice", scope.name)))?;
         }
+        for rule in &resource.tools {
+            transaction
+                .sql("INSERT INTO resource_tools (resource, tool, scopes) VALUES ($1, $2, $3)")
+                .bind(&resource.uri)
+                .bind(&rule.tool)
+                .bind(&rule.scopes)
+                .execute()
+                .await
+                .map_err(exists(format!("the tool {} is given twice", rule.tool)))?;
+        }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// How the access tokens of a resource are made.
+    pub(crate) async fn token_settings(&self, uri: &str) -> Result<TokenSettings, Error> {
+        let found = self
+            .sql("SELECT token_lifetime, token_alg FROM resources WHERE uri = $1")
+            .bind(uri)
+            .optional()
+            .await?;
+        Ok(found.unwrap_or_default())
     }
 
     /// All resources, the oldest first. There are few.
@@ -112,7 +159,10 @@ impl Store {
     /// [`Error::Database`].
     pub async fn resources(&self) -> Result<Vec<Resource>, Error> {
         let rows: Vec<ResourceRow> = self
-            .sql("SELECT uri, name, is_default FROM resources ORDER BY position, uri")
+            .sql(
+                "SELECT uri, name, is_default, token_lifetime, token_alg FROM resources ORDER BY \
+                 position, uri",
+            )
             .all()
             .await?;
         let mut resources = Vec::with_capacity(rows.len());
@@ -131,8 +181,22 @@ impl Store {
                 .bind(&row.uri)
                 .all()
                 .await?;
-            let ResourceRow { uri, name, is_default } = row;
-            resources.push(Resource { uri, name, is_default, aliases, scopes });
+            let tools = self
+                .sql("SELECT tool, scopes FROM resource_tools WHERE resource = $1 ORDER BY tool")
+                .bind(&row.uri)
+                .all()
+                .await?;
+            let ResourceRow { uri, name, is_default, token_lifetime, token_alg } = row;
+            resources.push(Resource {
+                uri,
+                name,
+                is_default,
+                aliases,
+                scopes,
+                tools,
+                token_lifetime,
+                token_alg,
+            });
         }
         Ok(resources)
     }

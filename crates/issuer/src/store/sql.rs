@@ -1,16 +1,16 @@
 //! One text of each statement for both engines, run where the store is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
-    Encode, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Type,
+    Connection as _, Encode, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Type,
     postgres::{PgArguments, PgRow},
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
 };
-
 use tokio::time::timeout;
 
+use super::writer::{Batched, Writer};
 use crate::Error;
 
 /// For one statement. Ours take milliseconds; PostgreSQL gives up by itself a little before.
@@ -20,42 +20,36 @@ const PATIENCE: Duration = Duration::from_secs(12);
 #[derive(Clone, Debug)]
 pub(crate) enum Pools {
     Postgres(PgPool),
-    /// SQLite has one writer at a time. Ours wait for one connection in the order in which they
-    /// came, where SQLite's own waiting is by chance; readers never wait.
+    /// SQLite has one writer at a time; readers never wait for it.
     Sqlite {
         readers: SqlitePool,
-        writer: SqlitePool,
+        writer: Arc<Writer>,
     },
 }
 
 /// A transaction that may write, rolled back when it is dropped.
 pub(crate) enum Transaction {
     Postgres(sqlx::Transaction<'static, Postgres>),
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Sqlite(Batched),
 }
 
 /// A statement with its parameters, which stand in it as `$1`, `$2`…
 #[must_use = "nothing happens before one of its methods is awaited"]
 pub(crate) enum Statement<'s> {
-    Postgres(Query<'static, Postgres, PgArguments>, Place<'s, Postgres>),
-    Sqlite(Query<'static, Sqlite, SqliteArguments>, Place<'s, Sqlite>),
+    Postgres(Query<'static, Postgres, PgArguments>, OnPostgres<'s>),
+    Sqlite(Query<'static, Sqlite, SqliteArguments>, OnSqlite<'s>),
 }
 
 /// Where a statement runs.
-pub(crate) enum Place<'s, DB: sqlx::Database> {
-    Pools { readers: &'s sqlx::Pool<DB>, writer: &'s sqlx::Pool<DB> },
-    Transaction(&'s mut sqlx::Transaction<'static, DB>),
+pub(crate) enum OnPostgres<'s> {
+    Pool(&'s PgPool),
+    Transaction(&'s mut sqlx::Transaction<'static, Postgres>),
 }
 
-/// Runs a query by this method of it, on a connection of the right kind.
-macro_rules! run {
-    ($query:expr, $place:expr, $writes:expr, $method:ident) => {
-        match $place {
-            Place::Pools { writer, .. } if $writes => patiently($query.$method(writer)).await,
-            Place::Pools { readers, .. } => patiently($query.$method(readers)).await,
-            Place::Transaction(within) => patiently($query.$method(&mut **within)).await,
-        }
-    };
+/// Where a statement runs.
+pub(crate) enum OnSqlite<'s> {
+    Pools { readers: &'s SqlitePool, writer: &'s Writer },
+    Transaction(&'s mut Batched),
 }
 
 /// What can be bound: `i64`, `bool`, text, bytes, and options of them.
@@ -85,11 +79,9 @@ impl<T> Record for T where
 impl Pools {
     pub(crate) fn sql(&self, text: &'static str) -> Statement<'_> {
         match self {
-            Self::Postgres(pool) => {
-                Statement::Postgres(sqlx::query(text), Place::Pools { readers: pool, writer: pool })
-            }
+            Self::Postgres(pool) => Statement::Postgres(sqlx::query(text), OnPostgres::Pool(pool)),
             Self::Sqlite { readers, writer } => {
-                Statement::Sqlite(sqlx::query(text), Place::Pools { readers, writer })
+                Statement::Sqlite(sqlx::query(text), OnSqlite::Pools { readers, writer })
             }
         }
     }
@@ -98,10 +90,16 @@ impl Pools {
     /// want of it.
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         Ok(match self {
-            Self::Postgres(pool) => Transaction::Postgres(patiently(pool.begin()).await?),
-            Self::Sqlite { writer, .. } => {
-                Transaction::Sqlite(patiently(writer.begin_with("BEGIN IMMEDIATE")).await?)
+            Self::Postgres(pool) => {
+                // sqlx 0.9 forgets a BEGIN that is given up half way, and the next one to get this
+                // connection would write into a transaction that nobody commits. So it is never
+                // given up: it ends by itself, and is rolled back where nobody waits any more.
+                let pool = pool.clone();
+                let begun = tokio::spawn(async move { pool.begin().await });
+                let begun = async { begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) };
+                Transaction::Postgres(patiently(begun).await?)
             }
+            Self::Sqlite { writer, .. } => Transaction::Sqlite(patiently(writer.begin()).await?),
         })
     }
 
@@ -109,7 +107,9 @@ impl Pools {
     /// PostgreSQL does that by itself.
     pub(crate) async fn give_back_space(&self) -> Result<(), Error> {
         if let Self::Sqlite { writer, .. } = self {
-            sqlx::query("PRAGMA incremental_vacuum(500)").execute(writer).await?;
+            let mut connection = writer.connect(true).await?;
+            sqlx::query("PRAGMA incremental_vacuum(500)").execute(&mut connection).await?;
+            connection.close().await?;
         }
         Ok(())
     }
@@ -118,8 +118,8 @@ impl Pools {
         match self {
             Self::Postgres(pool) => pool.close().await,
             Self::Sqlite { readers, writer } => {
-                readers.close().await;
                 writer.close().await;
+                readers.close().await;
             }
         }
     }
@@ -131,10 +131,10 @@ impl Transaction {
     pub(crate) fn sql(&mut self, text: &'static str) -> Statement<'_> {
         match self {
             Self::Postgres(within) => {
-                Statement::Postgres(sqlx::query(text), Place::Transaction(within))
+                Statement::Postgres(sqlx::query(text), OnPostgres::Transaction(within))
             }
             Self::Sqlite(within) => {
-                Statement::Sqlite(sqlx::query(text), Place::Transaction(within))
+                Statement::Sqlite(sqlx::query(text), OnSqlite::Transaction(within))
             }
         }
     }
@@ -162,10 +162,26 @@ impl Statement<'_> {
 
     /// Changes something; gives the number of rows. Outside of a transaction it is one by itself.
     pub(crate) async fn execute(self) -> Result<u64, Error> {
-        Ok(match self {
-            Self::Postgres(query, place) => run!(query, place, true, execute)?.rows_affected(),
-            Self::Sqlite(query, place) => run!(query, place, true, execute)?.rows_affected(),
-        })
+        let work = async {
+            Ok(match self {
+                Self::Postgres(query, OnPostgres::Pool(pool)) => {
+                    query.execute(pool).await?.rows_affected()
+                }
+                Self::Postgres(query, OnPostgres::Transaction(within)) => {
+                    query.execute(&mut **within).await?.rows_affected()
+                }
+                Self::Sqlite(query, OnSqlite::Pools { writer, .. }) => {
+                    let mut alone = writer.begin().await?;
+                    let done = query.execute(alone.connection()?).await?;
+                    alone.commit().await?;
+                    done.rows_affected()
+                }
+                Self::Sqlite(query, OnSqlite::Transaction(within)) => {
+                    query.execute(within.connection()?).await?.rows_affected()
+                }
+            })
+        };
+        Ok(patiently(work).await?)
     }
 
     /// Changes something, and reads the row that is left: for `UPDATE … RETURNING`.
@@ -193,20 +209,43 @@ impl Statement<'_> {
     }
 
     async fn rows<T: Record>(self, writes: bool) -> Result<Vec<T>, Error> {
-        Ok(match self {
+        match self {
             Self::Postgres(query, place) => {
-                let rows = match run!(query, place, writes, fetch_all) {
+                let work = async {
+                    match place {
+                        OnPostgres::Pool(pool) => query.fetch_all(pool).await,
+                        OnPostgres::Transaction(within) => query.fetch_all(&mut **within).await,
+                    }
+                };
+                let rows = match patiently(work).await {
                     // PostgreSQL has no text with a NUL, so there is nothing to be found either.
                     Err(error) if !writes && is_unstorable(&error) => return Ok(Vec::new()),
                     rows => rows?,
                 };
-                rows.iter().map(T::from_row).collect::<Result<_, _>>()?
+                Ok(rows.iter().map(T::from_row).collect::<Result<_, _>>()?)
             }
             Self::Sqlite(query, place) => {
-                let rows = run!(query, place, writes, fetch_all)?;
-                rows.iter().map(T::from_row).collect::<Result<_, _>>()?
+                let work = async {
+                    match place {
+                        OnSqlite::Pools { writer, .. } if writes => {
+                            let mut alone = writer.begin().await?;
+                            let rows = query.fetch_all(alone.connection()?).await?;
+                            alone.commit().await?;
+                            Ok(rows)
+                        }
+                        OnSqlite::Pools { readers, writer } => {
+                            writer.settled().await;
+                            query.fetch_all(readers).await
+                        }
+                        OnSqlite::Transaction(within) => {
+                            query.fetch_all(within.connection()?).await
+                        }
+                    }
+                };
+                let rows = patiently(work).await?;
+                Ok(rows.iter().map(T::from_row).collect::<Result<_, _>>()?)
             }
-        })
+        }
     }
 }
 
@@ -220,4 +259,46 @@ async fn patiently<T>(
 /// `character_not_in_repertoire`.
 fn is_unstorable(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("22021"))
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_testkit::postgres;
+
+    use super::*;
+    use crate::{Database, Store};
+
+    /// A client that hangs up must not leave a transaction open for the next one: what that one is
+    /// told would be lost.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn transactions_that_are_given_up_leave_nothing_open() {
+        let server = postgres::Database::new();
+        let database = Database::Postgres(server.url());
+        let store = Store::open(&database).await.unwrap();
+        let other = Store::open(&database).await.unwrap();
+        for round in 0..10_i64 {
+            let mut work = tokio::task::JoinSet::new();
+            for index in 0..40 {
+                let pools = store.pools.clone();
+                work.spawn(async move {
+                    let patience = Duration::from_micros(50 * index);
+                    let _ = timeout(patience, async {
+                        let mut transaction = pools.begin().await.unwrap();
+                        let update = "UPDATE counters SET value = value WHERE name = 'key_set'";
+                        transaction.sql(update).execute().await.unwrap();
+                        transaction.commit().await.unwrap();
+                    })
+                    .await;
+                });
+            }
+            work.join_all().await;
+            for index in 0..20_i64 {
+                let insert = "INSERT INTO leases (name, node, expires_at) VALUES ($1, '', 0)";
+                let name = format!("{round}/{index}");
+                store.pools.sql(insert).bind(name).execute().await.unwrap();
+            }
+            let count = other.pools.sql("SELECT COUNT(*) FROM leases").scalar::<i64>().await;
+            assert_eq!(count.unwrap(), Some(20 * (round + 1)));
+        }
+    }
 }

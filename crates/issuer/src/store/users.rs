@@ -1,7 +1,9 @@
 //! Users and their sessions.
 
+use serde_json::{Map, Value};
+
 use super::{Store, exists};
-use crate::{Error, clock};
+use crate::{Error, claims, clock};
 
 /// A person who can log in.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -101,6 +103,32 @@ impl Store {
         .bind(clock::now())
         .optional()
         .await
+    }
+
+    /// Writes down claims about a user, as a JSON object.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for claims that no token can carry, or when there is no user of this name;
+    /// [`Error::Database`].
+    pub async fn set_user_claims(&self, name: &str, text: &str) -> Result<(), Error> {
+        let read = claims::read(text).map_err(Error::Invalid)?;
+        let done = self
+            .sql("UPDATE users SET claims = $1 WHERE name_key = $2")
+            .bind(Value::Object(read).to_string())
+            .bind(key(name))
+            .execute()
+            .await?;
+        match done {
+            0 => Err(Error::Invalid(format!("there is no user {name}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The claims about a user.
+    pub(crate) async fn user_claims(&self, id: &str) -> Result<Map<String, Value>, Error> {
+        let text: Option<String> =
+            self.sql("SELECT claims FROM users WHERE id = $1").bind(id).scalar().await?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 
     /// The user of the access token at a place of a status list.

@@ -10,7 +10,7 @@ use std::{
 
 use countersign_issuer::{
     ClientKind, ClientResource, Config, Database, Error, Grant, NewClient, NewResource, NewScope,
-    NewUser, Server, Store,
+    NewUser, Resource, Server, Store,
 };
 use countersign_testkit::{keys::TestKey, postgres, token::Token};
 use serde_json::{Value, json};
@@ -203,8 +203,18 @@ impl Issuer {
             scopes: scopes.collect(),
             aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
             is_default,
+            ..NewResource::default()
         };
+        self.create_resource(new)
+    }
+
+    pub(crate) fn create_resource(&self, new: NewResource) -> Result<(), Error> {
         self.block_on(self.store.create_resource(new)).map(|_| ())
+    }
+
+    pub(crate) fn resource(&self, uri: &str) -> Resource {
+        let resources = self.block_on(self.store.resources()).unwrap();
+        resources.into_iter().find(|resource| resource.uri == uri).unwrap()
     }
 
     /// A client that the administrator vouches for.
@@ -243,6 +253,10 @@ impl Issuer {
             ..new_client("client_secret_basic")
         })
         .unwrap()
+    }
+
+    pub(crate) fn set_user_claims(&self, name: &str, claims: &str) -> Result<(), Error> {
+        self.block_on(self.store.set_user_claims(name, claims))
     }
 
     pub(crate) fn disable_user(&self, name: &str) {
@@ -461,6 +475,7 @@ pub(crate) fn new_client(method: &str) -> NewClient {
         grant_types: Vec::new(),
         jwks: (method == "private_key_jwt").then(|| keys.to_string()),
         resources: Vec::new(),
+        default_resource: None,
     }
 }
 

@@ -20,6 +20,7 @@ mod metadata;
 mod private_key_jwt;
 mod refresh;
 mod register;
+mod resource_settings;
 mod resources;
 mod restart;
 mod revocation;

@@ -230,8 +230,18 @@ fn forwarding() -> Vec<Case> {
         .allowed();
     spoofed.expect.removed.push("x-mcp-subject".to_owned());
     spoofed.expect.removed.push("x_mcp_subject".to_owned());
+    let mut overridden = Case::new("a-method-cannot-be-overridden", "DESIGN, forward")
+        .bearer(&token().sign())
+        .method("GET")
+        .with("X-HTTP-Method-Override", "POST")
+        .with("x-http-method", "POST")
+        .with("x_method_override", "POST")
+        .allowed();
+    let names = ["x-http-method-override", "x-http-method", "x_method_override"];
+    overridden.expect.removed.extend(names.map(str::to_owned));
     vec![
         spoofed,
+        overridden,
         at("custom-headers-and-kept-token", &notes(), &[("x-user", "user-1")]),
         at(
             "claims-of-every-kind",

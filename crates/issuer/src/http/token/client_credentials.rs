@@ -27,7 +27,7 @@ pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<R
     let uri = match (requested, allowed.as_slice()) {
         // What it was given for is meant where it names none.
         ([], [only]) => &only.resource,
-        _ => match find_resource(requested, &resources) {
+        _ => match find_resource(requested, &resources, client.default_resource.as_deref()) {
             Ok(resource) => &resource.uri,
             Err(error) => return Err(refuse(error.error, error.description)),
         },
@@ -48,7 +48,7 @@ pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<R
             scopes
         }
     };
-    let access_token = issue::plan(app, Some(client)).await?;
+    let access_token = issue::plan(app, uri, Some(client)).await?;
     tracing::info!(client = client.id, resource = uri, "granted to the client itself: {scopes}");
     // No refresh token: the client can ask again (RFC 6749 §4.4.3).
     let response = issue::response(

@@ -62,7 +62,7 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
     let refresh_hash = refresh_token.as_ref().map(|token| secret::hash(Kind::RefreshToken, token));
     let expires_at = clock::now() + REFRESH_IDLE;
     let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
-    let access_token = issue::plan(app, None).await?;
+    let access_token = issue::plan(app, &row.resource, None).await?;
     let issued = access_token.row(&client.id, &row.user_id);
     match app.store.redeem_code(&hash, &row.grant_id, first, &issued).await? {
         Redemption::Done => {}

@@ -58,7 +58,7 @@ async fn check_resource(app: &App, form: &Params, granted: &str) -> Result<(), F
         return Ok(());
     }
     let resources = app.store.resources().await?;
-    match find_resource(requested, &resources) {
+    match find_resource(requested, &resources, None) {
         Ok(resource) if resource.uri == granted => Ok(()),
         Ok(_) => Err(refuse("invalid_target", "The grant is for another resource")),
         Err(error) => Err(refuse(error.error, error.description)),
