@@ -4,6 +4,7 @@
 mod administration;
 mod backup;
 mod configuration;
+mod documented;
 mod explain;
 #[path = "../../../issuer/tests/issuer/http.rs"]
 #[allow(dead_code)]

@@ -132,6 +132,11 @@ fn values<'a>(
 /// Decides what can be decided before the body is read.
 pub(super) fn before_body(context: &Context, rules: &ScopeRules) -> Result<Next, Reason> {
     match context.method {
+        // Nobody reads it here; a server that reads bodies whatever the method would (RFC 9110 §9.3.1: it
+        // may be refused). What becomes another protocol has no body, though it looks like one.
+        Method::Leg if context.has_body && !context.upgrades => {
+            return Err(Reason::MessageMalformed);
+        }
         Method::Leg => return Ok(Next::Decide(Operation::Transport)),
         Method::Other => return Err(Reason::MethodNotAllowed),
         Method::Post => {}

@@ -225,3 +225,36 @@ fn a_code_verifier_is_not_printed() {
     assert_eq!(again.challenge(), verifier.challenge());
     assert!(!format!("{verifier:?}").contains(verifier.as_str()));
 }
+
+/// A server that reads bodies whatever the method would read what nobody decided on.
+#[test]
+fn only_messages_that_are_read_have_a_body() {
+    let token = token().sign();
+    let credentials = format!("Bearer {token}");
+    let ask = |policy: &Value, method: &[u8], has_body: bool, upgrade: bool| {
+        let mut headers: Vec<(&[u8], &[u8])> = vec![(b"authorization", credentials.as_bytes())];
+        if upgrade {
+            headers.push((b"Upgrade", b"websocket"));
+        }
+        let head = RequestHead {
+            method,
+            authority: b"mcp.example.com",
+            path: b"/mcp",
+            headers: &headers,
+            has_body,
+            client: None,
+            certificate: None,
+        };
+        let mut engine = engine(policy);
+        let step = engine.begin(head, 10);
+        code(&verify(&mut engine, step, 10))
+    };
+    let with_rules = with_rules(inline());
+    for method in [&b"GET"[..], b"HEAD", b"DELETE"] {
+        assert_eq!(ask(&with_rules, method, false, false), "allow");
+        assert_eq!(ask(&with_rules, method, true, false), "message_malformed");
+        assert_eq!(ask(&with_rules, method, true, true), "allow", "another protocol has no body");
+        // Where no rule depends on what is asked for, bodies are nobody's business.
+        assert_eq!(ask(&inline(), method, true, false), "allow");
+    }
+}

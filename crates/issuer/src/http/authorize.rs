@@ -14,6 +14,7 @@ use super::{
     clients::Found,
     cookies::Cookie,
     interaction::{self, Visit},
+    par,
     params::Params,
     post::is_form,
     reply,
@@ -76,7 +77,34 @@ pub(super) async fn endpoint(
     })
 }
 
+/// A request, or a reference to one that the client pushed (RFC 9126 §4): then nothing beside it counts.
 async fn begin(app: &Arc<App>, headers: &HeaderMap, params: &Params) -> Result<Response, Error> {
+    let pushed = match (params.get("client_id"), params.get("request_uri")) {
+        (Some(client_id), Some(uri)) if par::is_reference(uri) => {
+            par::take(app, uri, client_id).await?
+        }
+        _ => return begin_with(app, headers, params).await,
+    };
+    match pushed {
+        // The credentials of a client that authenticated by a header do not name it.
+        Some(request) => {
+            let client_id = params.get("client_id").unwrap_or("");
+            begin_with(app, headers, &request.named(client_id)).await
+        }
+        None => Ok(app.pages.message(
+            StatusCode::BAD_REQUEST,
+            "This request cannot be answered",
+            "It was used already, or it waited for more than a minute. Start again from the \
+             application.",
+        )),
+    }
+}
+
+async fn begin_with(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response, Error> {
     let refuse = |text: &str| {
         tracing::info!(reason = "request_refused", "authorization request refused: {text}");
         Ok(app.pages.message(StatusCode::BAD_REQUEST, "This request cannot be answered", text))

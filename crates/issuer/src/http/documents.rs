@@ -56,6 +56,7 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": METHODS,
         "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),
+        "pushed_authorization_request_endpoint": format!("{issuer}/par"),
         "revocation_endpoint": format!("{issuer}/revoke"),
         "revocation_endpoint_auth_methods_supported": METHODS,
         "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),

@@ -13,6 +13,7 @@ mod introspect;
 mod issue;
 mod manage;
 mod pages;
+mod par;
 mod params;
 mod post;
 mod register;
@@ -94,6 +95,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let mut router = Router::new()
         .route(&format!("{path}/authorize"), any(authorize::endpoint))
         .route(&format!("{path}/token"), any(token::endpoint))
+        .route(&format!("{path}/par"), any(par::endpoint))
         .route(&format!("{path}/revoke"), any(revoke::endpoint))
         .route(&format!("{path}/introspect"), any(introspect::endpoint))
         .route(&format!("{path}/userinfo"), any(userinfo::endpoint))

@@ -19,6 +19,23 @@ impl Params {
         Self { values }
     }
 
+    /// The same, of this client.
+    pub(super) fn named(mut self, client_id: &str) -> Self {
+        self.values.insert("client_id".to_owned(), vec![client_id.to_owned()]);
+        self
+    }
+
+    /// As `application/x-www-form-urlencoded` text again, but for these.
+    pub(super) fn without(&self, names: &[&str]) -> String {
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        for (name, values) in &self.values {
+            if !names.contains(&name.as_str()) {
+                text.extend_pairs(values.iter().map(|value| (name, value)));
+            }
+        }
+        text.finish()
+    }
+
     /// The value of a parameter; that of a repeated one is never used.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         match self.values.get(name).map(Vec::as_slice) {

@@ -59,6 +59,7 @@ mod keys;
 mod leases;
 mod open;
 mod prune;
+mod pushed;
 mod refresh;
 mod registration;
 mod replay;

@@ -17,6 +17,7 @@ mod keys;
 mod login;
 mod manage;
 mod metadata;
+mod par;
 mod private_key_jwt;
 mod refresh;
 mod register;

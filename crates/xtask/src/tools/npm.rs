@@ -25,6 +25,12 @@ pub(crate) fn npm_js(places: &Places) -> Outcome<()> {
     link(&places.path("js/node_modules"), "npm-js")
 }
 
+/// The strict OAuth clients of the issuer's tests (`tests/clients/package-lock.json`).
+pub(crate) fn npm_clients(places: &Places) -> Outcome<()> {
+    install(places, "tests/clients", "npm-clients", "ci", "1 MB packed")?;
+    link_from(&places.path("tests/clients/node_modules"), "../..", "npm-clients")
+}
+
 /// Node 24, of the packages of [`npm_js`].
 pub(crate) fn node24(places: &Places) -> Outcome<PathBuf> {
     npm_js(places)?;
@@ -90,9 +96,14 @@ pub(crate) fn workerd(places: &Places) -> Outcome<PathBuf> {
     existing(places.node_modules().join(package), "workerd")
 }
 
-/// Lets scripts beside `at` import the packages.
+/// Lets scripts beside `at`, in a folder of the checkout, import the packages.
 fn link(at: &Path, packages: &str) -> Outcome<()> {
-    let target = Path::new("../target/tools").join(packages).join("node_modules");
+    link_from(at, "..", packages)
+}
+
+/// The same, where `up` leads from the folder to the checkout.
+fn link_from(at: &Path, up: &str, packages: &str) -> Outcome<()> {
+    let target = Path::new(up).join("target/tools").join(packages).join("node_modules");
     if fs::read_link(at).is_ok_and(|link| link == target) {
         return Ok(());
     }

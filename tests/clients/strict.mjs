@@ -1,0 +1,229 @@
+// Strict clients against the issuer: oauth4webapi checks every answer by its clause, and openid-client
+// is what many applications have on top of it. Started by tests/e2e/tests/strict_clients.rs.
+import assert from 'node:assert/strict';
+import * as oauth from 'oauth4webapi';
+import * as client from 'openid-client';
+import { Person } from '../demo/lib/person.mjs';
+
+const { STRICT_ISSUER, STRICT_RESOURCE, STRICT_ACCOUNT, STRICT_PASSWORD } = process.env;
+const [serviceId, serviceSecret] = process.env.STRICT_SERVICE.split(':');
+const [serverId, serverSecret] = process.env.STRICT_SERVER.split(':');
+const REDIRECT = 'http://127.0.0.1:1/callback';
+const SCOPE = 'openid profile files:read offline_access';
+// The issuer under test is on this machine, without TLS.
+const local = { [oauth.allowInsecureRequests]: true };
+const person = new Person(STRICT_ACCOUNT, STRICT_PASSWORD);
+let steps = 0;
+const step = (name) => {
+  steps += 1;
+  console.log(`✓ ${name}`);
+};
+
+// === Discovery, in both forms; the answer must be for exactly this issuer (RFC 8414 §3.3).
+const issuer = new URL(STRICT_ISSUER);
+const discover = async (algorithm) =>
+  oauth.processDiscoveryResponse(
+    issuer,
+    await oauth.discoveryRequest(issuer, { algorithm, ...local }),
+  );
+const as = await discover('oauth2');
+assert.deepEqual(await discover('oidc'), as);
+step('discovery');
+
+/** Registers (RFC 7591), and says with what the client authenticates. */
+async function register(method, extra = {}) {
+  const response = await oauth.dynamicClientRegistrationRequest(
+    as,
+    {
+      client_name: `Strict ${method}`,
+      redirect_uris: [REDIRECT],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: method,
+      ...extra,
+    },
+    local,
+  );
+  const registered = await oauth.processDynamicClientRegistrationResponse(response);
+  assert.equal(registered.token_endpoint_auth_method, method);
+  return registered;
+}
+
+/** Code with PKCE, pushed or not; every answer is checked by the library. */
+async function authorize(registered, authentication, pushed) {
+  const verifier = oauth.generateRandomCodeVerifier();
+  const [state, nonce] = [oauth.generateRandomState(), oauth.generateRandomNonce()];
+  const parameters = new URLSearchParams({
+    client_id: registered.client_id,
+    redirect_uri: REDIRECT,
+    response_type: 'code',
+    scope: SCOPE,
+    resource: STRICT_RESOURCE,
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    state,
+    nonce,
+  });
+  let query = parameters;
+  if (pushed) {
+    const response = await oauth.pushedAuthorizationRequest(
+      as,
+      registered,
+      authentication,
+      parameters,
+      local,
+    );
+    const { request_uri } = await oauth.processPushedAuthorizationResponse(as, registered, response);
+    query = new URLSearchParams({ client_id: registered.client_id, request_uri });
+  }
+  const url = new URL(as.authorization_endpoint);
+  url.search = query.toString();
+  const callback = await person.authorize(url, REDIRECT);
+  // State, and iss (RFC 9207), which the metadata promises.
+  const answer = oauth.validateAuthResponse(as, registered, callback, state);
+  const response = await oauth.authorizationCodeGrantRequest(
+    as,
+    registered,
+    authentication,
+    answer,
+    REDIRECT,
+    verifier,
+    local,
+  );
+  const tokens = await oauth.processAuthorizationCodeResponse(as, registered, response, {
+    expectedNonce: nonce,
+    requireIdToken: true,
+  });
+  await oauth.validateApplicationLevelSignature(as, response, local);
+  return tokens;
+}
+
+// === Every authentication method, with and without pushed requests.
+const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
+  'sign',
+  'verify',
+]);
+const jwk = { ...(await crypto.subtle.exportKey('jwk', pair.publicKey)), kid: 'strict', alg: 'ES256' };
+delete jwk.key_ops;
+const methods = {
+  none: () => oauth.None(),
+  client_secret_basic: ({ client_secret }) => oauth.ClientSecretBasic(client_secret),
+  client_secret_post: ({ client_secret }) => oauth.ClientSecretPost(client_secret),
+  private_key_jwt: () => oauth.PrivateKeyJwt({ key: pair.privateKey, kid: 'strict' }),
+};
+for (const [method, authenticate] of Object.entries(methods)) {
+  const extra = method === 'private_key_jwt' ? { jwks: { keys: [jwk] } } : {};
+  const registered = await register(method, extra);
+  for (const pushed of [false, true]) {
+    const tokens = await authorize(registered, authenticate(registered), pushed);
+    const claims = oauth.getValidatedIdTokenClaims(tokens);
+
+    // A resource server's view of the access token (RFC 9068).
+    const request = new Request(STRICT_RESOURCE, {
+      headers: { authorization: `Bearer ${tokens.access_token}` },
+    });
+    const access = await oauth.validateJwtAccessToken(as, request, STRICT_RESOURCE, local);
+    assert.equal(access.sub, claims.sub);
+    assert.equal(access.client_id, registered.client_id);
+    assert.equal(access.scope, 'files:read');
+
+    const info = await oauth.processUserInfoResponse(
+      as,
+      registered,
+      claims.sub,
+      await oauth.userInfoRequest(as, registered, tokens.access_token, local),
+    );
+    assert.equal(info.preferred_username, STRICT_ACCOUNT);
+
+    const refreshed = await oauth.processRefreshTokenResponse(
+      as,
+      registered,
+      await oauth.refreshTokenGrantRequest(
+        as,
+        registered,
+        authenticate(registered),
+        tokens.refresh_token,
+        local,
+      ),
+    );
+    assert.notEqual(refreshed.refresh_token, tokens.refresh_token);
+    await oauth.processRevocationResponse(
+      await oauth.revocationRequest(
+        as,
+        registered,
+        authenticate(registered),
+        refreshed.refresh_token,
+        local,
+      ),
+    );
+    const late = await oauth.refreshTokenGrantRequest(
+      as,
+      registered,
+      authenticate(registered),
+      refreshed.refresh_token,
+      local,
+    );
+    await assert.rejects(oauth.processRefreshTokenResponse(as, registered, late), {
+      error: 'invalid_grant',
+    });
+    step(`${method}${pushed ? ', pushed' : ''}: code, userinfo, refresh, revocation`);
+  }
+}
+
+// === A service, and the server of the resource that asks what its token is worth.
+const service = { client_id: serviceId };
+const server = { client_id: serverId, introspection_signed_response_alg: 'ES256' };
+const credentials = oauth.ClientSecretBasic(serviceSecret);
+const own = await oauth.processClientCredentialsResponse(
+  as,
+  service,
+  await oauth.clientCredentialsGrantRequest(as, service, credentials, {}, local),
+);
+for (const requestJwtResponse of [false, true]) {
+  const response = await oauth.introspectionRequest(
+    as,
+    server,
+    oauth.ClientSecretBasic(serverSecret),
+    own.access_token,
+    { requestJwtResponse, ...local },
+  );
+  const answer = await oauth.processIntrospectionResponse(as, server, response);
+  assert.equal(answer.active, true);
+  assert.equal(answer.client_id, serviceId);
+  if (requestJwtResponse) await oauth.validateApplicationLevelSignature(as, response, local);
+}
+step('client_credentials, introspection, signed introspection');
+
+// === openid-client, as an application uses it.
+const config = await client.discovery(
+  issuer,
+  (await register('none')).client_id,
+  undefined,
+  client.None(),
+  { execute: [client.allowInsecureRequests] },
+);
+const verifier = client.randomPKCECodeVerifier();
+const [state, nonce] = [client.randomState(), client.randomNonce()];
+const url = await client.buildAuthorizationUrlWithPAR(config, {
+  redirect_uri: REDIRECT,
+  scope: SCOPE,
+  resource: STRICT_RESOURCE,
+  code_challenge: await client.calculatePKCECodeChallenge(verifier),
+  code_challenge_method: 'S256',
+  state,
+  nonce,
+});
+const tokens = await client.authorizationCodeGrant(config, await person.authorize(url, REDIRECT), {
+  pkceCodeVerifier: verifier,
+  expectedState: state,
+  expectedNonce: nonce,
+  idTokenExpected: true,
+});
+const info = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+assert.equal(info.preferred_username, STRICT_ACCOUNT);
+const again = await client.refreshTokenGrant(config, tokens.refresh_token);
+await client.tokenRevocation(config, again.refresh_token);
+await assert.rejects(client.refreshTokenGrant(config, again.refresh_token), {
+  error: 'invalid_grant',
+});
+step('openid-client: discovery, pushed request, code, userinfo, refresh, revocation');
+console.log(`${steps} steps passed`);
