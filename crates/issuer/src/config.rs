@@ -29,6 +29,9 @@ pub struct Config {
     pub client_documents: ClientDocuments,
     /// Where documents and keys that clients name may be fetched.
     pub outbound: Outbound,
+    /// How many proxies in front append the address that they saw to `X-Forwarded-For`. Without one,
+    /// the header is not looked at.
+    pub trusted_proxies: usize,
     /// The names of users' claims that their access tokens carry.
     pub token_claims: Vec<String>,
 }
@@ -77,6 +80,7 @@ impl Default for Config {
             registration: Registration::Open,
             client_documents: ClientDocuments::Open,
             outbound: Outbound::default(),
+            trusted_proxies: 0,
             token_claims: Vec::new(),
         }
     }
