@@ -38,7 +38,7 @@ impl Dice {
     }
 }
 
-const METHODS: [&str; 13] = [
+const METHODS: [&str; 12] = [
     "POST", "post", "PUT", "PATCH", "OPTIONS", "TRACE", "POST\t", "QUERY", "X", "CONNECT", "GET",
     "HEAD", "DELETE",
 ];
