@@ -30,7 +30,7 @@ export function protect<Context = unknown>(
   background?: Background,
 ): (request: Request, context: Context) => Promise<Response> {
   return async (request, context) => {
-    const outcome = await guard.check(request, background);
+    const outcome = await guard.check(asSent(request), background);
     if (!outcome.allowed) {
       return outcome.response;
     }
@@ -38,6 +38,21 @@ export function protect<Context = unknown>(
     const shown = outcome.filterResponse?.(response) ?? response;
     return decorated(shown, outcome.responseHeaders, outcome.responseAppend);
   };
+}
+
+/**
+ * The request to the host that it was sent to. Next.js has the name in its URL under which the server was
+ * started, and `localhost` for every address of this machine.
+ */
+function asSent(request: Request): Request {
+  const { method, headers, body, signal, url } = request;
+  const [, scheme = "", host, rest = ""] = /^([a-z]+:\/\/)([^/?#]*)(.*)$/.exec(url) ?? [];
+  const sent = headers.get("host");
+  if (sent === null || sent === host) {
+    return request;
+  }
+  const init: RequestInit & { duplex: "half" } = { method, headers, body, signal, duplex: "half" };
+  return new Request(scheme + sent + rest, init);
 }
 
 /**

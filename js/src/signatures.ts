@@ -182,10 +182,7 @@ interface NodeCrypto {
  * would have to resolve.
  */
 function nodeCrypto(): Means | undefined {
-  const { process } = globalThis as {
-    process?: { getBuiltinModule?: (name: string) => NodeCrypto | undefined };
-  };
-  const crypto = process?.getBuiltinModule?.("node:crypto");
+  const crypto = builtIn();
   if (typeof crypto?.verify !== "function" || typeof crypto.createPublicKey !== "function") {
     return undefined;
   }
@@ -208,6 +205,24 @@ function nodeCrypto(): Means | undefined {
       return crypto.verify(`sha${hash}`, check.message, how, check.signature);
     },
   };
+}
+
+function builtIn(): NodeCrypto | undefined {
+  const { process, Deno, EdgeRuntime } = globalThis as {
+    process?: { getBuiltinModule?: (name: string) => NodeCrypto | undefined };
+    Deno?: unknown;
+    EdgeRuntime?: unknown;
+  };
+  // Deno's is its own, takes twice as long as its WebCrypto, and cannot do the largest keys. Next.js's edge
+  // runtime has a `process` that throws when it is asked.
+  if (Deno !== undefined || EdgeRuntime !== undefined) {
+    return undefined;
+  }
+  try {
+    return process?.getBuiltinModule?.("node:crypto");
+  } catch {
+    return undefined;
+  }
 }
 
 // --- WebCrypto

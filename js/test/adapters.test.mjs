@@ -100,6 +100,11 @@ test("Next.js: route handlers", async () => {
   const answer = await handler(post(token, call("read_file")), context);
   assert.deepEqual(await answer.json(), { params: { a: 1 }, subject: "alice", body: call("read_file") });
   assert.equal((await handler(post(undefined), context)).status, 401);
+  // Next.js gives URLs with the server's own name; whom the client means is in Host.
+  const inner = (token, host) => new Request("http://localhost:3000/mcp?a=1", post(token, call("read_file"), { headers: { host } }));
+  assert.equal((await handler(inner(token, "mcp.example.com"), context)).status, 200);
+  assert.equal((await handler(inner(token, "other.example.com"), context)).status, 404);
+  assert.equal((await handler(inner(token, "mcp.example.com/evil?"), context)).status, 404);
   const route = metadata(guardOf());
   assert.equal((await (await route(new Request(METADATA))).json()).resource, RESOURCE);
 });

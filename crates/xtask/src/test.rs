@@ -164,9 +164,14 @@ fn javascript(places: &Places) -> Outcome<Count> {
         files.iter().filter(is).cloned().collect::<Vec<_>>()
     };
     let mut total = Count::default();
-    let scripts = [".test.js", ".test.mjs", ".test.ts"].map(ending).concat();
+    // Those in `once` start other runtimes, bundlers and compilers: which Node does that is the same.
+    let (once, scripts): (Vec<_>, Vec<_>) =
+        ending(".test.mjs").into_iter().partition(|file| file.starts_with(dir.join("once")));
     if !scripts.is_empty() {
-        for node in ["node".into(), places.node22(), tools::node24(places)?] {
+        let nodes = ["node".into(), places.node22(), tools::node24(places)?];
+        for (node, scripts) in
+            nodes.into_iter().zip([[once, scripts.clone()].concat(), scripts.clone(), scripts])
+        {
             say(format_args!("node --test js/test with {}", node.display()));
             let mut command = Command::new(node);
             command.current_dir(places.path("js")).args(["--test", "--test-reporter=tap"]);

@@ -42,7 +42,7 @@ impl Peer {
         scratch: &Scratch,
         database: &str,
     ) -> Self {
-        let port = free_ports::<1>().unwrap()[0];
+        let [port] = free_ports().unwrap();
         let mut command = Command::new(binary);
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--database", database])
@@ -67,7 +67,7 @@ impl Peer {
 
     /// npm's.
     pub(crate) fn oidc_provider(places: &Places, scratch: &Scratch) -> Self {
-        let port = free_ports::<1>().unwrap()[0];
+        let [port] = free_ports().unwrap();
         // The version that it asks for.
         let mut command = Command::new(places.node22());
         command

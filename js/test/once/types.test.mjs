@@ -6,10 +6,10 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const root = fileURLToPath(new URL("../", import.meta.url));
+const root = fileURLToPath(new URL("../../", import.meta.url));
 /** Runs a program of the pinned packages; gives what it said, and whether it was content. */
 async function run(name, ...args) {
-  const program = fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url));
+  const program = fileURLToPath(new URL(`../../node_modules/.bin/${name}`, import.meta.url));
   const options = { cwd: root, maxBuffer: 1 << 26 };
   return promisify(execFile)(program, args, options).then(
     ({ stdout }) => ({ code: 0, text: stdout }),
@@ -28,7 +28,7 @@ test("every public name has a documentation comment", () => {
   const check = (file) => {
     if (seen.has(file)) return;
     seen.add(file);
-    const text = readFileSync(new URL(`../dist/${file}`, import.meta.url), "utf8");
+    const text = readFileSync(new URL(`../../dist/${file}`, import.meta.url), "utf8");
     const named = /^export (?:declare )?(?:interface|type|class|function|const|async function) (\w+)/gm;
     for (const { 1: name, index } of text.matchAll(named)) {
       if (!text.slice(0, index).trimEnd().endsWith("*/")) missing.push(`${file}: ${name}`);

@@ -1,0 +1,219 @@
+// The examples that are Workers, bundled by esbuild and served by workerd, end to end.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import * as esbuild from "esbuild";
+
+import { freePort, startIssuer } from "../issuer.mjs";
+import { rpc } from "../support.mjs";
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const workerd = ["64", "arm64"]
+  .map((cpu) => at(`../../../target/tools/npm/node_modules/@cloudflare/workerd-linux-${cpu}/bin/workerd`))
+  .find(existsSync);
+const RESOURCE = "https://mcp.example.com/mcp";
+
+let issuer, dir;
+before(async () => {
+  issuer = await startIssuer();
+  dir = mkdtempSync(join(tmpdir(), "countersign-workers-"));
+});
+after(() => {
+  issuer.stop();
+  rmSync(dir, { recursive: true });
+});
+
+/** Bundles an example as wrangler does: the module stays a file of its own. */
+async function bundle(name) {
+  const wasm = [];
+  const beside = {
+    name: "wasm",
+    setup(build) {
+      build.onResolve({ filter: /\.wasm$/ }, ({ path, resolveDir }) => {
+        wasm.push(join(resolveDir, path));
+        return { path: `./${basename(path)}`, external: true };
+      });
+    },
+  };
+  const { outputFiles } = await esbuild.build({
+    entryPoints: [at(`../../examples/${name}`)],
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:workers", "node:*"],
+    plugins: [beside],
+    logLevel: "silent",
+  });
+  assert.equal(wasm.length, 1, "the module comes once");
+  return { script: outputFiles[0].text, wasm: wasm[0] };
+}
+
+/** Serves a Worker; gives how to ask it. */
+async function serve(name, vars) {
+  const { script, wasm } = await bundle(name);
+  const port = await freePort();
+  const path = (end) => join(dir, `${name}.${end}`);
+  writeFileSync(path("js"), script);
+  const { copyFileSync } = await import("node:fs");
+  copyFileSync(wasm, join(dir, "core_bg.wasm"));
+  const bindings = Object.entries(vars).map(([name, text]) => `(name = "${name}", text = "${text}")`);
+  writeFileSync(
+    path("capnp"),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      compatibilityDate = "2026-07-01",
+      modules = [
+        (name = "worker.js", esModule = embed "${name}.js"),
+        (name = "core_bg.wasm", wasm = embed "core_bg.wasm"),
+      ],
+      bindings = [${bindings.join(", ")}],
+    )),
+    (name = "internet", network = (allow = ["private", "public"])),
+  ],
+  sockets = [
+    (name = "http", address = "127.0.0.1:${port}", service = "main",
+     http = (forwardedProtoHeader = "x-forwarded-proto")),
+  ],
+);
+`,
+  );
+  const child = spawn(workerd, ["serve", path("capnp")], { stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  child.stdout.on("data", (data) => (log += data));
+  child.stderr.on("data", (data) => (log += data));
+  const ask = async (path, { method = "GET", headers = {}, body } = {}) => {
+    const sent = { host: "mcp.example.com", "x-forwarded-proto": "https", ...headers };
+    const request = httpRequest({ port, method, path, headers: sent });
+    request.end(body);
+    const [response] = await once(request, "response");
+    const text = Buffer.concat(await response.toArray()).toString();
+    return { status: response.statusCode, headers: response.headers, text };
+  };
+  for (let turn = 0; ; turn++) {
+    try {
+      await ask("/");
+      break;
+    } catch (error) {
+      if (turn > 200 || child.exitCode !== null) throw new Error(log, { cause: error });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  const post = (body, token, headers = {}) =>
+    ask("/mcp", {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        "mcp-protocol-version": "2025-06-18",
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      body,
+    });
+  return { ask, post, log: () => log, stop: () => child.kill() };
+}
+
+const call = (name, args = {}) => rpc("tools/call", { name, arguments: args });
+const message = ({ status, text }) => {
+  assert.equal(status, 200, text);
+  return JSON.parse(/^data: (.*)$/m.exec(text)?.[1] ?? text);
+};
+
+describe("worker.mjs in front of a remote MCP server", () => {
+  const seen = [];
+  let upstream, worker, reader;
+  before(async () => {
+    const { handler } = await import("../../examples/tools-v2.mjs");
+    const { toNodeHandler } = await import("@modelcontextprotocol/node");
+    const handle = toNodeHandler(handler);
+    upstream = createServer((request, response) => {
+      seen.push(request.headers);
+      handle(request, response);
+    });
+    await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+    const UPSTREAM = `http://127.0.0.1:${upstream.address().port}`;
+    worker = await serve("worker.mjs", { ISSUER: issuer.issuer, RESOURCE, UPSTREAM });
+    reader = await issuer.token(RESOURCE, { scope: "mcp:use files:read" });
+  });
+  after(() => {
+    worker.stop();
+    upstream.closeAllConnections();
+    upstream.close();
+  });
+
+  test("challenge and metadata", async () => {
+    const { status, headers } = await worker.post(call("whoami"));
+    assert.equal(status, 401);
+    const metadata = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
+    assert.match(headers["www-authenticate"], new RegExp(`resource_metadata="${metadata}"`));
+    const { text } = await worker.ask("/.well-known/oauth-protected-resource/mcp");
+    assert.equal(JSON.parse(text).resource, RESOURCE);
+    assert.equal(seen.length, 0, "the server has seen nothing");
+  });
+
+  test("the server gets the caller's name and not the token, and answers through", async () => {
+    const { result } = message(await worker.post(call("read_file", { path: "ü€𝄞" }), reader, { "x-mcp-subject": "mallory" }));
+    assert.equal(result.content[0].text, "what is in ü€𝄞");
+    const headers = seen.at(-1);
+    assert.equal(headers["x-mcp-subject"], "alice");
+    assert.equal(headers.authorization, undefined);
+  });
+
+  test("tools by scope, in calls and in the list", async () => {
+    const refused = await worker.post(call("write_file", { path: "a" }), reader);
+    assert.equal(refused.status, 403);
+    assert.match(refused.headers["www-authenticate"], /scope="mcp:use files:write"/);
+    const { result } = message(await worker.post(rpc("tools/list"), reader));
+    assert.deepEqual(result.tools.map(({ name }) => name).sort(), ["read_file", "whoami"]);
+    assert.match(worker.log(), /reason=scope_insufficient/);
+  });
+
+  test("many at once", async () => {
+    const tokens = await Promise.all(Array.from({ length: 40 }, (_, jti) => issuer.token(RESOURCE, { scope: "mcp:use files:read", jti: `${jti}` })));
+    const answers = await Promise.all(tokens.map((token) => worker.post(call("read_file", { path: "a" }), token)));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  });
+});
+
+describe("workers-oauth-provider.mjs", () => {
+  let worker;
+  before(async () => (worker = await serve("workers-oauth-provider.mjs", { ISSUER: issuer.issuer, RESOURCE })));
+  after(() => worker.stop());
+
+  test("its own challenge and metadata", async () => {
+    assert.equal((await worker.post(call("whoami"))).status, 401);
+    const { text } = await worker.ask("/.well-known/oauth-protected-resource/mcp");
+    assert.deepEqual(JSON.parse(text).authorization_servers, [issuer.issuer]);
+  });
+
+  test("tokens of our issuer open it, others do not", async () => {
+    const token = await issuer.token(RESOURCE, { scope: "mcp:use" });
+    const { result } = message(await worker.post(call("whoami"), token));
+    assert.equal(result.content[0].text, "alice by client-1");
+    for (const bad of ["opaque", await issuer.token("https://other.example.com/mcp"), `${token.slice(0, -8)}AAAAAAAA`]) {
+      const refused = await worker.post(call("whoami"), bad);
+      assert.equal(refused.status, 401);
+      assert.match(refused.headers["www-authenticate"], /error="invalid_token"/);
+    }
+  });
+
+  test("keys out of reach are its 503", async () => {
+    const other = await startIssuer();
+    other.ways.jwks = (response) => response.writeHead(500).end();
+    const down = await serve("workers-oauth-provider.mjs", { ISSUER: other.issuer, RESOURCE });
+    assert.equal((await down.post(call("whoami"), await other.token(RESOURCE))).status, 503);
+    down.stop();
+    other.stop();
+  });
+});
