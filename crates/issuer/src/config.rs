@@ -115,8 +115,8 @@ impl Config {
         }
         if !(10..=86_400).contains(&self.access_token_lifetime) {
             return Err(Error::Config(format!(
-                "access-token-lifetime {}: must be between 10 and 86400 seconds. An access token \
-                 cannot be taken back before it ends; 900 is a good choice",
+                "access-token-lifetime {}: must be between 10 and 86400 seconds. A guard \
+                 that sees no status lists believes a token for so long; 900 is a good choice",
                 self.access_token_lifetime
             )));
         }

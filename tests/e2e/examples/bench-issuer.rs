@@ -2,7 +2,6 @@
 //! everything in its memory: all in one run, in turns. Prints the table of docs/performance.md; `cargo
 //! xtask bench issuer` builds what it needs and writes the table down.
 #![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used, missing_docs)]
-#![allow(unreachable_pub, reason = "an example has no other crate to reach")]
 
 #[path = "bench-issuer/peers.rs"]
 mod peers;
