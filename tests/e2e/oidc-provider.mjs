@@ -31,7 +31,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   ],
   jwks: { keys: [key] },
   cookies: { keys: ["only for this run"] },
-  scopes: ["openid", "offline_access", "read"],
+  scopes: ["openid", "offline_access"],
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },

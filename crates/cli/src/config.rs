@@ -40,6 +40,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "access_token_lifetime": config.access_token_lifetime,
         "registration": registration,
         "client_documents": config.client_documents.to_string(),
+        "trusted_proxies": config.trusted_proxies,
         "token_claims": config.token_claims,
         "outbound_networks": networks,
         "outbound_certificates": config.outbound.certificates,
@@ -54,6 +55,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              access_token_lifetime  {}\n\
              registration           {registration}\n\
              client_documents       {}\n\
+             trusted_proxies        {}\n\
              token_claims           {}\n\
              outbound_networks      {}\n\
              outbound_certificates  {}\n\
@@ -64,6 +66,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
             config.key_rotation,
             config.access_token_lifetime,
             config.client_documents,
+            config.trusted_proxies,
             if config.token_claims.is_empty() {
                 "-".to_owned()
             } else {

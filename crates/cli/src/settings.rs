@@ -71,6 +71,15 @@ pub(crate) struct Options {
         value_name = "FILE"
     )]
     outbound_certificates: Option<PathBuf>,
+    /// How many proxies in front append the address that they saw to X-Forwarded-For; without one the
+    /// header is not looked at [default: 0]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_TRUSTED_PROXIES",
+        hide_env_values = true,
+        value_name = "NUMBER"
+    )]
+    trusted_proxies: Option<u8>,
     /// Names, separated by commas, of the claims about users that their access tokens carry: see
     /// `user claims` [default: none]
     #[arg(long, env = "COUNTERSIGN_TOKEN_CLAIMS", hide_env_values = true, value_name = "NAMES")]
@@ -142,6 +151,10 @@ impl Options {
                 None => default.client_documents,
                 Some(text) => client_documents(&text)?,
             },
+            trusted_proxies: self
+                .trusted_proxies
+                .or(file.trusted_proxies)
+                .map_or(default.trusted_proxies, usize::from),
             token_claims: self
                 .token_claims
                 .or(file.token_claims)

@@ -29,6 +29,9 @@ pub struct Config {
     pub client_documents: ClientDocuments,
     /// Where documents and keys that clients name may be fetched.
     pub outbound: Outbound,
+    /// How many proxies in front append the address that they saw to `X-Forwarded-For`. Without one,
+    /// the header is not looked at.
+    pub trusted_proxies: usize,
     /// The names of users' claims that their access tokens carry.
     pub token_claims: Vec<String>,
 }
@@ -77,6 +80,7 @@ impl Default for Config {
             registration: Registration::Open,
             client_documents: ClientDocuments::Open,
             outbound: Outbound::default(),
+            trusted_proxies: 0,
             token_claims: Vec::new(),
         }
     }
@@ -111,8 +115,8 @@ impl Config {
         }
         if !(10..=86_400).contains(&self.access_token_lifetime) {
             return Err(Error::Config(format!(
-                "access-token-lifetime {}: must be between 10 and 86400 seconds. An access token \
-                 cannot be taken back before it ends; 900 is a good choice",
+                "access-token-lifetime {}: must be between 10 and 86400 seconds. A guard \
+                 that sees no status lists believes a token for so long; 900 is a good choice",
                 self.access_token_lifetime
             )));
         }

@@ -61,6 +61,11 @@ impl Places {
         self.tools().join("sdk-python")
     }
 
+    /// Authlib, for PYTHONPATH.
+    pub fn authlib(&self) -> PathBuf {
+        self.tools().join("clients")
+    }
+
     /// The scanner mcp-authlab, for PYTHONPATH.
     pub fn authlab(&self) -> PathBuf {
         self.tools().join("authlab")

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 
-#[test]
-fn oauth4webapi_and_openid_client() {
+/// Runs a program with a script below `tests/clients` against an issuer of its own; gives what it said.
+fn run(program: &str, script: &str) -> String {
     let places = Places::of_checkout();
     let scratch = Scratch::new().unwrap();
     let [port] = free_ports().unwrap();
@@ -22,8 +22,9 @@ fn oauth4webapi_and_openid_client() {
         let text = |name: &str| client[name].as_str().unwrap().to_owned();
         format!("{}:{}", text("client_id"), text("client_secret"))
     };
-    let output = Command::new("node")
-        .arg(places.path("tests/clients/strict.mjs"))
+    let output = Command::new(program)
+        .arg(places.path(script))
+        .env("PYTHONPATH", places.authlib())
         .env("STRICT_ISSUER", issuer.url())
         .env("STRICT_RESOURCE", RESOURCE)
         .env("STRICT_ACCOUNT", ACCOUNT)
@@ -35,5 +36,15 @@ fn oauth4webapi_and_openid_client() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success());
-    assert!(said.contains("11 steps passed"), "{said}");
+    said
+}
+
+#[test]
+fn oauth4webapi_and_openid_client() {
+    assert!(run("node", "tests/clients/strict.mjs").contains("11 steps passed"));
+}
+
+#[test]
+fn authlib() {
+    assert!(run("python3", "tests/clients/authlib_client.py").contains("5 steps passed"));
 }

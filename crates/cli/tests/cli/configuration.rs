@@ -39,6 +39,7 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     assert_eq!(default["issuer"], "http://127.0.0.1:8090");
     assert_eq!(default["database"], "countersign.db");
     assert_eq!(default["client_documents"], "open");
+    assert_eq!(default["trusted_proxies"], 0);
     assert_eq!(default["token_claims"], serde_json::json!([]));
     let claims = ["config", "check", "--json", "--token-claims", "roles, tenant"];
     assert_eq!(folder.json(&claims)["token_claims"], serde_json::json!(["roles", "tenant"]));

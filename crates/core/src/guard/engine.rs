@@ -217,7 +217,7 @@ impl Engine {
             method: inspect::method(&head),
             is_head: head.method == b"HEAD",
             has_body: head.has_body,
-            upgrades: head.values("upgrade").next().is_some(),
+            has_stray_body: inspect::has_stray_body(&head),
             extra: Vec::new(),
             scheme: Scheme::of(&head),
             proof: None,

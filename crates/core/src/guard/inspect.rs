@@ -32,6 +32,18 @@ pub(super) fn method(head: &RequestHead<'_>) -> Method {
     }
 }
 
+/// Whether a body comes with a method that has none in MCP. What becomes another protocol looks like one and
+/// has none; and some frameworks make a stream of every DELETE: there the headers tell.
+pub(super) fn has_stray_body(head: &RequestHead<'_>) -> bool {
+    let is_announced = || {
+        head.values("transfer-encoding").next().is_some()
+            || head.values("content-length").any(|length| length != b"0")
+    };
+    head.has_body
+        && head.values("upgrade").next().is_none()
+        && (head.method != b"DELETE" || is_announced())
+}
+
 /// A preflight is told by its header (Fetch standard); any other OPTIONS is a request like others.
 pub(super) fn is_preflight(head: &RequestHead<'_>) -> bool {
     head.method == b"OPTIONS"
@@ -133,10 +145,8 @@ fn values<'a>(
 pub(super) fn before_body(context: &Context, rules: &ScopeRules) -> Result<Next, Reason> {
     match context.method {
         // Nobody reads it here; a server that reads bodies whatever the method would (RFC 9110 §9.3.1: it
-        // may be refused). What becomes another protocol has no body, though it looks like one.
-        Method::Leg if context.has_body && !context.upgrades => {
-            return Err(Reason::MessageMalformed);
-        }
+        // may be refused).
+        Method::Leg if context.has_stray_body => return Err(Reason::MessageMalformed),
         Method::Leg => return Ok(Next::Decide(Operation::Transport)),
         Method::Other => return Err(Reason::MethodNotAllowed),
         Method::Post => {}

@@ -157,8 +157,8 @@ pub(super) struct Context {
     /// RFC 9110 §9.3.2: the answer to HEAD has no body.
     pub(super) is_head: bool,
     pub(super) has_body: bool,
-    /// It asks for another protocol on its connection.
-    pub(super) upgrades: bool,
+    /// A body that a GET, HEAD or DELETE has not.
+    pub(super) has_stray_body: bool,
     /// What every answer gets: CORS, and a nonce where one is due.
     pub(super) extra: Vec<Header>,
     /// How the token was sent.

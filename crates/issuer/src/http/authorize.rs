@@ -1,11 +1,14 @@
 //! `/authorize`: begins an authorization, and answers the client.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     body::{Body, to_bytes},
     extract::{ConnectInfo, State},
-    http::{HeaderMap, Method, Request, StatusCode},
+    http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
 };
 
@@ -14,6 +17,7 @@ use super::{
     clients::Found,
     cookies::Cookie,
     interaction::{self, Visit},
+    limit::client_address,
     par,
     params::Params,
     post::is_form,
@@ -21,7 +25,7 @@ use super::{
     request::{AuthorizationRequest, RequestError, redirect_target},
 };
 use crate::{
-    Error, redirect_uri,
+    Error, clock, redirect_uri,
     secret::{self, Kind},
     store::{Client, ClientKind},
 };
@@ -31,17 +35,19 @@ const INTERACTION_LIFETIME: i64 = 600;
 
 pub(super) async fn endpoint(
     State(app): Shared,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request<Body>,
 ) -> Response {
     let (parts, body) = request.into_parts();
+    let address = client_address(&parts.headers, peer, app.config.trusted_proxies);
+    let visitor = address.unwrap_or_else(|| peer.ip());
     let query = Params::parse(parts.uri.query().unwrap_or("").as_bytes());
     let outcome = match parts.method {
         Method::GET if query.has("interaction") => {
             let id = query.get("interaction").unwrap_or("");
-            interaction::show(&app, &Visit::new(&app, &parts.headers, address.ip()), id).await
+            interaction::show(&app, &Visit::new(&app, &parts.headers, visitor), id).await
         }
-        Method::GET => begin(&app, &parts.headers, &query).await,
+        Method::GET => begin_limited(&app, &parts.headers, address, &query).await,
         Method::POST => {
             if !is_form(&parts.headers) {
                 return reply::oauth_error(
@@ -59,10 +65,10 @@ pub(super) async fn endpoint(
             };
             let form = Params::parse(&body);
             if form.has("interaction") {
-                interaction::act(&app, &Visit::new(&app, &parts.headers, address.ip()), &form).await
+                interaction::act(&app, &Visit::new(&app, &parts.headers, visitor), &form).await
             } else {
                 // OpenID Connect Core §3.1.2.1: the request may come as a form too.
-                begin(&app, &parts.headers, &form).await
+                begin_limited(&app, &parts.headers, address, &form).await
             }
         }
         _ => return reply::method_not_allowed("GET, POST"),
@@ -75,6 +81,23 @@ pub(super) async fn endpoint(
             "Go back to the application and try again in a moment.",
         )
     })
+}
+
+/// Each beginning is stored: not too many from one address.
+async fn begin_limited(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+    params: &Params,
+) -> Result<Response, Error> {
+    let Err(seconds) = app.beginnings.take(address, clock::milliseconds()) else {
+        return begin(app, headers, params).await;
+    };
+    let text = format!("Wait {seconds} seconds, and start again from the application.");
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = app.pages.message(status, "Too many requests from your network", &text);
+    reply::set(response.headers_mut(), header::RETRY_AFTER, &seconds.to_string());
+    Ok(response)
 }
 
 /// A request, or a reference to one that the client pushed (RFC 9126 §4): then nothing beside it counts.

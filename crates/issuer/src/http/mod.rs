@@ -11,6 +11,7 @@ mod documents;
 mod interaction;
 mod introspect;
 mod issue;
+mod limit;
 mod manage;
 mod pages;
 mod par;
@@ -61,6 +62,10 @@ pub(crate) struct App {
     client_keys: client_keys::ClientKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
+    /// Authorizations that begin, by address.
+    beginnings: limit::Limit,
+    /// Registrations, by address.
+    registrations: limit::Limit,
 }
 
 type Shared = State<Arc<App>>;
@@ -85,6 +90,8 @@ impl App {
             node: background::node_name()?,
             pages: pages::Pages::new()?,
             throttle: throttle::Throttle::default(),
+            beginnings: limit::Limit::new(120, 240),
+            registrations: limit::Limit::new(60, 100),
         })
     }
 }

@@ -1,15 +1,17 @@
 //! `/register`: dynamic client registration (RFC 7591), for everybody or for those who were given a
 //! token, where it is on.
 
+use std::net::SocketAddr;
+
 use axum::{
     body::{Body, to_bytes},
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
 };
 use serde_json::{Value, json};
 
-use super::{App, MAX_BODY, Shared, post::Failure, reply};
+use super::{App, MAX_BODY, Shared, limit::client_address, post::Failure, reply};
 use crate::{
     ClientKind, Registration,
     client_metadata::{ClientMetadata, Refusal, object},
@@ -21,7 +23,11 @@ use crate::{
 /// The grant types that a client can register for itself: none without a user.
 pub(super) const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
 
-pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Response {
+pub(super) async fn endpoint(
+    State(app): Shared,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Response {
     if app.config.registration == Registration::Off {
         return reply::cors(reply::oauth_error(
             StatusCode::FORBIDDEN,
@@ -35,6 +41,10 @@ pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Resp
         _ => return reply::cors(reply::method_not_allowed("POST, OPTIONS")),
     }
     let (parts, body) = request.into_parts();
+    let address = client_address(&parts.headers, peer, app.config.trusted_proxies);
+    if let Err(seconds) = app.registrations.take(address, clock::milliseconds()) {
+        return reply::cors(reply::too_many(seconds));
+    }
     super::post::answer(register(&app, &parts.headers, body).await)
 }
 

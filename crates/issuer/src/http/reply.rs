@@ -47,6 +47,17 @@ pub(super) fn see_other(location: &str) -> Response {
     response
 }
 
+/// Somebody asks for too much (RFC 6585 §4).
+pub(super) fn too_many(seconds: i64) -> Response {
+    let mut response = oauth_error(
+        StatusCode::TOO_MANY_REQUESTS,
+        "temporarily_unavailable",
+        "Too many requests from this address; wait before the next one",
+    );
+    set(response.headers_mut(), header::RETRY_AFTER, &seconds.to_string());
+    response
+}
+
 pub(super) fn method_not_allowed(allow: &'static str) -> Response {
     let mut response = oauth_error(
         StatusCode::METHOD_NOT_ALLOWED,

@@ -196,6 +196,8 @@ impl Store {
         let mut transaction = self.begin().await?;
         end_client(&mut transaction, id, "client_deleted").await?;
         transaction.sql("DELETE FROM clients WHERE id = $1").bind(id).execute().await?;
+        // A client that is known by its document comes back with it, as a new one.
+        transaction.sql("DELETE FROM client_documents WHERE url = $1").bind(id).execute().await?;
         transaction.commit().await
     }
 }

@@ -386,3 +386,19 @@ fn attack_23_disabled_document_clients() {
     let refused = issuer.refresh(&client, text(&tokens, "refresh_token"), &[]);
     refused.assert_error(401, "invalid_client");
 }
+
+/// Who is deleted loses everything, and is a new client afterwards; who shall not come back is disabled.
+#[test]
+fn deleted_document_clients_begin_anew() {
+    let site = Site::start();
+    site.serve(Page::json(site.document().to_string()));
+    let issuer = start(&site, |_| ());
+    let client = described(&site);
+    let tokens = issuer.tokens(&client, &[]);
+    site.take();
+    issuer.delete_client(&client);
+    let refused = issuer.refresh(&client, text(&tokens, "refresh_token"), &[]);
+    refused.assert_error(400, "invalid_grant");
+    assert_eq!(site.take().len(), 1, "fetched anew");
+    assert!(issuer.tokens(&client, &[])["access_token"].is_string());
+}

@@ -14,6 +14,7 @@ mod http;
 mod introspection;
 mod issuer;
 mod keys;
+mod limits;
 mod login;
 mod manage;
 mod metadata;

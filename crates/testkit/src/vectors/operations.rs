@@ -185,11 +185,6 @@ fn methods() -> Vec<Case> {
         leg("get-leg", "GET").allowed(),
         leg("delete-leg", "DELETE").allowed(),
         leg("head-leg", "HEAD").allowed(),
-        leg("delete-leg-with-a-message", "DELETE").body(&call("write_file")).json_rpc(
-            "message_malformed",
-            -32700,
-            Value::Null,
-        ),
         leg("put", "PUT")
             .refused(405, "method_not_allowed")
             .header("allow", "POST, GET, HEAD, DELETE"),

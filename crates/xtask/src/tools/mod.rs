@@ -21,7 +21,8 @@ pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {
     npm_clients(places)?;
     envoy(places)?;
     wheels::install(places, "sdk-python", "the MCP Python SDK")?;
-    wheels::install(places, "authlab", "mcp-authlab")
+    wheels::install(places, "authlab", "mcp-authlab")?;
+    wheels::install(places, "clients", "Authlib")
 }
 
 /// Runs `fetch` unless the folder already holds what `pin` (a lock file's text) asks for.

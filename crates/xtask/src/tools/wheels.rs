@@ -1,4 +1,4 @@
-//! Python packages by hashed requirements file: Envoy's binary, the MCP Python SDK, mcp-authlab.
+//! Python packages by hashed requirements file: Envoy's binary, the MCP Python SDK, mcp-authlab, Authlib.
 
 use std::process::Command;
 

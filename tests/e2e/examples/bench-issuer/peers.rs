@@ -12,21 +12,21 @@ use std::{
 use countersign_e2e::{Places, Scratch, Server, free_ports, http};
 use serde_json::Value;
 
-pub const RESOURCE: &str = "https://mcp.example.com/mcp";
-pub const CALLBACK: &str = "https://app.example.com/callback";
-pub const ACCOUNT: &str = "ada";
-pub const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const RESOURCE: &str = "https://mcp.example.com/mcp";
+pub(crate) const CALLBACK: &str = "https://app.example.com/callback";
+pub(crate) const ACCOUNT: &str = "ada";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// A server under load.
-pub struct Peer {
-    pub name: &'static str,
-    pub port: u16,
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) port: u16,
     /// A public client with redirect URI [`CALLBACK`].
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// Id and secret of a client that acts for itself.
-    pub service: (String, String),
-    pub authorize: &'static str,
-    pub jwks: &'static str,
+    pub(crate) service: (String, String),
+    pub(crate) authorize: &'static str,
+    pub(crate) jwks: &'static str,
     command: Command,
     administration: Option<(PathBuf, String)>,
     server: Option<Server>,
@@ -36,13 +36,13 @@ pub struct Peer {
 
 impl Peer {
     /// Ours, on this database.
-    pub fn countersign(
+    pub(crate) fn countersign(
         name: &'static str,
         binary: &Path,
         scratch: &Scratch,
         database: &str,
     ) -> Self {
-        let port = free_ports(1).unwrap()[0];
+        let [port] = free_ports().unwrap();
         let mut command = Command::new(binary);
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--database", database])
@@ -66,9 +66,10 @@ impl Peer {
     }
 
     /// npm's.
-    pub fn oidc_provider(places: &Places, scratch: &Scratch) -> Self {
-        let port = free_ports(1).unwrap()[0];
-        let mut command = Command::new("node");
+    pub(crate) fn oidc_provider(places: &Places, scratch: &Scratch) -> Self {
+        let [port] = free_ports().unwrap();
+        // The version that it asks for.
+        let mut command = Command::new(places.node22());
         command
             .arg(places.path("tests/e2e/oidc-provider.mjs"))
             .arg(port.to_string())
@@ -90,7 +91,7 @@ impl Peer {
     }
 
     /// Adds what the requests need, and starts it.
-    pub fn prepare(&mut self) {
+    pub(crate) fn prepare(&mut self) {
         if self.administration.is_some() {
             self.administer(&["user", "add", ACCOUNT, "--password-stdin"], PASSWORD);
             let scope = ["--name", "Files", "--scope", "read=Read"];
@@ -131,7 +132,7 @@ impl Peer {
     }
 
     /// Resident memory in MB.
-    pub fn memory(&self) -> f64 {
+    pub(crate) fn memory(&self) -> f64 {
         let pid = self.server.as_ref().and_then(Server::pid).unwrap();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -140,7 +141,7 @@ impl Peer {
     }
 
     /// Milliseconds from the start of the process to its first answer: the median of five.
-    pub fn cold_start(&mut self) -> f64 {
+    pub(crate) fn cold_start(&mut self) -> f64 {
         let mut times: Vec<f64> = (0..5)
             .map(|_| {
                 drop(self.server.take());
@@ -161,7 +162,7 @@ impl Peer {
     }
 
     /// Puts so many grants into the database, each with a live refresh token.
-    pub fn fill(&mut self, grants: usize) {
+    pub(crate) fn fill(&mut self, grants: usize) {
         let (_, database) = self.administration.clone().unwrap();
         drop(self.server.take());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/bench-issuer/fill.sh");

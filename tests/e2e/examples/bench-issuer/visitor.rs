@@ -15,7 +15,7 @@ use crate::peers::{ACCOUNT, CALLBACK, PASSWORD, Peer, RESOURCE};
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-pub struct Visitor {
+pub(crate) struct Visitor {
     port: u16,
     stream: TcpStream,
     reader: BufReader<TcpStream>,
@@ -29,7 +29,7 @@ pub struct Visitor {
 
 impl Visitor {
     /// Logs in, consents, and has a refresh token.
-    pub fn arrive(peer: &Peer) -> Self {
+    pub(crate) fn arrive(peer: &Peer) -> Self {
         let (stream, reader) = connect(peer.port);
         let authorize = format!(
             "{}?response_type=code&client_id={}&redirect_uri={}&code_challenge={CHALLENGE}\
@@ -56,12 +56,12 @@ impl Visitor {
         visitor
     }
 
-    pub fn key_set(&mut self) {
+    pub(crate) fn key_set(&mut self) {
         let request = self.request("GET", &self.jwks.clone());
         assert_eq!(self.exchange(&request).status(), 200);
     }
 
-    pub fn client_credentials(&mut self) {
+    pub(crate) fn client_credentials(&mut self) {
         let body =
             format!("grant_type=client_credentials&scope=read&resource={}", escaped(RESOURCE));
         let request = self.form("/token", &body).header("authorization", self.basic.clone());
@@ -69,7 +69,7 @@ impl Visitor {
         assert_eq!(answer.status(), 200, "{}", answer.text());
     }
 
-    pub fn refresh(&mut self) {
+    pub(crate) fn refresh(&mut self) {
         let body = format!(
             "grant_type=refresh_token&client_id={}&refresh_token={}",
             self.client_id, self.refresh_token
@@ -77,7 +77,7 @@ impl Visitor {
         self.take_tokens(&body);
     }
 
-    pub fn code_flow(&mut self) {
+    pub(crate) fn code_flow(&mut self) {
         let code = self.code();
         let body = format!(
             "grant_type=authorization_code&client_id={}&code={code}&code_verifier={VERIFIER}\

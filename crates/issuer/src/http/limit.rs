@@ -1,0 +1,158 @@
+//! How often strangers may make the server store something, by address, in bounded memory.
+//!
+//! Who authenticates, or has a token, is not counted: many of them share an address, as the users of one
+//! hosted client do.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::{Mutex, PoisonError},
+};
+
+use axum::http::HeaderMap;
+
+/// Most addresses that are remembered by one limit.
+const CAPACITY: usize = 20_000;
+
+/// A rate with a burst, by the generic cell rate algorithm: one number for each address.
+#[derive(Debug)]
+pub(super) struct Limit {
+    /// Milliseconds for one request.
+    interval: i64,
+    /// How many milliseconds of requests may come at once.
+    burst: i64,
+    /// When the address has used up what it asked for.
+    until: Mutex<HashMap<IpAddr, i64>>,
+}
+
+impl Limit {
+    /// So many a minute, and so many at once.
+    pub(super) fn new(per_minute: i64, burst: i64) -> Self {
+        let interval = 60_000 / per_minute;
+        Self { interval, burst: interval * burst, until: Mutex::default() }
+    }
+
+    /// Counts a request at this moment, in milliseconds.
+    ///
+    /// # Errors
+    /// The seconds to wait before the next one.
+    pub(super) fn take(&self, address: Option<IpAddr>, now: i64) -> Result<(), i64> {
+        let Some(address) = address.map(network) else {
+            return Ok(());
+        };
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if until.len() >= CAPACITY {
+            until.retain(|_, until| *until > now);
+            // So many addresses at once are nobody's single one.
+            if until.len() >= CAPACITY && !until.contains_key(&address) {
+                return Ok(());
+            }
+        }
+        let used = until.entry(address).or_insert(now);
+        let next = (*used).max(now) + self.interval;
+        let over = next - now - self.burst;
+        if over > 0 {
+            return Err((over + 999) / 1000);
+        }
+        *used = next;
+        Ok(())
+    }
+}
+
+/// Where a request comes from, by the number of proxies in front that can be believed.
+///
+/// Each proxy appends the address that it saw to `X-Forwarded-For`, so that the last ones are theirs and
+/// everything before is whatever the client likes. Where they say nothing, it is whoever connected.
+/// `None`: a proxy on this machine that was not declared; its address says nothing of the client.
+pub(super) fn client_address(
+    headers: &HeaderMap,
+    peer: SocketAddr,
+    proxies: usize,
+) -> Option<IpAddr> {
+    if proxies == 0 {
+        return (!peer.ip().is_loopback()).then(|| peer.ip());
+    }
+    let values = headers.get_all("x-forwarded-for").iter();
+    let hops: Vec<&str> =
+        values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let hop =
+        hops.len().checked_sub(proxies).and_then(|index| hops.get(index)).map_or("", |h| h.trim());
+    // Some write a port, and brackets around IPv6.
+    let address = hop.parse::<SocketAddr>().map(|address| address.ip());
+    Some(address.or_else(|_| hop.trim_matches(['[', ']']).parse()).unwrap_or_else(|_| peer.ip()))
+}
+
+/// Whoever has one IPv6 address has 2^64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_with_a_burst() {
+        let limit = Limit::new(60, 3);
+        let (here, there) =
+            (Some(IpAddr::from([192, 0, 2, 1])), Some(IpAddr::from([192, 0, 2, 2])));
+        for _ in 0..3 {
+            assert_eq!(limit.take(here, 1_000_000), Ok(()));
+        }
+        assert_eq!(limit.take(here, 1_000_000), Err(1));
+        assert_eq!(limit.take(there, 1_000_000), Ok(()), "another address");
+        assert_eq!(limit.take(None, 1_000_000), Ok(()), "nobody knows");
+        assert_eq!(limit.take(here, 1_001_000), Ok(()), "one a second");
+        assert_eq!(limit.take(here, 1_001_000), Err(1));
+        assert_eq!(limit.take(here, 1_100_000), Ok(()));
+    }
+
+    #[test]
+    fn one_network_is_one_address() {
+        let limit = Limit::new(60, 1);
+        let at = |text: &str| limit.take(Some(text.parse().unwrap()), 0).is_ok();
+        assert!(at("2001:db8::1") && !at("2001:db8::ffff:1") && at("2001:db8:0:1::1"));
+        assert!(at("192.0.2.1") && !at("::ffff:192.0.2.1"));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let limit = Limit::new(60, 1);
+        for index in 0..u32::try_from(CAPACITY).unwrap() + 100 {
+            limit.take(Some(IpAddr::from(index.to_be_bytes())), 0).unwrap();
+        }
+        assert_eq!(limit.until.lock().unwrap().len(), CAPACITY);
+        assert!(limit.take(Some(IpAddr::from([0, 0, 0, 1])), 0).is_err(), "those known stay so");
+    }
+
+    /// Attack 54: what the client writes itself is not looked at.
+    #[test]
+    fn attack_54_forwarded_addresses() {
+        let peer: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let seen = |lines: &[&'static str], proxies| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            client_address(&headers, peer, proxies).map(|address| address.to_string())
+        };
+        let is = |text: &str| Some(text.to_owned());
+        assert_eq!(seen(&["192.0.2.1"], 0), None, "nobody is believed");
+        assert_eq!(seen(&["192.0.2.1"], 1), is("192.0.2.1"));
+        assert_eq!(seen(&["10.9.9.9, 192.0.2.1"], 1), is("192.0.2.1"));
+        assert_eq!(seen(&["10.9.9.9", "192.0.2.1"], 1), is("192.0.2.1"));
+        assert_eq!(seen(&["10.9.9.9, 192.0.2.1, 10.0.0.1"], 2), is("192.0.2.1"));
+        assert_eq!(seen(&["[2001:db8::1]:443"], 1), is("2001:db8::1"));
+        assert_eq!(seen(&["192.0.2.1:443"], 1), is("192.0.2.1"));
+        for nothing in [seen(&["192.0.2.1"], 2), seen(&["nonsense"], 1), seen(&[], 1)] {
+            assert_eq!(nothing, is("127.0.0.1"), "whoever connected");
+        }
+        let outside = client_address(&HeaderMap::new(), "192.0.2.7:1".parse().unwrap(), 0);
+        assert_eq!(outside.map(|address| address.to_string()), is("192.0.2.7"));
+    }
+}

@@ -1,0 +1,75 @@
+//! How much strangers may ask for.
+
+use serde_json::json;
+
+use crate::{
+    http::{Answer, send},
+    issuer::{CALLBACK, FILES, Folder, Issuer},
+};
+
+/// Behind one proxy, which says where a request came from.
+fn behind_a_proxy() -> Issuer {
+    let folder = Folder::new();
+    let mut config = folder.config();
+    config.trusted_proxies = 1;
+    let issuer = Issuer::run(folder, config).unwrap();
+    issuer.add_resource(FILES, &[("files:read", "Read your files", "")], true);
+    issuer
+}
+
+fn register(issuer: &Issuer, forwarded: &str) -> Answer {
+    let body = json!({ "redirect_uris": [CALLBACK] }).to_string();
+    let headers = [("content-type", "application/json"), ("x-forwarded-for", forwarded)];
+    send("POST", &issuer.at("/register"), &headers, Some(&body))
+}
+
+/// Attack 41: a flood from one address stops; everybody else goes on.
+#[test]
+fn attack_41_registrations_of_one_address() {
+    let issuer = behind_a_proxy();
+    let statuses: Vec<u16> = (0..130).map(|_| register(&issuer, "198.51.100.7").status).collect();
+    let let_in = statuses.iter().filter(|status| **status == 201).count();
+    assert!((100..125).contains(&let_in), "{let_in}");
+    let refused = register(&issuer, "198.51.100.7");
+    refused.assert_error(429, "temporarily_unavailable");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() >= 1);
+    assert_eq!(refused.header("access-control-allow-origin"), "*");
+    assert!(refused.header("access-control-expose-headers").contains("Retry-After"));
+    // Attack 54: another address in front of one's own is no other address.
+    register(&issuer, "203.0.113.1, 198.51.100.7").assert_error(429, "temporarily_unavailable");
+    assert_eq!(register(&issuer, "198.51.100.8").status, 201);
+    // Clients that there are go on, from the same address too (complaint 20).
+    let client = issuer.add_service("client_secret_basic", &[(FILES, "files:read")]);
+    for _ in 0..150 {
+        let forwarded = [("x-forwarded-for", "198.51.100.7")];
+        let grant = [("grant_type", "client_credentials")];
+        assert_eq!(issuer.post_with("/token", &client, &forwarded, &grant).status, 200);
+    }
+}
+
+/// Each authorization that begins is stored for ten minutes.
+#[test]
+fn beginnings_of_one_address() {
+    let issuer = behind_a_proxy();
+    let client = issuer.client();
+    let url = issuer.authorize_url(&client, &[]);
+    let open = |address: &str| send("GET", &url, &[("x-forwarded-for", address)], None);
+    let begun = (0..320).filter(|_| open("198.51.100.7").status == 303).count();
+    assert!((240..310).contains(&begun), "{begun}");
+    let refused = open("198.51.100.7");
+    refused.assert_page(429);
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(open("198.51.100.8").status, 303);
+    let stored = issuer.number("SELECT COUNT(*) FROM interactions");
+    assert!((241..312).contains(&stored), "{stored}");
+}
+
+/// Without a declared proxy the header is whatever a client likes, and a proxy on this machine is all
+/// clients at once.
+#[test]
+fn attack_54_undeclared_proxies_count_nobody() {
+    let issuer = Issuer::start();
+    for _ in 0..130 {
+        assert_eq!(register(&issuer, "198.51.100.7").status, 201);
+    }
+}
