@@ -85,8 +85,44 @@ function entry<K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): 
   return found;
 }
 
+/** What options were when their engine was found: of each part that can change, what it was. */
+interface Found {
+  engine: Engine;
+  parts: unknown[];
+}
+
+const found = new WeakMap<VerifyOptions, Found>();
+
+/** All that an engine is found by. A key that is changed in its place is the only change that is not seen. */
+function partsOf(options: VerifyOptions): unknown[] {
+  const { issuer, audience, jwks, algorithms, leeway, fetch, keyCache } = options;
+  const keys = (jwks as Partial<KeySet> | null | undefined)?.keys;
+  const parts: unknown[] = [issuer, audience, jwks, algorithms, leeway, fetch, keyCache, keys];
+  for (const list of [audience, algorithms, keys]) {
+    if (Array.isArray(list)) {
+      parts.push(list.length, ...list);
+    }
+  }
+  return parts;
+}
+
 /** The engine that holds the keys for these options: the same for the same options. */
 function engineFor(options: VerifyOptions): Engine {
+  if (typeof options !== "object" || options === null) {
+    return engineAnew(options);
+  }
+  // The same object comes with each token: nothing need be read again but what it is made of.
+  const before = found.get(options);
+  const parts = partsOf(options);
+  if (before?.parts.length === parts.length && before.parts.every((part, at) => part === parts[at])) {
+    return before.engine;
+  }
+  const engine = engineAnew(options);
+  found.set(options, { engine, parts });
+  return engine;
+}
+
+function engineAnew(options: VerifyOptions): Engine {
   checkNames(options, [
     "issuer",
     "audience",

@@ -126,3 +126,32 @@ test("more issuers than engines are kept still all work", async () => {
     assert.ok(await verifyAccessToken(token, options({ issuer, jwks: JWKS_URI, fetch })));
   }
 });
+
+test("options that change in their place are what they are now", async () => {
+  const token = await key.token();
+  const other = await signer();
+  const mutable = options({ audience: [RESOURCE], jwks: { keys: [key.jwk] }, algorithms: ["ES256"] });
+  const verify = async () => verifyAccessToken(token, mutable).then(() => "good", (error) => error.reason ?? error.path);
+  assert.equal(await verify(), "good");
+  assert.equal(await verify(), "good");
+  mutable.jwks.keys[0] = other.jwk;
+  assert.equal(await verify(), "signature_invalid");
+  mutable.jwks.keys.push({ ...key.jwk, kid: "k2" });
+  assert.equal(await verify(), "signature_invalid");
+  mutable.jwks = { keys: [key.jwk] };
+  assert.equal(await verify(), "good");
+  mutable.jwks.keys.length = 0;
+  assert.notEqual(await verify(), "good");
+  mutable.jwks.keys.push(key.jwk);
+  assert.equal(await verify(), "good");
+  mutable.algorithms[0] = "RS256";
+  assert.equal(await verify(), "algorithm_unsupported");
+  mutable.algorithms.push("ES256");
+  assert.equal(await verify(), "good");
+  mutable.audience[0] = "https://other.example.com/mcp";
+  assert.equal(await verify(), "audience_mismatch");
+  mutable.audience = RESOURCE;
+  assert.equal(await verify(), "good");
+  mutable.issuer = "https://other.example.com";
+  assert.equal(await verify(), "issuer_unknown");
+});

@@ -11,7 +11,7 @@ use crate::build::{compile_with, glue};
 use crate::command::{cargo, line_of, not_started, say, timed, write};
 use crate::tools;
 use crate::wasm::is_newer;
-use crate::{bench_envoy, bench_issuer};
+use crate::{bench_envoy, bench_issuer, bench_js};
 
 /// The reference crates, with what they compute by. The profile has curve25519-dalek and sha2 already.
 const REFERENCE: [&str; 12] = [
@@ -49,9 +49,13 @@ pub(crate) fn measure(places: &Places, args: &[String]) -> Outcome<()> {
         ["issuer", "--rounds", rounds] if rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0) => {
             return bench_issuer::measure(places, rounds);
         }
+        ["js"] => return bench_js::measure(places, "9"),
+        ["js", "--rounds", rounds] if rounds.parse::<u32>().is_ok_and(|rounds| rounds > 0) => {
+            return bench_js::measure(places, rounds);
+        }
         _ => {
             return Err(Failure::new("wrong arguments")
-                .next("cargo xtask bench core|verify|envoy|issuer [--rounds N]"));
+                .next("cargo xtask bench core|verify|envoy|issuer|js [--rounds N]"));
         }
     };
     tools::npm(places)?;

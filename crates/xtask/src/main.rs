@@ -5,6 +5,7 @@
 mod bench;
 mod bench_envoy;
 mod bench_issuer;
+mod bench_js;
 mod build;
 mod command;
 mod coverage;
@@ -38,6 +39,7 @@ usage: cargo xtask <command>
                                        beside others; written to docs/performance.md
   bench envoy [--rounds N]             what the filter costs in Envoy, beside Envoy's own; likewise
   bench issuer [--rounds N]            what the issuer does in a second, beside oidc-provider; likewise
+  bench js [--rounds N]                what the npm package costs a token, beside other verifiers; likewise
   dist [--check]                       the filter to release and its OCI image (target/dist); --check
                                        builds it twice and compares
   coverage [--lines]                   which lines of the engine its tests run; fails below 96 %
