@@ -77,11 +77,15 @@ impl HttpContext for Filter {
         let pseudo = |wanted: &[u8]| {
             pairs.iter().find(|(name, _)| name == wanted).map_or(&b""[..], |(_, value)| value)
         };
-        let headers: Vec<(&[u8], &[u8])> = pairs
+        let mut headers: Vec<(&[u8], &[u8])> = pairs
             .iter()
             .filter(|(name, _)| !name.starts_with(b":"))
             .map(|(name, value)| (&name[..], &value[..]))
             .collect();
+        if !end_of_stream && pseudo(b":method") == b"DELETE" {
+            // Envoy takes the header away, and HTTP/2 has none; but a body comes.
+            headers.push((b"transfer-encoding", b"chunked"));
+        }
         let head = RequestHead {
             method: pseudo(b":method"),
             authority: pseudo(b":authority"),

@@ -38,9 +38,9 @@ impl Dice {
     }
 }
 
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 13] = [
     "POST", "post", "PUT", "PATCH", "OPTIONS", "TRACE", "POST\t", "QUERY", "X", "CONNECT", "GET",
-    "HEAD",
+    "HEAD", "DELETE",
 ];
 const TARGETS: [&str; 20] = [
     "/mcp",
