@@ -123,7 +123,8 @@ fn with_section(page: &str, name: &str, section: &str) -> Option<String> {
     let (start, end) = (format!("<!-- bench {name} -->"), format!("<!-- /bench {name} -->"));
     let (before, rest) = page.split_once(&start)?;
     let (_, after) = rest.split_once(&end)?;
-    Some(format!("{before}{start}\n{section}{end}{after}"))
+    let section = section.trim_end();
+    Some(format!("{before}{start}\n{section}\n{end}{after}"))
 }
 
 #[cfg(test)]
@@ -134,7 +135,9 @@ mod tests {
     fn only_the_section_of_this_name_is_written() {
         let page =
             "a\n<!-- bench x -->\nold\n<!-- /bench x -->\nb\n<!-- bench y -->\n<!-- /bench y -->\n";
-        assert_eq!(with_section(page, "x", "new\n").unwrap(), page.replace("old", "new"),);
+        for section in ["new\n", "new"] {
+            assert_eq!(with_section(page, "x", section).unwrap(), page.replace("old", "new"));
+        }
         assert!(with_section(page, "z", "new\n").is_none());
         assert!(with_section("<!-- /bench x --> <!-- bench x -->", "x", "").is_none());
     }
