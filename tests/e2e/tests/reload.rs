@@ -16,9 +16,11 @@ use countersign_e2e::{Answer, EnvoyConfig, Stub};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::{Value, json};
 
-/// The policy with other scopes for one tool.
+/// The policy with other scopes for one tool. Good and forged requests come from one address, which a fast
+/// machine would soon have shut out.
 fn write_needs(scope: &str) -> Value {
     let mut policy = policy(true);
+    policy["limits"] = json!({ "failures_per_minute": 0 });
     policy["resources"][0]["scopes"]["tools"]["write_file"] = json!([scope]);
     policy
 }
@@ -69,7 +71,7 @@ fn a_policy_is_swapped_without_a_lost_request() {
                         assert_eq!(status, 200, "no good request is lost");
                         good.fetch_add(1, Ordering::SeqCst);
                         let status = call(&forged, "read_file").send(port).unwrap().status();
-                        assert!(matches!(status, 401 | 429), "{status}");
+                        assert_eq!(status, 401);
                         bad.fetch_add(1, Ordering::SeqCst);
                     }
                 });
