@@ -185,7 +185,6 @@ impl Statement<'_> {
     }
 
     /// Changes something, and reads the row that is left: for `UPDATE … RETURNING`.
-    #[allow(dead_code, reason = "for what is to come: device codes, leases of indices")]
     pub(crate) async fn returning<T: Record>(self) -> Result<Option<T>, Error> {
         Ok(self.rows(true).await?.into_iter().next())
     }

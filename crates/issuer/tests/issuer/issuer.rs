@@ -332,11 +332,7 @@ impl Issuer {
             ("scope", "files:read"),
             ("resource", FILES),
         ];
-        let is_changed = |name: &str| changed.iter().any(|(other, _)| *other == name);
-        let kept = usual.iter().filter(|(name, _)| !is_changed(name));
-        let parameters: Vec<(&str, &str)> =
-            kept.chain(changed.iter().filter(|(_, value)| !value.is_empty())).copied().collect();
-        self.at(&format!("/authorize?{}", encode(&parameters)))
+        self.at(&format!("/authorize?{}", encode(&replaced(&usual, changed))))
     }
 
     /// A token request of this client, authenticated as it is registered.
@@ -501,4 +497,14 @@ pub(crate) fn asserting(assertion: &str) -> [(&str, &str); 2] {
 
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Parameters of which some are replaced; an empty value removes one.
+pub(crate) fn replaced<'a>(
+    usual: &[(&'a str, &'a str)],
+    changed: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let is_changed = |name: &str| changed.iter().any(|(other, _)| *other == name);
+    let kept = usual.iter().filter(|(name, _)| !is_changed(name));
+    kept.chain(changed.iter().filter(|(_, value)| !value.is_empty())).copied().collect()
 }

@@ -4,7 +4,7 @@
 use crate::{
     browser::{Browser, text},
     http::{Answer, FORM, encode, get, send},
-    issuer::{CALLBACK, CHALLENGE, Client, FILES, Issuer, MAIL},
+    issuer::{CALLBACK, CHALLENGE, Client, FILES, Issuer, MAIL, replaced},
     tokens::verified,
 };
 
@@ -19,11 +19,7 @@ fn push(issuer: &Issuer, client: &Client, changed: &[(&str, &str)]) -> Answer {
         ("scope", "files:read"),
         ("resource", FILES),
     ];
-    let is_changed = |name: &str| changed.iter().any(|(other, _)| *other == name);
-    let kept = usual.iter().filter(|(name, _)| !is_changed(name));
-    let parameters: Vec<(&str, &str)> =
-        kept.chain(changed.iter().filter(|(_, value)| !value.is_empty())).copied().collect();
-    issuer.post("/par", client, &parameters)
+    issuer.post("/par", client, &replaced(&usual, changed))
 }
 
 fn reference(issuer: &Issuer, client: &Client) -> String {
