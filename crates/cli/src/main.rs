@@ -83,6 +83,8 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::Command),
     Explain(explain::Arguments),
+    /// Print the OpenAPI document of the authorization server's endpoints
+    Openapi,
     Verify(verify::Arguments),
 }
 
@@ -101,6 +103,7 @@ async fn main() -> ExitCode {
         Command::Config(command) => config::run(command, &global),
         Command::Policy(command) => policy::run(&command, &global),
         Command::Explain(arguments) => explain::run(&arguments, &global),
+        Command::Openapi => openapi(),
         Command::Verify(arguments) => verify::run(&arguments, &global),
     };
     match outcome {
@@ -110,4 +113,9 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn openapi() -> Outcome {
+    print!("{}", countersign_issuer::OPENAPI);
+    Ok(())
 }
