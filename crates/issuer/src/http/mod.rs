@@ -7,6 +7,7 @@ mod client_auth;
 mod client_keys;
 mod clients;
 mod cookies;
+mod device;
 mod documents;
 mod interaction;
 mod introspect;
@@ -25,6 +26,7 @@ mod status_lists;
 mod throttle;
 mod token;
 mod userinfo;
+mod verification;
 
 use std::sync::Arc;
 
@@ -66,6 +68,8 @@ pub(crate) struct App {
     beginnings: limit::Limit,
     /// Registrations, by address.
     registrations: limit::Limit,
+    /// Codes of devices that somebody typed, by address.
+    user_codes: limit::Limit,
 }
 
 type Shared = State<Arc<App>>;
@@ -92,6 +96,7 @@ impl App {
             throttle: throttle::Throttle::default(),
             beginnings: limit::Limit::new(120, 240),
             registrations: limit::Limit::new(60, 100),
+            user_codes: limit::Limit::new(10, 10),
         })
     }
 }
@@ -102,6 +107,8 @@ fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/authorize", any(authorize::endpoint)),
         ("/token", any(token::endpoint)),
         ("/par", any(par::endpoint)),
+        ("/device_authorization", any(device::endpoint)),
+        ("/device", any(verification::endpoint)),
         ("/revoke", any(revoke::endpoint)),
         ("/introspect", any(introspect::endpoint)),
         ("/userinfo", any(userinfo::endpoint)),
