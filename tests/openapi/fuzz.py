@@ -79,6 +79,7 @@ GOOD = {
     "response_type": ["code"],
     "scope": ["files:read", "openid files:read", "files:write"],
     "token": [TOKEN],
+    "user_code": ["BCDF-GHJK"],
     "access_token": [TOKEN],
 }
 
@@ -110,7 +111,7 @@ def improve(case):
         case.headers["Authorization"] = f"Bearer {TOKEN}"
     for values in [case.query or {}, body]:
         values.update({name: pick(GOOD[name]) for name in GOOD if name in values})
-    if path in ["/token", "/revoke", "/introspect", "/par"] and body:
+    if path in ["/token", "/revoke", "/introspect", "/par", "/device_authorization"] and body:
         # One way of authenticating: by the header, or as a public client.
         for name in ["client_secret", "client_assertion", "client_assertion_type"]:
             body.pop(name, None)

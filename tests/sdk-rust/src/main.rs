@@ -10,7 +10,7 @@ use std::{env, error::Error, process::Command};
 use rmcp::{
     ClientLifecycleMode, ClientServiceExt as _, RoleClient,
     model::{CallToolRequestParams, ClientConfig, ProtocolVersion},
-    service::RunningService,
+    service::{ClientInitializeError, RunningService, ServiceError},
     transport::{
         StreamableHttpClientTransport,
         auth::{AuthClient, AuthorizationManager, AuthorizationRequest, OAuthState},
@@ -48,7 +48,8 @@ impl Walk {
         let Err(refused) = self.connect(stranger).await else {
             return Err("a client without a token was let in".into());
         };
-        let challenge = challenge_in(refused.as_ref()).ok_or("there was no challenge")?;
+        let challenge =
+            challenge_in(refused.as_ref()).ok_or_else(|| format!("no challenge: {refused:?}"))?;
         self.passed(&format!("without a token: {challenge}"));
 
         let mut state = OAuthState::Unauthorized(self.manager().await?);
@@ -89,7 +90,7 @@ impl Walk {
         let Err(refused) = call(&service, "write_file", arguments.clone()).await else {
             return Err("a file was written without the scope".into());
         };
-        let scope = scope_in(refused.as_ref()).ok_or_else(|| format!("no scope: {refused}"))?;
+        let scope = scope_in(refused.as_ref()).ok_or_else(|| format!("no scope: {refused:?}"))?;
         expect("files:write is what lacks", scope.split(' ').any(|name| name == "files:write"))?;
         let manager = manager.lock().await;
         let url = manager.request_scope_upgrade(&scope).await?;
@@ -170,7 +171,8 @@ fn expect(what: &str, holds: bool) -> Outcome<()> {
     if holds { Ok(()) } else { Err(format!("not so: {what}").into()) }
 }
 
-/// The SDK's own error of the transport, wherever it lies in a chain of errors.
+/// The SDK's own error of the transport, wherever it lies in a chain of errors: some of its types do not
+/// name it as their source.
 fn transport_error<'a>(
     error: &'a (dyn Error + 'static),
 ) -> Option<&'a StreamableHttpError<reqwest::Error>> {
@@ -179,7 +181,11 @@ fn transport_error<'a>(
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        next = error.source();
+        next = match (error.downcast_ref(), error.downcast_ref()) {
+            (Some(ClientInitializeError::TransportError { error, .. }), _)
+            | (_, Some(ServiceError::TransportSend(error))) => Some(error.error.as_ref()),
+            _ => error.source(),
+        };
     }
     None
 }
