@@ -231,6 +231,11 @@ impl Store {
             let text = "a client that acts without users needs a secret or keys";
             return Err(Error::Invalid(text.to_owned()));
         }
+        let exchanges = new.resources.iter().any(|resource| !resource.exchanges.is_empty());
+        if exchanges != new.grant_types.iter().any(|grant| grant == grant_types::TOKEN_EXCHANGE) {
+            let text = "token exchange is for certain resources and scopes: name them";
+            return Err(Error::Invalid(text.to_owned()));
+        }
         self.check_client_resources(&new.resources).await?;
         if let Some(uri) = &new.default_resource
             && !self.resources().await?.iter().any(|resource| resource.uri == *uri)
@@ -308,12 +313,14 @@ impl Store {
 
     async fn check_client_resources(&self, wanted: &[ClientResource]) -> Result<(), Error> {
         let resources = self.resources().await?;
-        for ClientResource { resource: uri, scopes, introspects } in wanted {
+        for ClientResource { resource: uri, scopes, exchanges, introspects } in wanted {
             let resource = resources.iter().find(|known| known.uri == *uri);
             let resource =
                 resource.ok_or_else(|| Error::Invalid(format!("there is no resource {uri}")))?;
-            let scopes = ScopeSet::parse(scopes)
-                .map_err(|error| Error::Invalid(format!("{uri}: {error}")))?;
+            let parse = |text: &str| {
+                ScopeSet::parse(text).map_err(|error| Error::Invalid(format!("{uri}: {error}")))
+            };
+            let scopes = parse(scopes)?.union(&parse(exchanges)?);
             if scopes.is_empty() && !introspects {
                 return Err(Error::Invalid(format!("{uri}: name at least one scope")));
             }

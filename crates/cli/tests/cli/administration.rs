@@ -96,6 +96,10 @@ fn services_and_resource_servers() {
     let client =
         folder.json(&add(&["--introspects", FILES, "--auth-method", "client_secret_post"]));
     assert_eq!(client["grant_types"], serde_json::json!([]));
+    let exchanging = folder.json(&add(&["--introspects", FILES, "--exchanges", &service]));
+    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    assert_eq!(exchanging["grant_types"], serde_json::json!([EXCHANGE]));
+    assert_eq!(exchanging["token_endpoint_auth_method"], "client_secret_basic");
     assert_eq!(client["token_endpoint_auth_method"], "client_secret_post");
 
     let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;

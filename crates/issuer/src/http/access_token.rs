@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_core::{
     jose::{
+        json::{Number, Value},
         jwks::{JwkSet, Selection},
         jws::{CompactJws, is_type},
     },
@@ -50,6 +51,14 @@ impl OwnToken {
         let list = status.uri.strip_prefix(app.issuer.as_str())?.strip_prefix("/status-lists/")?;
         let place = Place { list: list.to_owned(), index: u32::try_from(status.index).ok()? };
         Some(Self { claims, place })
+    }
+
+    /// When the user logged in, if it says so.
+    pub(super) fn auth_time(&self) -> Option<i64> {
+        match self.claims.all.get("auth_time")? {
+            Value::Number(Number::Unsigned(time)) => i64::try_from(*time).ok(),
+            _ => None,
+        }
     }
 
     /// Whether it was revoked, as of now.

@@ -55,6 +55,7 @@ mod clients;
 mod codes;
 mod device;
 mod documents;
+mod exchange;
 mod interactions;
 mod keys;
 mod leases;

@@ -232,7 +232,7 @@ impl Issuer {
         let resources = resources.iter().map(|(resource, scopes)| ClientResource {
             resource: (*resource).to_owned(),
             scopes: (*scopes).to_owned(),
-            introspects: false,
+            ..ClientResource::default()
         });
         self.try_add(NewClient {
             grant_types: vec!["client_credentials".to_owned()],
@@ -247,8 +247,8 @@ impl Issuer {
         self.try_add(NewClient {
             resources: vec![ClientResource {
                 resource: resource.to_owned(),
-                scopes: String::new(),
                 introspects: true,
+                ..ClientResource::default()
             }],
             ..new_client("client_secret_basic")
         })

@@ -10,6 +10,7 @@ mod codes;
 mod consent;
 mod device;
 mod documents;
+mod exchange;
 mod flow;
 mod http;
 mod introspection;

@@ -3,6 +3,7 @@
 mod client_credentials;
 mod code;
 mod device_code;
+mod exchange;
 mod refresh;
 
 use axum::{
@@ -46,6 +47,7 @@ async fn exchange(app: &App, headers: &HeaderMap, form: &Params) -> Result<Respo
         grant_types::AUTHORIZATION_CODE => code::redeem(app, &client, form).await,
         grant_types::CLIENT_CREDENTIALS => client_credentials::issue(app, &client, form).await,
         grant_types::DEVICE_CODE => device_code::redeem(app, &client, form).await,
+        grant_types::TOKEN_EXCHANGE => exchange::exchange(app, &client, form).await,
         _ => refresh::refresh(app, &client, form).await,
     }
 }
