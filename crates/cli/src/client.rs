@@ -97,7 +97,7 @@ pub(crate) struct Add {
     name: String,
     /// Where its users may be sent back to; may be repeated
     #[arg(long = "redirect-uri", value_name = "URI",
-          required_unless_present_any = ["service", "introspects", "device", "exchanges"])]
+          required_unless_present_any = ["service", "introspects", "device", "exchanges", "identity_assertions"])]
     redirect_uris: Vec<String>,
     /// A resource that it may use for itself (client_credentials), and the scopes for that,
     /// separated by commas; may be repeated
@@ -107,6 +107,9 @@ pub(crate) struct Add {
     /// for that, separated by commas; may be repeated
     #[arg(long, value_name = "URI=SCOPES")]
     exchanges: Vec<String>,
+    /// It may come with assertions about users, made by an identity provider: see `idp`
+    #[arg(long)]
+    identity_assertions: bool,
     /// It has no browser of its own: users log in elsewhere, with a code that it shows (RFC 8628)
     #[arg(long)]
     device: bool,
@@ -165,12 +168,14 @@ impl Add {
         if !self.exchanges.is_empty() {
             grant_types.push("urn:ietf:params:oauth:grant-type:token-exchange".to_owned());
         }
+        if self.identity_assertions {
+            grant_types.push("urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned());
+        }
+        let proves = self.confidential || self.identity_assertions || !resources.is_empty();
         let auth_method = match (&jwks, self.auth_method) {
             (Some(_), _) => "private_key_jwt".to_owned(),
             (None, Some(method)) => method,
-            (None, None) if self.confidential || !resources.is_empty() => {
-                "client_secret_basic".to_owned()
-            }
+            (None, None) if proves => "client_secret_basic".to_owned(),
             (None, None) => "none".to_owned(),
         };
         Ok(NewClient {

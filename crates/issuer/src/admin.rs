@@ -1,11 +1,8 @@
 //! What an administrator adds. Everything is checked here, for the command line and for tests.
 
-use countersign_core::{
-    jose::json,
-    oauth::{
-        resource::ResourceId,
-        scope::{Implications, Scope, ScopeSet},
-    },
+use countersign_core::oauth::{
+    resource::ResourceId,
+    scope::{Implications, Scope, ScopeSet},
 };
 
 use crate::{
@@ -220,9 +217,7 @@ impl Store {
                 .map_err(|why| Error::Invalid(format!("the redirect URI {uri:?} {why}")))?;
         }
         if let Some(jwks) = &new.jwks {
-            let read = json::parse(jwks.as_bytes()).map_err(|error| error.to_string());
-            let checked = read.and_then(|keys| client_metadata::check_keys(&keys));
-            checked.map_err(|why| Error::Invalid(format!("the key set: {why}")))?;
+            client_metadata::check_key_set(jwks)?;
         }
         if (new.auth_method == "private_key_jwt") != new.jwks.is_some() {
             return Err(Error::Invalid("keys and private_key_jwt belong together".to_owned()));

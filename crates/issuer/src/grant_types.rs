@@ -15,9 +15,19 @@ pub(crate) const REFRESH_TOKEN: &str = "refresh_token";
 /// RFC 8693 §2.1.
 pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
+/// RFC 7523 §2.1; here for identity assertions only
+/// (draft-ietf-oauth-identity-assertion-authz-grant).
+pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 /// All of them, as the metadata names them.
-pub(crate) const ALL: [&str; 5] =
-    [AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN, DEVICE_CODE, TOKEN_EXCHANGE];
+pub(crate) const ALL: [&str; 6] = [
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    REFRESH_TOKEN,
+    DEVICE_CODE,
+    TOKEN_EXCHANGE,
+    JWT_BEARER,
+];
 
 /// What a client can register for itself, or have in its document: nothing without its user in a
 /// browser that comes back to it. With a device code a stranger could let others log in for it (RFC
@@ -36,7 +46,7 @@ pub(crate) fn check(grant_types: &[String], auth_method: &str) -> Result<(), Str
     if has(REFRESH_TOKEN) && !has(AUTHORIZATION_CODE) && !has(DEVICE_CODE) {
         return Err("refresh tokens come with a user's grant only".to_owned());
     }
-    let proves = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE];
+    let proves = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE, JWT_BEARER];
     if auth_method == "none" && proves.into_iter().any(has) {
         return Err("a client that acts without its users needs a secret or keys".to_owned());
     }
@@ -60,6 +70,7 @@ mod tests {
         assert!(!check(&[REFRESH_TOKEN], "none"));
         assert!(!check(&[CLIENT_CREDENTIALS], "none"));
         assert!(!check(&[AUTHORIZATION_CODE, TOKEN_EXCHANGE], "none"));
-        assert!(check(&[TOKEN_EXCHANGE], "client_secret_basic"));
+        assert!(!check(&[JWT_BEARER], "none"));
+        assert!(check(&[TOKEN_EXCHANGE, JWT_BEARER], "client_secret_basic"));
     }
 }

@@ -53,17 +53,17 @@ impl OwnToken {
         Some(Self { claims, place })
     }
 
-    /// When the user logged in, if it says so.
-    pub(super) fn auth_time(&self) -> Option<i64> {
-        match self.claims.all.get("auth_time")? {
-            Value::Number(Number::Unsigned(time)) => i64::try_from(*time).ok(),
-            _ => None,
-        }
-    }
-
     /// Whether it was revoked, as of now.
     pub(super) async fn is_revoked(&self, app: &App) -> Result<bool, Error> {
         app.status.is_revoked(app, &self.place).await
+    }
+}
+
+/// When the user logged in, if a token says so.
+pub(super) fn auth_time(claims: &Claims) -> Option<i64> {
+    match claims.all.get("auth_time")? {
+        Value::Number(Number::Unsigned(time)) => i64::try_from(*time).ok(),
+        _ => None,
     }
 }
 

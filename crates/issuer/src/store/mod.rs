@@ -56,6 +56,7 @@ mod codes;
 mod device;
 mod documents;
 mod exchange;
+mod identities;
 mod interactions;
 mod keys;
 mod leases;
@@ -90,6 +91,7 @@ pub(crate) use self::{
 pub use self::{
     clients::{Client, ClientKind, ClientResource},
     documents::ClientDocument,
+    identities::{Identity, IdentityProvider},
     keys::SigningKeyInfo,
     registration::InitialToken,
     resources::{Resource, ScopeText, ToolRule},

@@ -13,6 +13,7 @@ mod documents;
 mod exchange;
 mod flow;
 mod http;
+mod identity_assertion;
 mod introspection;
 mod issuer;
 mod keys;

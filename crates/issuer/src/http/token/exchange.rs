@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         App,
-        access_token::OwnToken,
+        access_token::{OwnToken, auth_time},
         issue::{self, Granted},
         params::Params,
         reply,
@@ -72,7 +72,7 @@ pub(super) async fn exchange(
         client_id: &client.id,
         resource,
         scopes: &scopes,
-        auth_time: subject.auth_time(),
+        auth_time: auth_time(&subject.claims),
         nonce: None,
         actor: actor.as_ref(),
     };
