@@ -1,4 +1,4 @@
-//! Identity assertions (ID-JAG, draft-ietf-oauth-identity-assertion-authz-grant-04; MCP AS-25,
+//! Identity assertions (ID-JAG, draft-ietf-oauth-identity-assertion-authz-grant-03; MCP AS-25,
 //! enterprise-managed authorization).
 
 use std::sync::atomic::{AtomicU32, Ordering};
