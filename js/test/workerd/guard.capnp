@@ -25,6 +25,8 @@ const main :Workerd.Worker = (
     (name = "dist/index.js", esModule = embed "../../dist/index.js"),
     (name = "dist/core.js", esModule = embed "../../dist/core.js"),
     (name = "dist/core_bg.wasm", wasm = embed "../../dist/core_bg.wasm"),
+    (name = "dist/frozen.js", esModule = embed "../../dist/frozen.js"),
+    (name = "dist/inbox.js", esModule = embed "../../dist/inbox.js"),
     (name = "dist/engine.js", esModule = embed "../../dist/engine.js"),
     (name = "dist/errors.js", esModule = embed "../../dist/errors.js"),
     (name = "dist/filter.js", esModule = embed "../../dist/filter.js"),
