@@ -140,13 +140,7 @@ impl WasmEngine {
 
     /// Begins to decide the request in the inbox: so many fields, of which the first are method, authority,
     /// path and the client's IP address, which may be empty; then come name and value of each header.
-    pub fn begin_written(
-        &mut self,
-        length: usize,
-        fields: usize,
-        has_body: bool,
-        now: f64,
-    ) -> i32 {
+    pub fn begin_written(&mut self, length: usize, fields: usize, has_body: bool, now: f64) -> i32 {
         let step = inbox::fields(length, fields, |fields| {
             let [method, authority, path, client, headers @ ..] = fields else { return None };
             let client = std::str::from_utf8(client).ok()?;
