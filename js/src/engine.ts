@@ -15,6 +15,7 @@ import type { KeyCache } from "./key-cache.js";
 import type { Source } from "./key-source.js";
 import { frozen } from "./frozen.js";
 import { write } from "./inbox.js";
+import { ready } from "./module.js";
 import { type HostSignatures, checkOf, hostSignatures } from "./signatures.js";
 import type { AccessTokenClaims } from "./verify.js";
 import type { Forward, HeaderPair, Respond } from "./wire.js";
@@ -80,6 +81,7 @@ export class Engine<All = Answer> {
     cache?: KeyCache,
     claimsOnly = false,
   ) {
+    ready();
     testOnce();
     this.#claimsOnly = claimsOnly;
     this.#wasm = make(policy, claimsOnly);

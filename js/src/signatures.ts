@@ -7,6 +7,7 @@
 // verifies.
 
 import { type HostVerifier, type SignatureParts, known_answers } from "./core.js";
+import { ready } from "./module.js";
 
 /** What hosts are asked for. */
 export type HostAlgorithm = keyof typeof ALGORITHMS;
@@ -106,6 +107,7 @@ export class HostSignatures {
     if (!Object.hasOwn(ALGORITHMS, algorithm)) {
       return false;
     }
+    ready();
     const [key, ...answers] = known_answers(algorithm);
     if (key === undefined) {
       return false;
