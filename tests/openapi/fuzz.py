@@ -73,7 +73,7 @@ REGISTRATIONS = {PUBLIC["client_id"]: PUBLIC["registration_access_token"]}
 GOOD = {
     "client_id": [PUBLIC["client_id"], SERVICE_ID],
     "client_secret": [SERVICE_SECRET],
-    "grant_type": ["client_credentials", "authorization_code", "refresh_token"],
+    "grant_type": ["client_credentials", "client_credentials", "refresh_token"],
     "redirect_uri": ["http://127.0.0.1:7/callback"],
     "resource": [RESOURCE],
     "response_type": ["code"],
