@@ -31,6 +31,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     };
     let networks: Vec<String> =
         config.outbound.allowed_networks.iter().map(ToString::to_string).collect();
+    let redis = config.redis.as_ref().map(ToString::to_string);
     let data = json!({
         "listen": config.listen,
         "issuer": issuer,
@@ -42,6 +43,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "client_documents": config.client_documents.to_string(),
         "trusted_proxies": config.trusted_proxies,
         "token_claims": config.token_claims,
+        "redis": redis,
         "outbound_networks": networks,
         "outbound_certificates": config.outbound.certificates,
     });
@@ -57,6 +59,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              client_documents       {}\n\
              trusted_proxies        {}\n\
              token_claims           {}\n\
+             redis                  {}\n\
              outbound_networks      {}\n\
              outbound_certificates  {}\n\
              The configuration is valid.",
@@ -72,6 +75,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
             } else {
                 config.token_claims.join(",")
             },
+            redis.as_deref().unwrap_or("-"),
             if networks.is_empty() { "-".to_owned() } else { networks.join(",") },
             config
                 .outbound

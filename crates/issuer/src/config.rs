@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use crate::{Database, Error, Outbound, claims, issuer::Issuer};
+use crate::{Database, Error, Outbound, claims, issuer::Issuer, redis::RedisUrl};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Config {
     pub trusted_proxies: usize,
     /// The names of users' claims that their access tokens carry.
     pub token_claims: Vec<String>,
+    /// A Redis in which nodes count together; without one, each counts for itself.
+    pub redis: Option<RedisUrl>,
 }
 
 /// Who may register clients by themselves.
@@ -82,6 +84,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             trusted_proxies: 0,
             token_claims: Vec::new(),
+            redis: None,
         }
     }
 }

@@ -144,8 +144,9 @@ async fn check_assertion(
     }
     // Last: what was refused for another reason may still come right.
     let forget_at = i64::try_from(assertion.forget_at).unwrap_or(i64::MAX);
-    let is_first =
-        app.store.is_first_use("client_assertion", id, &assertion.token_id, forget_at).await?;
+    let made_at = assertion.claims.issued_at.and_then(|at| i64::try_from(at).ok());
+    let name = assertion.token_id.as_str();
+    let is_first = app.is_first_use("client_assertion", id, name, made_at, forget_at).await?;
     Ok(if is_first { Ok(()) } else { Err("the assertion was used before (jti)") })
 }
 

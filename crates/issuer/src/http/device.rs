@@ -63,7 +63,7 @@ async fn begin(
     // Whoever knows a public client's name may come with it, and each time something is stored.
     if client.auth_method == "none" {
         let address = client_address(headers, peer, app.config.trusted_proxies);
-        if let Err(seconds) = app.beginnings.take(address, clock::milliseconds()) {
+        if let Err(seconds) = app.beginnings.take(address, clock::milliseconds()).await {
             return Err(Failure::from(reply::too_many(seconds)));
         }
     }
