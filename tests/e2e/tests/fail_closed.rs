@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{Front, HOST, Setup, call, good_keys, policy, token};
 use countersign_e2e::http::Request;
-use countersign_e2e::{Answer, EnvoyConfig, Stub};
+use countersign_e2e::{Answer, Clock, EnvoyConfig, Places, Stub};
 use serde_json::{Value, json};
 
 /// Something that is broken.
@@ -34,7 +34,19 @@ const SOUND: Fault = Fault {
 
 fn faults() -> Vec<Fault> {
     vec![
-        Fault { name: "key set unreachable", keys: || Answer::raw(""), statuses: &[503], ..SOUND },
+        Fault {
+            name: "key set unreachable",
+            break_config: |config| {
+                config.edit(|document| {
+                    // Nobody listens there: it is below those that anybody is given.
+                    document["static_resources"]["clusters"][1]["load_assignment"]["endpoints"][0]
+                        ["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] =
+                        json!(1);
+                })
+            },
+            statuses: &[503],
+            ..SOUND
+        },
         Fault { name: "no answer", keys: hang, statuses: &[503], ..SOUND },
         Fault {
             name: "key set empty",
@@ -90,8 +102,9 @@ fn faults() -> Vec<Fault> {
     ]
 }
 
+/// Longer than any fetch waits.
 fn hang() -> Answer {
-    thread::sleep(Duration::from_secs(15));
+    thread::sleep(Duration::from_secs(60));
     Answer::status(500)
 }
 
@@ -127,7 +140,12 @@ fn without(capability: &'static str, name: &'static str, statuses: &'static [u16
 fn start(fault: &Fault, workers: u16, policy: Value) -> Result<Front, String> {
     let keys = fault.keys;
     let setup = Setup::with(Stub::upstream().unwrap(), policy, true, move |_| keys());
-    let setup = setup.config(|config| (fault.break_config)(config.with_workers(workers)));
+    // What takes five seconds until it is given up takes one.
+    let clock = Clock::new(&Places::of_checkout(), setup.dir(), 5).unwrap();
+    let setup = setup.config(|config| {
+        let config = (fault.break_config)(config.with_workers(workers));
+        if fault.name == "no answer" { config.with_clock(&clock) } else { config }
+    });
     setup.try_start().map_err(|failure| failure.to_string())
 }
 
@@ -167,7 +185,7 @@ fn nothing_passes_when_something_is_broken() {
                 if matches!(fault.name, "no answer" | "VM traps") {
                     break;
                 }
-                thread::sleep(Duration::from_millis(150));
+                thread::sleep(Duration::from_millis(50));
             }
             if fault.name == "VM traps" {
                 assert!(front.envoy.logs("Function: proxy_on_http_call_response failed"));
