@@ -7,6 +7,7 @@ mod client_auth;
 mod client_keys;
 mod clients;
 mod cookies;
+mod device;
 mod documents;
 mod interaction;
 mod introspect;
@@ -25,6 +26,7 @@ mod status_lists;
 mod throttle;
 mod token;
 mod userinfo;
+mod verification;
 
 use std::sync::Arc;
 
@@ -60,12 +62,16 @@ pub(crate) struct App {
     fetches: Semaphore,
     own_keys: access_token::OwnKeys,
     client_keys: client_keys::ClientKeys,
+    /// Those of identity providers, apart: no flood of clients takes their place.
+    provider_keys: client_keys::ClientKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
     /// Authorizations that begin, by address.
     beginnings: limit::Limit,
     /// Registrations, by address.
     registrations: limit::Limit,
+    /// Codes of devices that somebody typed, by address.
+    user_codes: limit::Limit,
 }
 
 type Shared = State<Arc<App>>;
@@ -83,6 +89,7 @@ impl App {
             status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
             client_keys: client_keys::ClientKeys::default(),
+            provider_keys: client_keys::ClientKeys::default(),
             config,
             issuer,
             store,
@@ -92,6 +99,7 @@ impl App {
             throttle: throttle::Throttle::default(),
             beginnings: limit::Limit::new(120, 240),
             registrations: limit::Limit::new(60, 100),
+            user_codes: limit::Limit::new(10, 10),
         })
     }
 }
@@ -103,6 +111,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(&format!("{path}/authorize"), any(authorize::endpoint))
         .route(&format!("{path}/token"), any(token::endpoint))
         .route(&format!("{path}/par"), any(par::endpoint))
+        .route(&format!("{path}/device_authorization"), any(device::endpoint))
+        .route(&format!("{path}/device"), any(verification::endpoint))
         .route(&format!("{path}/revoke"), any(revoke::endpoint))
         .route(&format!("{path}/introspect"), any(introspect::endpoint))
         .route(&format!("{path}/userinfo"), any(userinfo::endpoint))

@@ -53,7 +53,10 @@
 mod backup;
 mod clients;
 mod codes;
+mod device;
 mod documents;
+mod exchange;
+mod identities;
 mod interactions;
 mod keys;
 mod leases;
@@ -78,6 +81,7 @@ use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
+    device::{DeviceRow, NewDeviceCode},
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
@@ -87,6 +91,7 @@ pub(crate) use self::{
 pub use self::{
     clients::{Client, ClientKind, ClientResource},
     documents::ClientDocument,
+    identities::{Identity, IdentityProvider},
     keys::SigningKeyInfo,
     registration::InitialToken,
     resources::{Resource, ScopeText, ToolRule},
