@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use common::{HOST, ISSUER, RESOURCE, Setup, call, comes, good_keys, policy, post, token};
 use countersign_e2e::http::{Request, get};
-use countersign_e2e::{Answer, Stub};
+use countersign_e2e::{Answer, EnvoyConfig, Stub};
 use serde_json::{Value, json};
 
 /// The configuration with the filter's own settings beside the policy.
@@ -244,22 +244,23 @@ fn the_debug_page_is_for_those_who_are_named() {
 
 #[test]
 fn mistakes_in_the_settings_are_told_with_their_place() {
+    // Each comes as a change of what is in force: Envoy refuses it, and goes on.
+    let first = setup(with_settings(policy(true), json!({})));
+    let dir = first.dir().to_path_buf();
+    let front = first.config(|config| config.discovered(&dir).unwrap()).start();
+    assert!(front.until(200, &call(&token().sign(), "read_file")));
     let mut wrong = policy(true);
     wrong["resources"][0]["scoops"] = json!({});
     for (document, expected) in [
         (with_settings(wrong, json!({})), "$.policy.resources[0].scoops: unknown member"),
         (with_settings(policy(true), json!({ "x": 1 })), "$.filter.x: unknown member"),
         (
-            with_settings(policy(true), json!({ "filter_state": 1 })),
-            "$.filter.filter_state: expected",
-        ),
-        (
             with_settings(policy(true), json!({ "debug": { "path": "/x" } })),
             "$.filter.debug.from: ",
         ),
         (
-            with_settings(policy(true), json!({ "debug": { "path": "/x", "from": [] } })),
-            "$.filter.debug.from: ",
+            with_settings(policy(true), json!({ "filter_state": 1 })),
+            "$.filter.filter_state: expected",
         ),
         (
             with_settings(
@@ -273,12 +274,19 @@ fn mistakes_in_the_settings_are_told_with_their_place() {
             "$.filter.debug.path: ",
         ),
         (with_settings(policy(true), json!({ "route_metadata": 1 })), "$.filter.route_metadata: "),
+        (
+            with_settings(policy(true), json!({ "debug": { "path": "/x", "from": [] } })),
+            "$.filter.debug.from: ",
+        ),
         (json!({ "policy": policy(true), "filters": {} }), "$.filters: unknown member"),
         (with_settings(json!([]), json!({})), "$.policy: expected an object"),
     ] {
-        let failure = setup(document).validate().unwrap_err().to_string();
-        assert!(failure.contains(expected), "{expected}: {failure}");
+        let told = || front.envoy.output().matches(expected).count();
+        let before = told();
+        EnvoyConfig::replace_filter(front.scratch.path(), &document.to_string()).unwrap();
+        assert!(comes(|| told() > before), "{expected}: {}", front.envoy.output());
     }
+    assert_eq!(front.send(&call(&token().sign(), "read_file")).status(), 200, "the first goes on");
     setup(with_settings(policy(true), json!({}))).validate().unwrap();
     // Envoy gives a filter the wire form of any message but a text.
     let structured = setup(policy(true)).config(|config| {
