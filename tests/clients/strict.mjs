@@ -1,6 +1,7 @@
 // Strict clients against the issuer: oauth4webapi checks every answer by its clause, and openid-client
 // is what many applications have on top of it. Started by tests/e2e/tests/strict_clients.rs.
 import assert from 'node:assert/strict';
+import { exchangeJwtAuthGrant } from '@modelcontextprotocol/client';
 import * as oauth from 'oauth4webapi';
 import * as client from 'openid-client';
 import { Person } from '../demo/lib/person.mjs';
@@ -248,6 +249,7 @@ step('token exchange');
 // === With an identity provider's word (ID-JAG).
 const [agentId, agentSecret] = process.env.STRICT_AGENT.split(':');
 const agent = { client_id: agentId };
+const assertions = process.env.STRICT_ASSERTIONS.split(' ');
 assert.ok(
   as.authorization_grant_profiles_supported.includes('urn:ietf:params:oauth:grant-profile:id-jag'),
 );
@@ -259,13 +261,21 @@ const asserted = await oauth.processGenericTokenEndpointResponse(
     agent,
     oauth.ClientSecretBasic(agentSecret),
     'urn:ietf:params:oauth:grant-type:jwt-bearer',
-    { assertion: process.env.STRICT_ASSERTION },
+    { assertion: assertions[0] },
     local,
   ),
 );
 assert.equal(asserted.scope, 'files:read');
 assert.equal(asserted.refresh_token, undefined);
-step('identity assertion');
+// And as an MCP client does it (enterprise-managed authorization).
+const managed = await exchangeJwtAuthGrant({
+  tokenEndpoint: as.token_endpoint,
+  jwtAuthGrant: assertions[1],
+  clientId: agentId,
+  clientSecret: agentSecret,
+});
+assert.equal(managed.token_type, 'Bearer');
+step('identity assertion, also by the MCP SDK');
 
 // === openid-client, as an application uses it.
 const config = await client.discovery(

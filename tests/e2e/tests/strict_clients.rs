@@ -15,9 +15,9 @@ const RESOURCE: &str = "https://mcp.example.com/mcp";
 
 const PROVIDER: &str = "https://acme.idp.example";
 
-/// An assertion of an identity provider that the issuer trusts from here on: `client` may act for the
-/// user.
-fn assertion(issuer: &Issuer, scratch: &Scratch, client: &str) -> String {
+/// Two assertions of an identity provider that the issuer trusts from here on: `client` may act for
+/// the user.
+fn assertions(issuer: &Issuer, scratch: &Scratch, client: &str) -> String {
     let keys = json!({ "keys": [TestKey::Es256(3).jwk("idp")] });
     let path = scratch.path().join("idp.jwks.json");
     fs::write(&path, keys.to_string()).unwrap();
@@ -25,7 +25,7 @@ fn assertion(issuer: &Issuer, scratch: &Scratch, client: &str) -> String {
     let link = ["idp", "link", ACCOUNT, "--issuer", PROVIDER, "--subject", "U019488227"];
     issuer.administer(&link).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    Token::new(PROVIDER, issuer.url())
+    let assertion = Token::new(PROVIDER, issuer.url())
         .key(TestKey::Es256(3), "idp")
         .header("typ", "oauth-id-jag+jwt")
         .claim("sub", "U019488227")
@@ -33,8 +33,8 @@ fn assertion(issuer: &Issuer, scratch: &Scratch, client: &str) -> String {
         .claim("resource", RESOURCE)
         .claim("scope", "files:read")
         .claim("iat", now)
-        .claim("exp", now + 3000)
-        .sign()
+        .claim("exp", now + 3000);
+    format!("{} {}", assertion.sign(), assertion.claim("jti", "another").sign())
 }
 
 /// Runs a program with a script below `tests/clients` against an issuer of its own; gives what it said.
@@ -53,7 +53,7 @@ fn run(program: &str, script: &str) -> String {
     };
     let rule = format!("{RESOURCE}=files:read");
     let agent = add(&["--identity-assertions"]);
-    let assertion = assertion(&issuer, &scratch, agent.split(':').next().unwrap());
+    let assertions = assertions(&issuer, &scratch, agent.split(':').next().unwrap());
     let output = Command::new(program)
         .arg(places.path(script))
         .env("PYTHONPATH", places.authlib())
@@ -65,7 +65,7 @@ fn run(program: &str, script: &str) -> String {
         .env("STRICT_DEVICE", add(&["--device", "--confidential"]))
         .env("STRICT_EXCHANGE", add(&["--introspects", RESOURCE, "--exchanges", &rule]))
         .env("STRICT_AGENT", agent)
-        .env("STRICT_ASSERTION", assertion)
+        .env("STRICT_ASSERTIONS", assertions)
         .env("STRICT_SERVER", add(&["--introspects", RESOURCE]))
         .output()
         .unwrap();
