@@ -152,11 +152,11 @@ fn growth(front: &Front, mut round: impl FnMut()) -> u64 {
     for _ in 0..100 {
         round();
     }
-    let before = front.envoy.usage().unwrap().0;
+    let before = front.envoy.written().unwrap();
     for _ in 0..400 {
         round();
     }
-    front.envoy.usage().unwrap().0.saturating_sub(before)
+    front.envoy.written().unwrap().saturating_sub(before)
 }
 
 #[test]
@@ -272,11 +272,11 @@ fn in_the_middle_of_events() {
         for _ in 0..20 {
             round();
         }
-        let before = front.envoy.usage().unwrap().0;
+        let before = front.envoy.written().unwrap();
         for _ in 0..80 {
             round();
         }
-        let growth = front.envoy.usage().unwrap().0.saturating_sub(before);
+        let growth = front.envoy.written().unwrap().saturating_sub(before);
         nothing_stays(&front);
         println!("hold_headers {hold}, filter_lists {filter_lists}: {growth} KiB more");
         assert!(growth < 8 * 1024, "{growth} KiB");

@@ -110,7 +110,7 @@ fn a_filter_without_memory_shows_nothing() {
         let seen = client.join().unwrap();
         assert!(!seen.contains("write_file"), "a list that was not filtered");
     }
-    let memory = front.envoy.usage().unwrap().0;
+    let memory = front.envoy.written().unwrap();
     println!("{memory} KiB; {statuses:?}");
     assert!(reloads() > 0, "{}", front.envoy.output());
     assert!(front.envoy.logs("Function: proxy_on_response_body failed"), "it was not the list");

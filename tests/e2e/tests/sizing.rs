@@ -27,7 +27,7 @@ fn first() -> (TestKey, String) {
 
 /// In KiB, when everything that was sent has been answered.
 fn memory(front: &Front) -> u64 {
-    front.envoy.usage().unwrap().0
+    front.envoy.written().unwrap()
 }
 
 fn send(front: &Front, tokens: &[String], count: usize) {

@@ -84,13 +84,24 @@ impl Envoy {
         codes.collect()
     }
 
-    /// Its memory (what it wrote: RssAnon) in KiB, and its workers' processor time in microseconds.
+    /// The memory that it wrote to (RssAnon), in KiB. Pages of its files, the program itself first of all,
+    /// come and go with the machine, so that growth is seen in this and not in VmRSS.
+    pub fn written(&self) -> Option<u64> {
+        self.status("RssAnon:")
+    }
+
+    /// A line of its `/proc/…/status`, in KiB.
+    fn status(&self, name: &str) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.server.pid()?);
+        let status = std::fs::read_to_string(path).ok()?;
+        let memory = status.lines().find_map(|line| line.strip_prefix(name))?;
+        memory.trim().strip_suffix("kB")?.trim().parse().ok()
+    }
+
+    /// Its memory (VmRSS) in KiB, and its workers' processor time in microseconds.
     pub fn usage(&self) -> Option<(u64, u64)> {
         let pid = self.server.pid()?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        // Not VmRSS: pages of its files, the program itself first of all, come and go with the machine.
-        let memory = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-        let memory = memory.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        let memory = self.status("VmRSS:")?;
         // Each thread's time on a processor, in nanoseconds: finer than the ticks of `stat`.
         let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
         let time = |thread: std::path::PathBuf| -> Option<u64> {
