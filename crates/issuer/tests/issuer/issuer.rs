@@ -73,7 +73,7 @@ impl Folder {
         }
     }
 
-    /// Whether what lives for minutes is in Redis.
+    /// Whether what lives for minutes is in Redis, which has just been started.
     pub(crate) fn has_redis(&self) -> bool {
         self.redis.is_some()
     }

@@ -244,10 +244,14 @@ fn redis_is_slow() {
     });
     let (client, signing) = (issuer.client(), service(&issuer));
     let used = until_accepted(&issuer, &signing, None);
+    let mut browser = Browser::new();
+    let page = browser.visit(&issuer, &issuer.authorize_url(&client, &[]));
     redis.freeze();
     assert_goes_on(&issuer, &client, &signing);
     redis.thaw();
     until_accepted(&issuer, &signing, Some(&used));
+    // It has its memory: what was begun before goes on.
+    assert_eq!(browser.log_in(&issuer, &page).status, 200);
 }
 
 #[test]
