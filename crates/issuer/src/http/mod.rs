@@ -8,6 +8,7 @@ mod client_keys;
 mod clients;
 mod cookies;
 mod documents;
+mod fetches;
 mod interaction;
 mod introspect;
 mod issue;
@@ -36,8 +37,6 @@ use axum::{
     routing::{any, get},
 };
 
-use tokio::sync::Semaphore;
-
 use crate::{
     Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, status::StatusLists,
     store::Store,
@@ -56,8 +55,7 @@ pub(crate) struct App {
     pub(crate) node: String,
     status: StatusLists,
     fetcher: Fetcher,
-    /// Turns for fetching.
-    fetches: Semaphore,
+    fetches: fetches::Fetches,
     own_keys: access_token::OwnKeys,
     client_keys: client_keys::ClientKeys,
     pages: pages::Pages,
@@ -79,7 +77,7 @@ impl App {
     ) -> Result<Self, Error> {
         Ok(Self {
             fetcher: Fetcher::new(&config.outbound)?,
-            fetches: Semaphore::new(clients::FETCHES),
+            fetches: fetches::Fetches::default(),
             status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
             client_keys: client_keys::ClientKeys::default(),

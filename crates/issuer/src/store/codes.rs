@@ -61,6 +61,9 @@ const CONSUME: &str = "UPDATE auth_codes SET consumed_at = $1 \
 
 impl Store {
     /// Stores a grant and the code for it.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when the user or the client was shut out since they were looked at.
     pub(crate) async fn add_grant(
         &self,
         grant: &NewGrant<'_>,
@@ -71,6 +74,7 @@ impl Store {
     ) -> Result<(), Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
+        lock_parties(&mut transaction, grant.user_id, grant.client_id).await?;
         transaction
             .sql(
                 "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
@@ -160,6 +164,27 @@ impl Store {
         transaction.commit().await?;
         Ok(true)
     }
+}
+
+/// Nobody shuts out the user or the client until the transaction ends: who does that changes their rows
+/// first, and then sees the grant that is made here.
+///
+/// # Errors
+/// [`Error::Ended`] when somebody was faster.
+pub(super) async fn lock_parties(
+    transaction: &mut Transaction,
+    user_id: &str,
+    client_id: &str,
+) -> Result<(), Error> {
+    for (lock, id) in [
+        ("UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL", user_id),
+        ("UPDATE clients SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL", client_id),
+    ] {
+        if transaction.sql(lock).bind(id).execute().await? == 0 {
+            return Err(Error::Ended);
+        }
+    }
+    Ok(())
 }
 
 /// Nobody else changes anything of this grant until the transaction ends. `false`: it is revoked, or
