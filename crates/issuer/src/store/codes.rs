@@ -74,22 +74,7 @@ impl Store {
     ) -> Result<(), Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
-        lock_parties(&mut transaction, grant.user_id, grant.client_id).await?;
-        transaction
-            .sql(
-                "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
-                 auth_time, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            )
-            .bind(grant.id)
-            .bind(grant.user_id)
-            .bind(grant.client_id)
-            .bind(grant.resource)
-            .bind(grant.scopes)
-            .bind(grant.nonce)
-            .bind(grant.auth_time)
-            .bind(now)
-            .execute()
-            .await?;
+        insert_grant(&mut transaction, grant, now).await?;
         transaction
             .sql(
                 "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, challenge, \
@@ -128,12 +113,24 @@ impl Store {
         refresh_token: Option<(&[u8], i64)>,
         access_token: &IssuedToken<'_>,
     ) -> Result<Redemption, Error> {
+        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token).await
+    }
+
+    /// The same with the statement that consumes what is redeemed: $1 is the time, $2 the digest.
+    pub(super) async fn redeem(
+        &self,
+        consume: &'static str,
+        hash: &[u8],
+        grant_id: &str,
+        refresh_token: Option<(&[u8], i64)>,
+        access_token: &IssuedToken<'_>,
+    ) -> Result<Redemption, Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
         if !lock_grant(&mut transaction, grant_id, now).await? {
             return Ok(Redemption::Ended);
         }
-        if transaction.sql(CONSUME).bind(now).bind(hash).execute().await? != 1 {
+        if transaction.sql(consume).bind(now).bind(hash).execute().await? != 1 {
             return Ok(Redemption::TooLate);
         }
         if let Some((hash, expires_at)) = refresh_token {
@@ -166,24 +163,45 @@ impl Store {
     }
 }
 
-/// Nobody shuts out the user or the client until the transaction ends: who does that changes their rows
-/// first, and then sees the grant that is made here.
+/// Stores a grant. Nobody shuts out the user or the client until the transaction ends: who does that
+/// changes their rows first, and then sees the grant that is made here.
 ///
 /// # Errors
 /// [`Error::Ended`] when somebody was faster.
-pub(super) async fn lock_parties(
+pub(super) async fn insert_grant(
     transaction: &mut Transaction,
-    user_id: &str,
-    client_id: &str,
+    grant: &NewGrant<'_>,
+    now: i64,
 ) -> Result<(), Error> {
     for (lock, id) in [
-        ("UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL", user_id),
-        ("UPDATE clients SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL", client_id),
+        (
+            "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL",
+            grant.user_id,
+        ),
+        (
+            "UPDATE clients SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL",
+            grant.client_id,
+        ),
     ] {
         if transaction.sql(lock).bind(id).execute().await? == 0 {
             return Err(Error::Ended);
         }
     }
+    transaction
+        .sql(
+            "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, auth_time, \
+             created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(grant.id)
+        .bind(grant.user_id)
+        .bind(grant.client_id)
+        .bind(grant.resource)
+        .bind(grant.scopes)
+        .bind(grant.nonce)
+        .bind(grant.auth_time)
+        .bind(now)
+        .execute()
+        .await?;
     Ok(())
 }
 

@@ -53,6 +53,7 @@
 mod backup;
 mod clients;
 mod codes;
+mod device;
 mod documents;
 mod interactions;
 mod keys;
@@ -80,6 +81,7 @@ use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
+    device::{DeviceRow, NewDeviceCode},
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
