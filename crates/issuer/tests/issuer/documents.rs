@@ -480,7 +480,7 @@ fn deleted_document_clients_begin_anew() {
     site.take();
     issuer.delete_client(&client);
     let refused = issuer.refresh(&client, text(&tokens, "refresh_token"), &[]);
-    refused.assert_error(400, "invalid_grant");
-    assert_eq!(site.take().len(), 1, "fetched anew");
+    refused.assert_error(401, "invalid_client");
+    assert!(site.take().is_empty(), "a stranger, until its user comes");
     assert!(issuer.tokens(&client, &[])["access_token"].is_string());
 }
