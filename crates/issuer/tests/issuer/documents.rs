@@ -1,7 +1,10 @@
 //! Clients whose `client_id` is the URL of a document about them
 //! (draft-ietf-oauth-client-id-metadata-document-03, MCP AS-06 to AS-09).
 
-use std::{net::TcpListener, time::Duration};
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use countersign_issuer::{ClientDocuments, Config};
 use countersign_testkit::keys::TestKey;
@@ -164,8 +167,10 @@ fn attack_38_slow_sites() {
     let answer = issuer.redeem(&client, "ac_x", &[]);
     answer.assert_error(503, "temporarily_unavailable");
     assert!(!answer.header("retry-after").is_empty());
+    let failed = Instant::now();
     visit(&issuer, &client).assert_page(503);
-    assert_eq!(site.take().len(), 1, "one request holds one slot, and the next ones none");
+    // One request holds one slot, and the next ones none, for ten seconds.
+    assert!(site.take().len() == 1 || failed.elapsed() > Duration::from_secs(9));
 }
 
 /// Where clients that are known come back, an address makes nobody fetch or store anything.
@@ -279,7 +284,7 @@ fn complaint_14_caching() {
         let page = Page::json(site.document().to_string()).header("cache-control", control);
         site.serve(page.header("etag", "\"1\""));
         visit(&issuer, &client).assert_page(200);
-        assert!((seconds - 1..=seconds + 1).contains(&fresh()), "{control}: {}", fresh());
+        assert!((seconds - 10..=seconds).contains(&fresh()), "{control}: {}", fresh());
         site.take();
         visit(&issuer, &client).assert_page(200);
         assert!(site.take().is_empty(), "{control}");
@@ -291,7 +296,7 @@ fn complaint_14_caching() {
     );
     visit(&issuer, &client).assert_page(200);
     assert!(site.take()[0].to_ascii_lowercase().contains("if-none-match: \"1\""));
-    assert!((599..=601).contains(&fresh()));
+    assert!((590..=600).contains(&fresh()));
     // Changed: the new redirect URI counts, the old one no longer.
     age(&issuer);
     let mut document = site.document();
@@ -447,10 +452,15 @@ fn complaint_12_keys_that_are_not_there() {
         let uri = format!("{}/{path}", site.url);
         issuer.sql_text(&format!("UPDATE clients SET jwks = NULL, jwks_uri = '{uri}'"));
         site.serve(page);
-        for _ in 0..3 {
+        let mut answered = Instant::now();
+        for round in 0..3 {
             assert_eq!(issuer.redeem(&client, "ac_x", &[]).status, status, "{path}");
+            if round == 0 {
+                answered = Instant::now();
+            }
         }
-        assert_eq!(site.take().len(), 1, "{path}");
+        let is_slow = answered.elapsed() > Duration::from_secs(9);
+        assert!(site.take().len() == 1 || is_slow, "{path}");
     }
 }
 
