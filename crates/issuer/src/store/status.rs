@@ -43,6 +43,8 @@ pub(crate) struct IssuedToken<'a> {
     pub(crate) jti: &'a str,
     pub(crate) client_id: &'a str,
     pub(crate) user_id: Option<&'a str>,
+    /// Its scopes that no resource has: what `/userinfo` may tell.
+    pub(crate) general_scopes: &'a str,
     pub(crate) expires_at: i64,
 }
 
@@ -181,7 +183,7 @@ pub(super) async fn insert_issued_token(
     transaction
         .sql(
             "INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, \
-             grant_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+             grant_id, expires_at, general_scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(token.status_list)
         .bind(i64::from(token.status_index))
@@ -190,6 +192,7 @@ pub(super) async fn insert_issued_token(
         .bind(token.user_id)
         .bind(grant_id)
         .bind(token.expires_at)
+        .bind(token.general_scopes)
         .execute()
         .await?;
     Ok(())

@@ -117,7 +117,7 @@ fn pushed_requests_of_one_address() {
         method: "private_key_jwt".to_owned(),
         ..public
     };
-    push(&stranger, "198.51.100.7").assert_error(429, "temporarily_unavailable");
+    refused(&stranger, "198.51.100.7").assert_error(429, "temporarily_unavailable");
 }
 
 /// Without a declared proxy the header is whatever a client likes, and a proxy on this machine is all

@@ -334,7 +334,7 @@ fn places_after_a_restore() {
     let client = issuer.client();
     let service = issuer.add_service("client_secret_basic", &[(FILES, "files:read")]);
     let mut tokens = issuer.tokens(&client, &[]);
-    let mut own = || issuer.token(&service, &[("grant_type", "client_credentials")]).json();
+    let own = || issuer.token(&service, &[("grant_type", "client_credentials")]).json();
     let first = [place(&issuer, access(&tokens)), place(&issuer, access(&own()))];
     issuer.after_restore();
     sleep(Duration::from_millis(1200));
