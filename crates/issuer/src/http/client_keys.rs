@@ -12,7 +12,11 @@ use countersign_core::jose::jwks::JwkSet;
 use url::Url;
 
 use super::{App, client_auth::unreachable, post::Failure};
-use crate::{client_metadata::MAX_KEYS, outbound::Fetched, store::ClientRow};
+use crate::{
+    client_metadata::MAX_KEYS,
+    outbound::{FetchError, Fetched},
+    store::ClientRow,
+};
 
 /// Longest key set, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -90,7 +94,9 @@ impl ClientKeys {
         let found = match app.fetcher.json(&url, None, MAX_BYTES).await {
             Ok(Fetched::Document { body, .. }) => JwkSet::parse(&body, MAX_KEYS).ok(),
             Err(error) if error.is_passing() => {
-                turn.failed();
+                if error == FetchError::Unreachable {
+                    turn.failed();
+                }
                 return Err(unreachable(&error));
             }
             Ok(Fetched::NotModified { .. }) | Err(_) => None,
