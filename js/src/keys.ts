@@ -43,10 +43,12 @@ export class KeyFetcher {
   readonly #flights = new Map<number, Flight>();
   /** When what the engine got last from each URL had been fetched. */
   readonly #seen = new Map<string, number>();
+  readonly #warn: Warn;
   /** The next landing, whichever it is: one promise for all that wait, however many they are. */
   #next = signal();
 
-  constructor(engine: WasmEngine, source: Source, cache?: KeyCache) {
+  constructor(engine: WasmEngine, source: Source, cache?: KeyCache, warn: Warn = log) {
+    this.#warn = warn;
     this.#engine = engine;
     this.#source = source;
     this.#cache = cache;
@@ -99,7 +101,7 @@ export class KeyFetcher {
     try {
       work = await this.#fly(fetch, owner.now);
     } catch (error) {
-      warn(fetch.url, error);
+      this.#warn(fetch.url, error);
     }
     this.#flights.delete(fetch.id);
     const { resolve } = this.#next;
@@ -119,7 +121,7 @@ export class KeyFetcher {
     const fetchedAt = now();
     const error = this.#engine.fetched(id, answer.status, answer.body, fetchedAt);
     if (error !== undefined) {
-      warn(url, answer.failure ? `${error} (${answer.failure})` : error);
+      this.#warn(url, answer.failure ? `${error} (${answer.failure})` : error);
       return undefined;
     }
     return cache && { put: this.#put(cache, url, answer.body, fetchedAt) };
@@ -130,7 +132,7 @@ export class KeyFetcher {
    * for the same again, somebody has to fetch it.
    */
   async #takeCached({ id, url }: KeyFetch, cache: KeyCache, now: Clock): Promise<boolean> {
-    const document = await within(CACHE_PATIENCE, read(cache, url));
+    const document = await within(CACHE_PATIENCE, read(cache, url, this.#warn));
     const latest = now();
     const earliest = Math.max(this.#seen.get(url) ?? 0, latest - KEPT);
     if (!document || !(document.fetchedAt > earliest && document.fetchedAt <= latest)) {
@@ -140,7 +142,7 @@ export class KeyFetcher {
     const body = new TextEncoder().encode(document.body);
     const error = this.#engine.fetched(id, 200, body, document.fetchedAt);
     if (error !== undefined) {
-      warn(`the key cache for ${url}`, error);
+      this.#warn(`the key cache for ${url}`, error);
     }
     return true;
   }
@@ -150,7 +152,7 @@ export class KeyFetcher {
     try {
       await cache.put(url, { body: new TextDecoder().decode(body), fetchedAt });
     } catch (error) {
-      warn(`the key cache for ${url}`, error);
+      this.#warn(`the key cache for ${url}`, error);
     }
   }
 
@@ -180,7 +182,7 @@ export class KeyFetcher {
 const MAX_SEEN = 1024;
 
 /** What a cache has that is a document; nothing where it throws. */
-async function read(cache: KeyCache, url: string): Promise<CachedDocument | undefined> {
+async function read(cache: KeyCache, url: string, warn: Warn): Promise<CachedDocument | undefined> {
   try {
     const document = await cache.get(url);
     const { body, fetchedAt } = document ?? {};
@@ -204,8 +206,11 @@ async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T |
   }
 }
 
+/** Is told of what answers cannot be used, and why. */
+export type Warn = (url: string, error: unknown) => void;
+
 /** Logged although nobody asked for it: without it a 503 could not be explained. */
-function warn(url: string, error: unknown): void {
+function log(url: string, error: unknown): void {
   console.warn(`countersign: cannot use what ${url} answers: ${error}`);
 }
 
