@@ -23,8 +23,8 @@ mod wire;
 
 pub use corpus::WasmCorpus;
 pub use engine::{
-    Tells, Waiting, Wants, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout,
-    seal_session,
+    Tells, Waiting, Wants, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes,
+    fetch_timeout, seal_session,
 };
 pub use filter::WasmListFilter;
 pub use host::{HostVerifier, known_answers, self_test};

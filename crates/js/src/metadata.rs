@@ -8,7 +8,9 @@ use countersign_core::{
     },
     oauth::{
         challenge::Challenge,
-        metadata::{self, AuthorizationServerMetadata, ProtectedResource, ProtectedResourceMetadata},
+        metadata::{
+            self, AuthorizationServerMetadata, ProtectedResource, ProtectedResourceMetadata,
+        },
         resource::ResourceId,
         scope::{Scope, ScopeSet},
         www_authenticate::ReceivedChallenge,

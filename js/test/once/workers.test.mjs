@@ -171,7 +171,9 @@ describe("worker.mjs, a remote MCP server, and countersign serve", () => {
     const url = challenge.parameters.resource_metadata;
     assert.equal(url, protectedResourceMetadata.url(RESOURCE));
     const { text } = await worker.ask(new URL(url).pathname);
-    const { authorizationServers } = protectedResourceMetadata.parse(text, RESOURCE);
+    // A client would stop here: the resource is an https one by name, and its issuer an http one on the loopback.
+    assert.throws(() => protectedResourceMetadata.parse(text, RESOURCE), /authorization_servers is malformed or not secure/);
+    const { authorization_servers: authorizationServers } = JSON.parse(text);
     const [where] = authorizationServerMetadata.urls(authorizationServers[0]);
     const metadata = authorizationServerMetadata.parse(await (await fetch(where)).text(), authorizationServers[0]);
     assert.equal(metadata.token_endpoint, `${issuer.issuer}/token`);
