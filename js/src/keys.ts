@@ -44,8 +44,11 @@ export class KeyFetcher {
   /** When what the engine got last from each URL had been fetched. */
   readonly #seen = new Map<string, number>();
   readonly #warn: Warn;
-  /** The next landing, whichever it is: one promise for all that wait, however many they are. */
-  #next = signal();
+  /**
+   * Who waits for the next landing, whichever it is. Each has a promise of its own, made in its own request: on
+   * Workers one that was made in a request that is over wakes nobody any more.
+   */
+  readonly #waiters = new Set<() => void>();
 
   constructor(engine: WasmEngine, source: Source, cache?: KeyCache, warn: Warn = log) {
     this.#warn = warn;
@@ -79,20 +82,28 @@ export class KeyFetcher {
    */
   async landed(over: Promise<unknown>, owner: Owner): Promise<boolean> {
     const before = [...this.#flights.values()];
-    const landed = this.#next.promise.then(() => true);
+    let wake!: () => void;
+    const landed = new Promise<boolean>((resolve) => {
+      wake = () => resolve(true);
+    });
+    this.#waiters.add(wake);
     const end = over.then(() => false);
-    const first = await within(SECOND_TRY, Promise.race([landed, end]));
-    if (first !== undefined) {
-      return first;
-    }
-    for (const flight of before) {
-      const isUnderWay = this.#flights.get(flight.fetch.id) === flight;
-      if (isUnderWay && !flight.again && flight.owner !== owner) {
-        flight.again = true;
-        owner.keep(this.#launch(flight.fetch, owner));
+    try {
+      const first = await within(SECOND_TRY, Promise.race([landed, end]));
+      if (first !== undefined) {
+        return first;
       }
+      for (const flight of before) {
+        const isUnderWay = this.#flights.get(flight.fetch.id) === flight;
+        if (isUnderWay && !flight.again && flight.owner !== owner) {
+          flight.again = true;
+          owner.keep(this.#launch(flight.fetch, owner));
+        }
+      }
+      return await Promise.race([landed, end]);
+    } finally {
+      this.#waiters.delete(wake);
     }
-    return Promise.race([landed, end]);
   }
 
   /** Resolves when all is done that the landing made due; those who wait go on with the landing itself. */
@@ -104,9 +115,12 @@ export class KeyFetcher {
       this.#warn(fetch.url, error);
     }
     this.#flights.delete(fetch.id);
-    const { resolve } = this.#next;
-    this.#next = signal();
-    resolve();
+    const waiters = [...this.#waiters];
+    // Requests that the host ended without a word are among them.
+    this.#waiters.clear();
+    for (const wake of waiters) {
+      wake();
+    }
     await Promise.allSettled([work?.put, (async () => this.start(owner, owner.now()))()]);
   }
 
@@ -124,7 +138,13 @@ export class KeyFetcher {
       this.#warn(url, answer.failure ? `${error} (${answer.failure})` : error);
       return undefined;
     }
-    return cache && { put: this.#put(cache, url, answer.body, fetchedAt) };
+    // The engine has said nothing against it. That counts only if it looked: not when it had given up on it.
+    const since = this.#flights.get(id)?.since ?? 0;
+    const isJudged = fetchedAt >= since && fetchedAt - since < fetch_timeout();
+    if (cache === undefined || !isJudged || answer.status !== 200) {
+      return undefined;
+    }
+    return { put: this.#put(cache, url, answer.body, fetchedAt) };
   }
 
   /**
@@ -212,13 +232,6 @@ export type Warn = (url: string, error: unknown) => void;
 /** Logged although nobody asked for it: without it a 503 could not be explained. */
 function log(url: string, error: unknown): void {
   console.warn(`countersign: cannot use what ${url} answers: ${error}`);
-}
-
-/** A promise, and what settles it. */
-function signal(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((settle) => (resolve = settle));
-  return { promise, resolve };
 }
 
 /** Gets an answer within the engine's limits of time and size. Never rejects. */
