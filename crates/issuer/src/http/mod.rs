@@ -9,6 +9,7 @@ mod clients;
 mod cookies;
 mod device;
 mod documents;
+mod fetches;
 mod in_progress;
 mod interaction;
 mod introspect;
@@ -39,8 +40,6 @@ use axum::{
     routing::{MethodRouter, any, get},
 };
 
-use tokio::sync::Semaphore;
-
 use crate::{
     Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, redis::Redis,
     status::StatusLists, store::Store,
@@ -61,8 +60,7 @@ pub(crate) struct App {
     pub(crate) node: String,
     status: StatusLists,
     fetcher: Fetcher,
-    /// Turns for fetching.
-    fetches: Semaphore,
+    fetches: fetches::Fetches,
     own_keys: access_token::OwnKeys,
     client_keys: client_keys::ClientKeys,
     /// Those of identity providers, apart: no flood of clients takes their place.
@@ -95,7 +93,7 @@ impl App {
             user_codes: limit::Limit::new("user_code", 10, 10, redis.clone()),
             redis,
             fetcher: Fetcher::new(&config.outbound)?,
-            fetches: Semaphore::new(clients::FETCHES),
+            fetches: fetches::Fetches::default(),
             status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
             client_keys: client_keys::ClientKeys::default(),

@@ -20,8 +20,9 @@ const WINDOW: i64 = 60;
 /// Most pairs that are remembered.
 const CAPACITY: usize = 10_000;
 
-/// Counts by digest of account and address. The address is part of it, so that nobody can lock
-/// somebody else out.
+/// Counts by digest of account and address. The address is part of it, so that nobody can lock out
+/// somebody who comes from elsewhere. That needs addresses: behind a proxy that was not declared
+/// everybody comes from the proxy's, and then anybody can lock an account for everybody.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     redis: Option<Redis>,
@@ -53,13 +54,13 @@ impl Throttle {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= CAPACITY {
             // Those who have to wait stay; a flood of names must not set anybody free.
-            counts.retain(|_, (start, tries)| now < *start + WINDOW && *tries >= MAX_FAILURES);
+            counts.retain(|_, (start, tries)| is_within(*start, now) && *tries >= MAX_FAILURES);
             if counts.len() >= CAPACITY {
                 counts.clear();
             }
         }
         let (start, failures) = counts.entry(key).or_insert((now, 0));
-        if now >= *start + WINDOW {
+        if !is_within(*start, now) {
             (*start, *failures) = (now, 0);
         }
         if *failures >= MAX_FAILURES {
@@ -81,6 +82,11 @@ impl Throttle {
     fn succeeded_here(&self, key: [u8; 32]) {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
+}
+
+/// Whether a window is still open. One that begins in the future is none: the clock was put back.
+fn is_within(start: i64, now: i64) -> bool {
+    (start..start + WINDOW).contains(&now)
 }
 
 fn key(account: &str, address: IpAddr) -> [u8; 32] {
@@ -106,6 +112,17 @@ mod tests {
         assert_eq!(begin(&throttle, "ADA", here, 100), Err(60));
         assert_eq!(begin(&throttle, "ada", there, 100), Ok(()));
         assert_eq!(begin(&throttle, "ada", here, 160), Ok(()), "a new window");
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_locks_nobody_out() {
+        let throttle = Throttle::default();
+        let here = IpAddr::from([127, 0, 0, 1]);
+        for _ in 0..5 {
+            begin(&throttle, "ada", here, 1_000_000).unwrap();
+        }
+        assert_eq!(begin(&throttle, "ada", here, 1_000_000), Err(60));
+        assert_eq!(begin(&throttle, "ada", here, 100), Ok(()));
     }
 
     #[test]

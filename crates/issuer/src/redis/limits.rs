@@ -2,12 +2,14 @@
 
 use super::{Redis, Unavailable};
 
-/// The generic cell rate algorithm, on the moment until which an address has used up what it asked for.
+/// The generic cell rate algorithm, on the moment until which an address has used up what it asked for. A
+/// clock that was put back must not lock anybody out for longer than a full burst would.
 const TAKE: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local used = math.max(tonumber(redis.call('GET', KEYS[1])) or now, now) + interval
+local used = math.max(tonumber(redis.call('GET', KEYS[1])) or now, now)
+used = math.min(used, now + burst) + interval
 local over = used - now - burst
 if over > 0 then return over end
 redis.call('SET', KEYS[1], string.format('%.0f', used), 'PX', used - now)
