@@ -145,11 +145,11 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_put_back_locks_nobody_out() {
-        let limit = Limit::new(60, 3);
+        let limit = of(60, 3);
         let here = Some(IpAddr::from([192, 0, 2, 1]));
-        limit.take(here, 1_000_000_000).unwrap();
-        assert_eq!(limit.take(here, 1_000_000), Err(1), "as after a full burst");
-        assert_eq!(limit.take(here, 1_001_000), Ok(()));
+        take(&limit, here, 1_000_000_000).unwrap();
+        assert_eq!(take(&limit, here, 1_000_000), Err(1), "as after a full burst");
+        assert_eq!(take(&limit, here, 1_001_000), Ok(()));
     }
 
     #[test]
