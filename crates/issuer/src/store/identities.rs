@@ -196,7 +196,7 @@ impl Store {
         }
         // The rows of both are ours now; the client may have been shut out, and let in again, since it
         // was looked at.
-        if !lock_client(&mut transaction, client, now).await?
+        if !lock_client(&mut transaction, &client.id, client.not_before, now).await?
             || !lock_grant(&mut transaction, grant.id, now).await?
         {
             return Ok(false);
