@@ -27,7 +27,7 @@ pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {
     wheels::install(places, "authlab", "mcp-authlab")?;
     wheels::install(places, "clients", "Authlib")?;
     wheels::install(places, "schemathesis", "Schemathesis")?;
-    redis::redis(places)?;
+    redis(places)?;
     sdk_rust::build(places)
 }
 

@@ -12,7 +12,7 @@ use crate::command::{files_in, find_program, make_dir, remove_dir, run_quietly, 
 const PACKAGES: [&str; 4] = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1"];
 
 /// Makes sure that there is a `redis-server`.
-pub(super) fn redis(places: &Places) -> Outcome<()> {
+pub(crate) fn redis(places: &Places) -> Outcome<()> {
     let is_named = std::env::var_os("COUNTERSIGN_REDIS_SERVER").is_some();
     if is_named || find_program("redis-server").is_some() {
         return Ok(());
