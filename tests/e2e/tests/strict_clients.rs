@@ -41,7 +41,7 @@ fn run(program: &str, script: &str) -> String {
 
 #[test]
 fn oauth4webapi_and_openid_client() {
-    assert!(run("node", "tests/clients/strict.mjs").contains("11 steps passed"));
+    assert!(run("node", "tests/clients/strict.mjs").contains("13 steps passed"));
 }
 
 #[test]

@@ -4,15 +4,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    App,
-    assertion::{self, Expected},
-    clients::Found,
-    params::Params,
-    post::Failure,
-    reply,
+    App, assertion, client_keys::signed_by, clients::Found, params::Params, post::Failure, reply,
 };
 use crate::{
-    clock,
     secret::{self, Kind},
     store::{Client, ClientRow},
 };
@@ -47,6 +41,15 @@ pub(super) async fn authenticate(
     headers: &HeaderMap,
     form: &Params,
 ) -> Result<Client, Failure> {
+    authenticate_row(app, headers, form).await.map(|row| row.client)
+}
+
+/// The same with its keys.
+pub(super) async fn authenticate_row(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Params,
+) -> Result<Box<ClientRow>, Failure> {
     let with_basic = headers.contains_key(header::AUTHORIZATION);
     let ways = [with_basic, form.has("client_secret"), form.has("client_assertion")];
     if ways.into_iter().filter(|way| *way).count() > 1 {
@@ -67,7 +70,7 @@ pub(super) async fn authenticate(
         tracing::info!(reason = "client_auth_failed", client = row.client.id, "{why}");
         return Err(invalid_client(with_basic));
     }
-    Ok(row.client)
+    Ok(row)
 }
 
 /// The client of a request that must not come from a public one.
@@ -118,24 +121,7 @@ async fn check_assertion(
     text: &str,
 ) -> Result<Result<(), &'static str>, Failure> {
     let id = row.client.id.as_str();
-    let expected = |keys| Expected {
-        keys,
-        types: &ASSERTION_TYPES,
-        issuer: id,
-        audience: app.issuer.as_str(),
-        now: clock::now().unsigned_abs(),
-    };
-    let Some(keys) = app.client_keys.of(app, row, false).await? else {
-        return Ok(Err("the client has no usable keys"));
-    };
-    let mut checked = assertion::check(text, &expected(&keys));
-    // Keys that are published elsewhere may be new.
-    if matches!(checked, Err(assertion::NO_KEY))
-        && let Some(keys) = app.client_keys.of(app, row, true).await?
-    {
-        checked = assertion::check(text, &expected(&keys));
-    }
-    let assertion = match checked {
+    let assertion = match signed_by(app, row, text, &ASSERTION_TYPES).await? {
         Ok(assertion) => assertion,
         Err(why) => return Ok(Err(why)),
     };

@@ -8,7 +8,9 @@ use axum::{
 use countersign_core::jose::alg::Algorithm;
 use serde_json::json;
 
-use super::{Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES, token::GRANT_TYPES};
+use super::{
+    Shared, client_auth::METHODS, dpop, reply, request::GENERAL_SCOPES, token::GRANT_TYPES,
+};
 use crate::{ClientDocuments, Registration, store::Resource};
 
 /// `/jwks`: to be fetched again after five minutes, and usable ten more while that fails.
@@ -76,7 +78,12 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "preferred_username", "email",
             "email_verified",
         ],
+        "dpop_signing_alg_values_supported": dpop::algorithms(),
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": assertion_algorithms(),
         "request_uri_parameter_supported": false,
+        // Of all clients; one may ask for it itself.
+        "require_signed_request_object": false,
         "protected_resources":
             resources.iter().map(|resource| resource.uri.as_str()).collect::<Vec<_>>(),
     });

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Error, clock, password,
     secret::{self, Kind},
-    store::{Client, ClientKind, NewGrant, Resource, SessionRow},
+    store::{Client, ClientKind, NewCode, NewGrant, Resource, SessionRow},
 };
 
 /// How long a login lasts, in seconds.
@@ -322,9 +322,14 @@ async fn issue_code(
         auth_time: session.auth_time,
     };
     let hash = secret::hash(Kind::AuthorizationCode, &code);
-    app.store
-        .add_grant(&grant, &hash, &request.redirect_uri, &request.challenge, CODE_LIFETIME)
-        .await?;
+    let new = NewCode {
+        hash: &hash,
+        redirect_uri: &request.redirect_uri,
+        challenge: &request.challenge,
+        dpop_jkt: request.dpop_jkt.as_deref(),
+        lifetime: CODE_LIFETIME,
+    };
+    app.store.add_grant(&grant, &new).await?;
     tracing::info!(client = client.id, resource = request.resource, "granted: {}", request.scope);
     Ok(reply::see_other(&Back::of(request).location(app, &[("code", &code)])))
 }

@@ -8,6 +8,7 @@ mod client_keys;
 mod clients;
 mod cookies;
 mod documents;
+mod dpop;
 mod interaction;
 mod introspect;
 mod issue;
@@ -20,6 +21,7 @@ mod post;
 mod register;
 mod reply;
 mod request;
+mod request_object;
 mod revoke;
 mod status_lists;
 mod throttle;
@@ -59,6 +61,8 @@ pub(crate) struct App {
     /// Turns for fetching.
     fetches: Semaphore,
     own_keys: access_token::OwnKeys,
+    /// Where proofs must carry one.
+    dpop_nonces: Option<dpop::Nonces>,
     client_keys: client_keys::ClientKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
@@ -82,6 +86,7 @@ impl App {
             fetches: Semaphore::new(clients::FETCHES),
             status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
+            dpop_nonces: config.dpop_nonces.then(|| dpop::Nonces::new(keys.ring())),
             client_keys: client_keys::ClientKeys::default(),
             config,
             issuer,

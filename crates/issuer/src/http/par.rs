@@ -11,10 +11,12 @@ use serde_json::json;
 
 use super::{
     App, Shared, client_auth,
+    dpop::{self, Refused},
     params::Params,
     post::{self, Failure, refuse},
     reply,
     request::{AuthorizationRequest, redirect_target},
+    request_object::{self, USED},
 };
 use crate::{
     Error,
@@ -27,8 +29,10 @@ const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// How long a reference is good, in seconds: the browser opens it at once.
 const LIFETIME: i64 = 60;
 
-/// What authenticates the client is no part of the request, and is not stored.
-const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
+/// What authenticates the client is no part of the request, and is not stored. Nor is an empty
+/// request object, which counts as none.
+const CREDENTIALS: [&str; 4] =
+    ["client_secret", "client_assertion", "client_assertion_type", "request"];
 
 pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Response {
     let (headers, form) = match post::form(request).await {
@@ -39,24 +43,59 @@ pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Resp
 }
 
 async fn push(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response, Failure> {
-    let client = client_auth::authenticate(app, headers, form).await?;
+    let row = client_auth::authenticate_row(app, headers, form).await?;
+    let client = &row.client;
     // §2.1: a request cannot be another reference.
     if form.has("request_uri") {
         return Err(refuse("invalid_request", "request_uri cannot be pushed"));
     }
+    let possession = dpop::present(app, headers, "/par")?;
+    // §3, RFC 9101 §6.3: what is not signed then does not count.
+    let signed = match form.get("request") {
+        Some(text) => Some(
+            request_object::read(app, &row, text)
+                .await?
+                .map_err(|why| refuse("invalid_request_object", why))?,
+        ),
+        None if client.signed_requests => {
+            return Err(refuse("invalid_request", "The client's requests must be signed"));
+        }
+        None => None,
+    };
+    let mut request = match &signed {
+        Some(signed) => signed.params.clone(),
+        None => form.clone().but(&CREDENTIALS),
+    };
+    // RFC 9449 §10.1: a proof says the same as dpop_jkt, and must not say something else.
+    if let Some(shown) = &possession {
+        if request.has("dpop_jkt") && request.get("dpop_jkt") != Some(&shown.thumbprint) {
+            return Err(dpop::wrong_key("dpop_jkt is not the key of the proof"));
+        }
+        request = request.with("dpop_jkt", vec![shown.thumbprint.clone()]);
+    }
     // What the browser would be refused for, the client is told here (§2.3).
-    let redirect_uri = redirect_target(form, &client).map_err(|text| {
+    let redirect_uri = redirect_target(&request, client).map_err(|text| {
         Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_request", text))
     })?;
     let resources = app.store.resources().await?;
-    AuthorizationRequest::check(form, &client, redirect_uri, &resources)
+    AuthorizationRequest::check(&request, client, redirect_uri, &resources)
         .map_err(|error| refuse(error.error, error.description))?;
+    // Last: what was refused for another reason may come again.
+    if let Some(signed) = &signed
+        && !signed.take(app, &client.id).await?
+    {
+        return Err(refuse("invalid_request_object", USED));
+    }
+    if let Some(shown) = &possession {
+        shown.take(app).await?.map_err(Refused::answer)?;
+    }
     let reference = secret::new(Kind::PushedRequest)?;
     let hash = secret::hash(Kind::PushedRequest, &reference);
-    let request = form.without(&CREDENTIALS);
-    app.store.add_pushed_request(&hash, &client.id, &request, LIFETIME).await?;
+    app.store.add_pushed_request(&hash, &client.id, &request.encode(), LIFETIME).await?;
     let body = json!({ "request_uri": format!("{PREFIX}{reference}"), "expires_in": LIFETIME });
-    Ok(reply::json(StatusCode::CREATED, &body))
+    let mut response = reply::json(StatusCode::CREATED, &body);
+    dpop::set_nonce(&mut response, possession.as_ref().and_then(|shown| shown.nonce.as_deref()));
+    Ok(response)
 }
 
 /// Whether a `request_uri` is one of our references.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Parameters of a query or a form.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Params {
     values: BTreeMap<String, Vec<String>>,
 }
@@ -19,19 +19,23 @@ impl Params {
         Self { values }
     }
 
-    /// The same, of this client.
-    pub(super) fn named(mut self, client_id: &str) -> Self {
-        self.values.insert("client_id".to_owned(), vec![client_id.to_owned()]);
+    /// The same with these values of a parameter.
+    pub(super) fn with(mut self, name: &str, values: Vec<String>) -> Self {
+        self.values.insert(name.to_owned(), values);
         self
     }
 
-    /// As `application/x-www-form-urlencoded` text again, but for these.
-    pub(super) fn without(&self, names: &[&str]) -> String {
+    /// The same but for these.
+    pub(super) fn but(mut self, names: &[&str]) -> Self {
+        self.values.retain(|name, _| !names.contains(&name.as_str()));
+        self
+    }
+
+    /// As `application/x-www-form-urlencoded` text again.
+    pub(super) fn encode(&self) -> String {
         let mut text = form_urlencoded::Serializer::new(String::new());
         for (name, values) in &self.values {
-            if !names.contains(&name.as_str()) {
-                text.extend_pairs(values.iter().map(|value| (name, value)));
-            }
+            text.extend_pairs(values.iter().map(|value| (name, value)));
         }
         text.finish()
     }

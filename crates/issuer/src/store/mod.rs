@@ -77,7 +77,7 @@ use crate::{Database, Error};
 use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
-    codes::{CodeRow, NewGrant, Redemption},
+    codes::{CodeRow, NewCode, NewGrant, Redemption},
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},

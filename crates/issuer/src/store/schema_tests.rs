@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, env, fs, path::PathBuf, process};
 
 use countersign_testkit::postgres;
 use sqlx::{
+    PgPool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
@@ -55,9 +56,7 @@ async fn schema_2_becomes_the_present_one() {
     let path = database.file().unwrap();
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-    let all = sqlx::migrate!("migrations/sqlite");
-    let before: Vec<_> = all.iter().filter(|step| step.version <= 2).cloned().collect();
-    Migrator { migrations: Cow::Owned(before), ..Migrator::DEFAULT }.run(&old).await.unwrap();
+    up_to(2, sqlx::migrate!("migrations/sqlite")).run(&old).await.unwrap();
     sqlx::raw_sql(SCHEMA_2).execute(&old).await.unwrap();
     old.close().await;
 
@@ -92,6 +91,43 @@ async fn schema_2_becomes_the_present_one() {
         assert_eq!(store.sql(table).scalar::<i64>().await.unwrap(), Some(0), "{table}");
     }
     store.close().await;
+}
+
+/// What step 5 gives to clients that there are, on each engine.
+#[tokio::test]
+async fn schema_4_gets_clients_that_are_held_to_nothing() {
+    const CLIENT: &str = "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, \
+                          auth_method, created_at) VALUES ('c', 'cimd', 'C', '', '', 'none', 1000)";
+    let folder = Folder::new("schema-5");
+    let sqlite = folder.database();
+    let options = SqliteConnectOptions::new().filename(sqlite.file().unwrap());
+    let old = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options.create_if_missing(true))
+        .await
+        .unwrap();
+    up_to(4, sqlx::migrate!("migrations/sqlite")).run(&old).await.unwrap();
+    sqlx::raw_sql(CLIENT).execute(&old).await.unwrap();
+    old.close().await;
+
+    let server = postgres::Database::new();
+    let old = PgPool::connect(&server.url()).await.unwrap();
+    up_to(4, sqlx::migrate!("migrations/postgres")).run(&old).await.unwrap();
+    sqlx::raw_sql(CLIENT).execute(&old).await.unwrap();
+    old.close().await;
+
+    for database in [sqlite, Database::Postgres(server.url())] {
+        let store = Store::open(&database).await.unwrap();
+        let client = store.client("c").await.unwrap().unwrap().client;
+        assert_eq!((client.dpop_bound, client.signed_requests), (false, false), "{database}");
+        store.close().await;
+    }
+}
+
+/// The migrations as they were at this step.
+fn up_to(step: i64, all: Migrator) -> Migrator {
+    let steps: Vec<_> = all.iter().filter(|one| one.version <= step).cloned().collect();
+    Migrator { migrations: Cow::Owned(steps), ..Migrator::DEFAULT }
 }
 
 type Column = (String, String, String, bool);

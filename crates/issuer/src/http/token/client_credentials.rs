@@ -7,6 +7,7 @@ use countersign_core::oauth::scope::ScopeSet;
 use super::{
     super::{
         App,
+        dpop::Possession,
         issue::{self, Granted},
         params::Params,
         reply,
@@ -16,7 +17,12 @@ use super::{
 };
 use crate::store::Client;
 
-pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<Response, Failure> {
+pub(super) async fn issue(
+    app: &App,
+    client: &Client,
+    form: &Params,
+    possession: Option<&Possession>,
+) -> Result<Response, Failure> {
     // A public client has no credentials (OAuth 2.1 §4.2).
     if client.auth_method == "none" {
         return Err(refuse("unauthorized_client", "The client has no credentials of its own"));
@@ -48,7 +54,7 @@ pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<R
             scopes
         }
     };
-    let access_token = issue::plan(app, uri, Some(client)).await?;
+    let access_token = issue::plan(app, uri, Some(client), possession).await?;
     tracing::info!(client = client.id, resource = uri, "granted to the client itself: {scopes}");
     // No refresh token: the client can ask again (RFC 6749 §4.4.3).
     let response = issue::response(

@@ -13,10 +13,12 @@ use axum::{
 
 use super::{
     App, Shared, client_auth,
+    dpop::{self, Possession},
     params::Params,
     post::{self, Failure, refuse},
     request::find_resource,
 };
+use crate::store::Client;
 
 /// The grant types that there are.
 pub(super) const GRANT_TYPES: [&str; 3] =
@@ -44,11 +46,26 @@ async fn exchange(app: &App, headers: &HeaderMap, form: &Params) -> Result<Respo
     if !client.may_use(grant_type) {
         return Err(refuse("unauthorized_client", "The client may not use this grant type"));
     }
-    match grant_type {
-        "authorization_code" => code::redeem(app, &client, form).await,
-        "client_credentials" => client_credentials::issue(app, &client, form).await,
-        _ => refresh::refresh(app, &client, form).await,
+    let possession = dpop::present(app, headers, "/token")?;
+    let possession = possession.as_ref();
+    // RFC 9449 §5.2.
+    if client.dpop_bound && possession.is_none() {
+        return Err(dpop::wrong_key("The client is registered for DPoP and sent no proof"));
     }
+    let mut response = match grant_type {
+        "authorization_code" => code::redeem(app, &client, form, possession).await,
+        "client_credentials" => client_credentials::issue(app, &client, form, possession).await,
+        _ => refresh::refresh(app, &client, form, possession).await,
+    }?;
+    dpop::set_nonce(&mut response, possession.and_then(|shown| shown.nonce.as_deref()));
+    Ok(response)
+}
+
+/// The `cnf` that a public client's refresh tokens get: they have no other protection, and those of
+/// other clients are worth nothing without the client's credentials (RFC 9449 §5).
+fn binding(client: &Client, possession: Option<&Possession>) -> Option<String> {
+    let shown = possession.filter(|_| client.auth_method == "none");
+    shown.map(|shown| shown.confirmation().to_string())
 }
 
 /// RFC 8707 §2.2: a resource that is named again must be the granted one.
