@@ -17,12 +17,10 @@ use crate::{
     ClientKind, Registration,
     client_metadata::{ClientMetadata, Refusal, object},
     clock,
+    grant_types::OF_STRANGERS,
     secret::{self, Kind},
     store::{Client, ClientRow},
 };
-
-/// The grant types that a client can register for itself: none without a user.
-const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
 
 pub(super) async fn endpoint(
     State(app): Shared,
@@ -87,7 +85,7 @@ pub(super) fn metadata(members: &Object) -> Result<ClientMetadata, Refusal> {
         let text = "software statements are not approved here: register without one";
         return Err(("unapproved_software_statement", text.to_owned()));
     }
-    ClientMetadata::read(members, &GRANTS)
+    ClientMetadata::read(members, &OF_STRANGERS)
 }
 
 /// RFC 7592 §3: where the client can change what it registered, and with what.

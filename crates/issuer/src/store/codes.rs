@@ -80,21 +80,7 @@ impl Store {
     ) -> Result<(), Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
-        transaction
-            .sql(
-                "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
-                 auth_time, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            )
-            .bind(grant.id)
-            .bind(grant.user_id)
-            .bind(grant.client_id)
-            .bind(grant.resource)
-            .bind(grant.scopes)
-            .bind(grant.nonce)
-            .bind(grant.auth_time)
-            .bind(now)
-            .execute()
-            .await?;
+        insert_grant(&mut transaction, grant, now).await?;
         transaction
             .sql(
                 "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, challenge, \
@@ -135,12 +121,25 @@ impl Store {
         access_token: &IssuedToken<'_>,
         cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
+        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token, cnf).await
+    }
+
+    /// The same with the statement that consumes what is redeemed: $1 is the time, $2 the digest.
+    pub(super) async fn redeem(
+        &self,
+        consume: &'static str,
+        hash: &[u8],
+        grant_id: &str,
+        refresh_token: Option<(&[u8], i64)>,
+        access_token: &IssuedToken<'_>,
+        cnf: Option<&str>,
+    ) -> Result<Redemption, Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
         if !lock_grant(&mut transaction, grant_id, now).await? {
             return Ok(Redemption::Ended);
         }
-        if transaction.sql(CONSUME).bind(now).bind(hash).execute().await? != 1 {
+        if transaction.sql(consume).bind(now).bind(hash).execute().await? != 1 {
             return Ok(Redemption::TooLate);
         }
         bind_grant(&mut transaction, grant_id, cnf).await?;
@@ -184,6 +183,29 @@ pub(super) async fn bind_grant(
         let statement = transaction.sql("UPDATE grants SET cnf = $1 WHERE id = $2");
         statement.bind(cnf).bind(id).execute().await?;
     }
+    Ok(())
+}
+
+pub(super) async fn insert_grant(
+    transaction: &mut Transaction,
+    grant: &NewGrant<'_>,
+    now: i64,
+) -> Result<(), Error> {
+    transaction
+        .sql(
+            "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, auth_time, \
+             created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(grant.id)
+        .bind(grant.user_id)
+        .bind(grant.client_id)
+        .bind(grant.resource)
+        .bind(grant.scopes)
+        .bind(grant.nonce)
+        .bind(grant.auth_time)
+        .bind(now)
+        .execute()
+        .await?;
     Ok(())
 }
 

@@ -53,6 +53,7 @@
 mod backup;
 mod clients;
 mod codes;
+mod device;
 mod documents;
 mod interactions;
 mod keys;
@@ -78,6 +79,7 @@ use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewCode, NewGrant, Redemption},
+    device::{DeviceRow, NewDeviceCode},
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
