@@ -54,6 +54,8 @@ pub(super) struct StatusStore {
 struct Entry {
     list: Option<StatusList>,
     fetched_at: UnixSeconds,
+    /// When the issuer last answered with a list that was right, the held one or an older.
+    asked_at: UnixSeconds,
     flight: Option<(FetchId, UnixSeconds)>,
     wanted: bool,
     failures: u32,
@@ -144,19 +146,22 @@ impl StatusStore {
         let (issuer, uri) = &key;
         entry.flight = None;
         entry.last_end = Some(now);
-        let list =
-            answer.and_then(|body| {
-                read(body, uri, *issuer, keys, now)
-                    .and_then(|list| entry.newer(list, now))
-                    .and_then(|list| {
-                        if list.size() <= room { Ok(list) } else { Err(StatusListError::Memory) }
-                    })
-                    .map_err(FetchError::StatusList)
-            });
+        let list = answer.and_then(|body| {
+            read(body, uri, *issuer, keys, now)
+                .and_then(|list| entry.newer(list, now))
+                .and_then(|list| match list {
+                    Some(list) if list.size() > room => Err(StatusListError::Memory),
+                    list => Ok(list),
+                })
+                .map_err(FetchError::StatusList)
+        });
         match list {
             Ok(list) => {
-                entry.list = Some(list);
-                entry.fetched_at = now;
+                if list.is_some() {
+                    entry.list = list;
+                    entry.fetched_at = now;
+                }
+                entry.asked_at = now;
                 entry.failures = 0;
                 None
             }
@@ -184,6 +189,10 @@ impl StatusStore {
         now: UnixSeconds,
     ) {
         let issuer = issuers.get(position).map_or("", |issuer| &issuer.profile.issuer);
+        if self.lists.len() >= MAX_LISTS / 2 {
+            // Issuers begin new lists as time goes on: those that are over give way.
+            self.lists.retain(|_, entry| entry.is_in_use(now) || entry.is_expected(now));
+        }
         for uri in uris.into_iter().filter(|uri| is_of_issuer(uri, issuer)) {
             let key = (position, uri);
             if !self.lists.contains_key(&key) && self.lists.len() >= MAX_LISTS / 2 {
@@ -225,6 +234,11 @@ impl Entry {
     /// Whether somebody asked for it in the last minutes.
     const fn is_in_use(&self, now: UnixSeconds) -> bool {
         now < self.last_use.saturating_add(WITHOUT_EXPIRY)
+    }
+
+    /// Whether its issuer named it in the last minutes.
+    const fn is_expected(&self, now: UnixSeconds) -> bool {
+        now < self.last_expected.saturating_add(WITHOUT_EXPIRY)
     }
 
     fn lookup(&mut self, index: u64, now: UnixSeconds) -> StatusLookup {
@@ -273,6 +287,9 @@ impl Entry {
         if self.fetched_at > now {
             self.fetched_at = now.saturating_sub(self.ttl());
         }
+        if self.asked_at > now {
+            self.asked_at = self.fetched_at;
+        }
         self.last_end = self.last_end.map(|end| end.min(now));
         self.last_use = self.last_use.min(now);
         self.last_expected = self.last_expected.min(now);
@@ -293,25 +310,37 @@ impl Entry {
         let ttl = self.ttl();
         let last_named = self.last_use.max(self.last_expected);
         let in_use = now < last_named.saturating_add(ttl.max(WITHOUT_EXPIRY));
-        let old = self.list.is_some() && now >= self.fetched_at.saturating_add(ttl) && in_use;
+        let old = self.list.is_some() && now >= self.asked_at.saturating_add(ttl) && in_use;
         let rested = self.rest_end().is_none_or(|end| now >= end);
         self.flight.is_none() && (self.wanted || old) && rested
     }
 
-    /// A list takes the place of an older one only: no rollback.
-    fn newer(&self, list: StatusList, now: UnixSeconds) -> Result<StatusList, StatusListError> {
-        let older = self.list.as_ref().is_some_and(|held| list.issued_at < held.issued_at);
-        if older || now >= usable_until(&list, now) {
+    /// A list takes the place of an older one only: no rollback. `None`: the held one is the newer. Of several
+    /// nodes of an issuer each signs a list for itself, so an older one that has not expired is no fault.
+    fn newer(
+        &self,
+        list: StatusList,
+        now: UnixSeconds,
+    ) -> Result<Option<StatusList>, StatusListError> {
+        if now >= usable_until(&list, now) {
             return Err(StatusListError::Old);
         }
-        Ok(list)
+        // What a clock that was ahead has written is not newer than what is right.
+        let made = |held: &StatusList| match held.issued_at {
+            at if at > now => at.min(self.fetched_at),
+            at => at,
+        };
+        let is_older = self.list.as_ref().is_some_and(|held| list.issued_at < made(held));
+        Ok((!is_older).then_some(list))
     }
 }
 
 fn usable_until(list: &StatusList, fetched_at: UnixSeconds) -> UnixSeconds {
-    list.expires_at.unwrap_or_else(|| {
-        fetched_at.saturating_add(list.ttl.unwrap_or(DEFAULT_TTL).max(WITHOUT_EXPIRY))
-    })
+    match list.expires_at {
+        // By a clock that is ahead, the end is too.
+        Some(end) => end.saturating_sub(list.issued_at.saturating_sub(fetched_at)),
+        None => fetched_at.saturating_add(list.ttl.unwrap_or(DEFAULT_TTL).max(WITHOUT_EXPIRY)),
+    }
 }
 
 /// Only the issuer's own host is asked: no token can send the guard elsewhere.

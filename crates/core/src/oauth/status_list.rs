@@ -85,7 +85,7 @@ pub enum StatusListError {
     Compression,
     /// All lists that are held take too much memory.
     Memory,
-    /// It expired, or is older than the one that is held.
+    /// It expired.
     Old,
     /// No key of the issuer verifies it, or it is not of the right type.
     Signature,
@@ -99,7 +99,7 @@ impl fmt::Display for StatusListError {
             Self::Claims => "a claim of the status list is missing or malformed",
             Self::Compression => "the status list is not zlib data, or too large",
             Self::Memory => "the status lists in use take too much memory together",
-            Self::Old => "the status list expired, or is older than the one that is held",
+            Self::Old => "the status list expired",
             Self::Signature => "no key of the issuer verifies the status list, or its typ is wrong",
             Self::Subject => "the status list speaks of another one (sub)",
         })
