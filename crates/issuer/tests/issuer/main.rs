@@ -12,6 +12,7 @@ mod device;
 mod documents;
 mod dpop;
 mod dpop_clients;
+mod dpop_use;
 mod flow;
 mod http;
 mod introspection;

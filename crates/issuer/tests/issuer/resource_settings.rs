@@ -159,6 +159,7 @@ fn exported_policy() {
             }],
             "resources": [{
                 "resource": OTHER,
+                "dpop": "accept",
                 "name": "Other",
                 "scopes": {
                     "baseline": ["read"],
