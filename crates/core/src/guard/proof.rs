@@ -152,9 +152,10 @@ impl UsedProofs {
             return Err(Unused::Replayed);
         }
         let of_key = self.young.by_key.get(&key).copied().unwrap_or(0);
-        // Both generations at their fullest, and one more from before the clock was set back.
+        // While the clock is set back nothing is forgotten, and the old ones become more.
+        let most_old = self.capacity.saturating_mul(3);
         let is_full = self.young.proofs.len() >= self.capacity
-            || self.old.proofs.len() >= self.capacity.saturating_mul(3);
+            || self.was_set_back && self.old.proofs.len() >= most_old;
         if is_full || of_key >= MAX_PROOFS_OF_KEY {
             let turns_at = self.since.saturating_add(self.span);
             return Err(Unused::Full(turns_at.saturating_sub(now).max(1)));

@@ -78,7 +78,8 @@ async fn access_token(app: &App, client: &Client, own: &OwnToken) -> Result<Opti
     // RFC 9449 §6.2: with `cnf`, since it is no bearer token.
     let token_type = if claims.all.contains_key("cnf") { "DPoP" } else { "Bearer" };
     answer.insert("token_type".to_owned(), Value::from(token_type));
-    for name in ["iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "cnf"]
+    for name in
+        ["iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "act", "cnf"]
     {
         if let Some(value) = claims.all.get(name) {
             let value = serde_json::to_value(value);

@@ -31,6 +31,8 @@ pub(super) struct Granted<'a> {
     /// When the user logged in.
     pub(super) auth_time: Option<i64>,
     pub(super) nonce: Option<&'a str>,
+    /// Who acts for the subject (`act`, RFC 8693 §4.1), where somebody does.
+    pub(super) actor: Option<&'a Value>,
 }
 
 /// An access token that is going to be: named and placed before it is stored, so that it can be
@@ -54,6 +56,26 @@ pub(super) async fn plan(
     itself: Option<&Client>,
     possession: Option<&Possession>,
 ) -> Result<Planned, Failure> {
+    plan_with(app, resource, itself, i64::MAX, possession).await
+}
+
+/// The same for a token that lives no longer than until then.
+pub(super) async fn plan_until(
+    app: &App,
+    resource: &str,
+    until: i64,
+    possession: Option<&Possession>,
+) -> Result<Planned, Failure> {
+    plan_with(app, resource, None, until, possession).await
+}
+
+async fn plan_with(
+    app: &App,
+    resource: &str,
+    itself: Option<&Client>,
+    until: i64,
+    possession: Option<&Possession>,
+) -> Result<Planned, Failure> {
     if let Some(possession) = possession {
         possession.take(app).await?.map_err(Refused::answer)?;
     }
@@ -66,7 +88,7 @@ pub(super) async fn plan(
     let issued_at = clock::now();
     let usual = i64::try_from(app.config.access_token_lifetime).unwrap_or(900);
     let lifetime = settings.token_lifetime.unwrap_or(usual);
-    let expires_at = issued_at + lifetime;
+    let expires_at = until.min(issued_at + lifetime);
     let client = itself.map(|client| (client.id.as_str(), client.not_before));
     let place = app.status.take(app, expires_at, client).await?;
     let jti = secret::new(Kind::TokenId)?;
@@ -109,8 +131,14 @@ pub(super) async fn response(
         "jti": planned.jti,
         "status": planned.place.claim(issuer),
     });
+    if let Some(actor) = granted.actor {
+        claims["act"] = actor.clone();
+    }
     if let Some(auth_time) = granted.auth_time {
         claims["auth_time"] = json!(auth_time);
+    }
+    // Who acts for itself is nobody's user.
+    if granted.subject != granted.client_id {
         add_own_claims(app, granted.subject, &mut claims).await?;
     }
     // RFC 9449 §5, §6.1: who has the token needs the key too.

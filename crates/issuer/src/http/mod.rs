@@ -66,6 +66,8 @@ pub(crate) struct App {
     /// Where proofs must carry one.
     dpop_nonces: Option<dpop::Nonces>,
     client_keys: client_keys::ClientKeys,
+    /// Those of identity providers, apart: no flood of clients takes their place.
+    provider_keys: client_keys::ClientKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
     /// Authorizations that begin, by address.
@@ -92,6 +94,7 @@ impl App {
             own_keys: access_token::OwnKeys::default(),
             dpop_nonces: config.dpop_nonces.then(|| dpop::Nonces::new(keys.ring())),
             client_keys: client_keys::ClientKeys::default(),
+            provider_keys: client_keys::ClientKeys::default(),
             config,
             issuer,
             store,

@@ -55,6 +55,8 @@ mod clients;
 mod codes;
 mod device;
 mod documents;
+mod exchange;
+mod identities;
 mod interactions;
 mod keys;
 mod leases;
@@ -89,6 +91,7 @@ pub(crate) use self::{
 pub use self::{
     clients::{Client, ClientKind, ClientResource},
     documents::ClientDocument,
+    identities::{Identity, IdentityProvider},
     keys::SigningKeyInfo,
     registration::InitialToken,
     resources::{Resource, ScopeText, ToolRule},

@@ -95,6 +95,7 @@ fn added_by_the_administrator() {
             resource: FILES.to_owned(),
             scopes: "files:read".to_owned(),
             introspects: false,
+            exchanges: String::new(),
         }];
         let client = issuer.try_add(new).unwrap();
         gets_bound_tokens_only(&issuer, &client);

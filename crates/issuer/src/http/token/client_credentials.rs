@@ -66,6 +66,7 @@ pub(super) async fn issue(
             scopes: &scopes,
             auth_time: None,
             nonce: None,
+            actor: None,
         },
         &access_token,
     )

@@ -79,6 +79,7 @@ pub(super) async fn redeem(
         scopes: &scopes,
         auth_time: Some(auth_time),
         nonce: None,
+        actor: None,
     };
     let mut response = issue::response(app, granted, &access_token).await?;
     if let Some(token) = refresh_token {

@@ -3,6 +3,8 @@
 mod client_credentials;
 mod code;
 mod device_code;
+mod exchange;
+mod identity_assertion;
 mod refresh;
 
 use axum::{
@@ -55,6 +57,8 @@ async fn exchange(app: &App, headers: &HeaderMap, form: &Params) -> Result<Respo
             client_credentials::issue(app, &client, form, possession).await
         }
         grant_types::DEVICE_CODE => device_code::redeem(app, &client, form, possession).await,
+        grant_types::TOKEN_EXCHANGE => exchange::exchange(app, &client, form, possession).await,
+        grant_types::JWT_BEARER => identity_assertion::redeem(app, &client, form, possession).await,
         _ => refresh::refresh(app, &client, form, possession).await,
     }?;
     dpop::set_nonce(&mut response, possession.and_then(|shown| shown.nonce.as_deref()));
