@@ -342,7 +342,11 @@ async fn issue_code(
         dpop_jkt: request.dpop_jkt.as_deref(),
         lifetime: CODE_LIFETIME,
     };
-    app.store.add_grant(&grant, &new).await?;
+    match app.store.add_grant(&grant, &new).await {
+        // As whoever comes a moment later finds it.
+        Err(Error::Ended) => return Ok(stale(app)),
+        added => added?,
+    }
     tracing::info!(client = client.id, resource = request.resource, "granted: {}", request.scope);
     Ok(reply::see_other(&Back::of(request).location(app, &[("code", &code)])))
 }

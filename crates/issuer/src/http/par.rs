@@ -1,9 +1,11 @@
 //! `/par` (RFC 9126): a client sends its authorization request itself, and the browser carries a
 //! reference that nobody can change.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::{
     body::Body,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, Request, StatusCode},
     response::Response,
 };
@@ -12,10 +14,11 @@ use serde_json::json;
 use super::{
     App, Shared, client_auth,
     dpop::{self, Refused},
+    limit::client_address,
     params::Params,
     post::{self, Failure, refuse},
     reply,
-    request::{AuthorizationRequest, redirect_target},
+    request::{AuthorizationRequest, PARAMETERS, redirect_target},
     request_object::{self, USED},
 };
 use crate::{
@@ -29,21 +32,26 @@ const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// How long a reference is good, in seconds: the browser opens it at once.
 const LIFETIME: i64 = 60;
 
-/// What authenticates the client is no part of the request, and is not stored. Nor is an empty
-/// request object, which counts as none.
-const CREDENTIALS: [&str; 4] =
-    ["client_secret", "client_assertion", "client_assertion_type", "request"];
-
-pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Response {
+pub(super) async fn endpoint(
+    State(app): Shared,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Response {
+    let address = client_address(request.headers(), peer, app.config.trusted_proxies);
     let (headers, form) = match post::form(request).await {
         Ok(read) => read,
         Err(response) => return response,
     };
-    post::answer(push(&app, &headers, &form).await)
+    post::answer(push(&app, address, &headers, &form).await)
 }
 
-async fn push(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response, Failure> {
-    let row = client_auth::authenticate_row(app, headers, form).await?;
+async fn push(
+    app: &App,
+    address: Option<IpAddr>,
+    headers: &HeaderMap,
+    form: &Params,
+) -> Result<Response, Failure> {
+    let row = client_auth::authenticate_first(app, headers, form, address).await?;
     let client = &row.client;
     // §2.1: a request cannot be another reference.
     if form.has("request_uri") {
@@ -64,7 +72,7 @@ async fn push(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response,
     };
     let mut request = match &signed {
         Some(signed) => signed.params.clone(),
-        None => form.clone().but(&CREDENTIALS),
+        None => form.clone(),
     };
     // RFC 9449 §10.1: a proof says the same as dpop_jkt, and must not say something else.
     if let Some(shown) = &possession {
@@ -91,7 +99,9 @@ async fn push(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response,
     }
     let reference = secret::new(Kind::PushedRequest)?;
     let hash = secret::hash(Kind::PushedRequest, &reference);
-    app.store.add_pushed_request(&hash, &client.id, &request.encode(), LIFETIME).await?;
+    // What authenticates the client, and what nobody reads, is not stored.
+    let request = request.only(&PARAMETERS);
+    app.store.add_pushed_request(&hash, &client.id, &request, LIFETIME).await?;
     let body = json!({ "request_uri": format!("{PREFIX}{reference}"), "expires_in": LIFETIME });
     let mut response = reply::json(StatusCode::CREATED, &body);
     dpop::set_nonce(&mut response, possession.as_ref().and_then(|shown| shown.nonce.as_deref()));

@@ -25,17 +25,13 @@ impl Params {
         self
     }
 
-    /// The same but for these.
-    pub(super) fn but(mut self, names: &[&str]) -> Self {
-        self.values.retain(|name, _| !names.contains(&name.as_str()));
-        self
-    }
-
-    /// As `application/x-www-form-urlencoded` text again.
-    pub(super) fn encode(&self) -> String {
+    /// These, as `application/x-www-form-urlencoded` text again.
+    pub(super) fn only(&self, names: &[&str]) -> String {
         let mut text = form_urlencoded::Serializer::new(String::new());
         for (name, values) in &self.values {
-            text.extend_pairs(values.iter().map(|value| (name, value)));
+            if names.contains(&name.as_str()) {
+                text.extend_pairs(values.iter().map(|value| (name, value)));
+            }
         }
         text.finish()
     }

@@ -2,29 +2,12 @@
 
 use countersign_core::jose::json::{Number, Object, Value};
 
-use super::{App, client_keys::signed_by, params::Params, post::Failure};
+use super::{App, client_keys::signed_by, params::Params, post::Failure, request::PARAMETERS};
 use crate::{Error, store::ClientRow};
 
 /// Its own type, and no other. §10.8 leaves untyped ones to servers that have old clients; this one
 /// has none, and so no other JWT of a client is ever taken for a request (RFC 8725 §3.11).
 const TYPES: [&str; 1] = ["oauth-authz-req+jwt"];
-
-/// The parameters that are looked at. Others are ignored, as they are outside of an object.
-const PARAMETERS: [&str; 13] = [
-    "client_id",
-    "code_challenge",
-    "code_challenge_method",
-    "dpop_jkt",
-    "max_age",
-    "nonce",
-    "prompt",
-    "redirect_uri",
-    "resource",
-    "response_mode",
-    "response_type",
-    "scope",
-    "state",
-];
 
 /// What a client signed.
 #[derive(Debug)]
@@ -76,6 +59,7 @@ fn params(claims: &Object, client_id: &str) -> Result<Params, &'static str> {
         return Err("its client_id is not that of the client");
     }
     let mut params = Params::default();
+    // Others are ignored, as they are outside of an object.
     for name in PARAMETERS {
         let values = match claims.get(name) {
             None => continue,

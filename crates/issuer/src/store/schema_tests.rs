@@ -143,12 +143,12 @@ async fn schema_4_becomes_the_present_one() {
     }
 }
 
-/// 0006: clients that there are are held to nothing that they did not ask for.
+/// 0007: clients that there are are held to nothing that they did not ask for.
 #[tokio::test]
-async fn schema_5_becomes_the_present_one() {
-    let folder = Folder::new("schema-5");
+async fn schema_6_becomes_the_present_one() {
+    let folder = Folder::new("schema-6");
     let server = postgres::Database::new();
-    for database in before(6, &folder, &server).await {
+    for database in before(7, &folder, &server).await {
         let store = Store::open(&database).await.unwrap();
         let client = store.client("c").await.unwrap().unwrap().client;
         assert_eq!((client.dpop_bound, client.signed_requests), (false, false), "{database}");

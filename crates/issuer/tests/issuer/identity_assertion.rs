@@ -1,7 +1,10 @@
 //! Identity assertions (ID-JAG, draft-ietf-oauth-identity-assertion-authz-grant-03; MCP AS-25,
 //! enterprise-managed authorization).
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
 
 use countersign_issuer::{ClientResource, IdentityProvider, NewClient};
 use countersign_testkit::{
@@ -304,6 +307,38 @@ fn attack_22_users_and_providers_that_are_gone() {
     ask().assert_error(400, "invalid_grant");
 }
 
+/// Attack 22: while assertions come, the user is shut out; no grant slips through in between.
+#[test]
+fn attack_22_shut_out_in_the_middle() {
+    let (issuer, client) = start();
+    let begun = AtomicU32::new(0);
+    let got: Vec<String> = thread::scope(|scope| {
+        let present = || {
+            let mut got = Vec::new();
+            loop {
+                let answer = present(&issuer, &client, &assertion(&issuer, &client), &[]);
+                if answer.status != 200 {
+                    return got;
+                }
+                got.push(text(&answer.json(), "access_token").to_owned());
+                begun.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(present)).collect();
+        while begun.load(Ordering::Relaxed) < 8 && all.iter().any(|one| !one.is_finished()) {
+            thread::yield_now();
+        }
+        issuer.disable_user(ACCOUNT);
+        all.into_iter().flat_map(|one| one.join().unwrap()).collect()
+    });
+    assert!(got.len() >= 8, "{}", got.len());
+    assert_eq!(issuer.grants().len(), 0);
+    for token in &got {
+        let introspected = issuer.post("/introspect", &client, &[("token", token)]);
+        assert_eq!(introspected.json(), json!({ "active": false }));
+    }
+}
+
 /// Keys that are published: fetched once, by the guarded fetcher; gone for a moment, nobody is told to
 /// forget anything.
 #[test]
@@ -315,9 +350,12 @@ fn published_keys_are_fetched() {
     let issuer = Issuer::run(folder, config).unwrap();
     issuer.add_user(ACCOUNT, PASSWORD);
     issuer.add_resource(FILES, &[("files:read", "Read your files", "")], true);
-    let jwks_uri = Some(format!("{}/keys", site.url));
-    issuer.trust(&IdentityProvider { issuer: IDP.to_owned(), jwks: None, jwks_uri }).unwrap();
-    issuer.link(ACCOUNT, IDP, SUBJECT);
+    let trust = |path: &str| {
+        let jwks_uri = Some(format!("{}{path}", site.url));
+        issuer.trust(&IdentityProvider { issuer: IDP.to_owned(), jwks: None, jwks_uri }).unwrap();
+        issuer.link(ACCOUNT, IDP, SUBJECT);
+    };
+    trust("/gone");
     let client = add(&issuer, "client_secret_basic");
     let ask = || present(&issuer, &client, &assertion(&issuer, &client), &[]);
     site.serve(Page::status(500));
@@ -326,6 +364,8 @@ fn published_keys_are_fetched() {
     assert_eq!(down.header("retry-after"), "30");
     site.serve(Page::status(404));
     ask().assert_error(400, "invalid_grant");
+    issuer.distrust(IDP);
+    trust("/keys");
     site.take();
     site.serve(Page::json(json!({ "keys": [TestKey::Es256(3).jwk("idp")] }).to_string()));
     assert_eq!(ask().status, 200);

@@ -6,7 +6,7 @@ use countersign_core::oauth::scope::ScopeSet;
 
 use super::{
     super::{
-        App,
+        App, client_auth,
         dpop::Possession,
         issue::{self, Granted},
         params::Params,
@@ -15,7 +15,7 @@ use super::{
     },
     Failure, refuse,
 };
-use crate::store::Client;
+use crate::{Error, store::Client};
 
 pub(super) async fn issue(
     app: &App,
@@ -54,7 +54,10 @@ pub(super) async fn issue(
             scopes
         }
     };
-    let access_token = issue::plan(app, uri, Some(client), possession).await?;
+    let access_token = match issue::plan(app, uri, Some(client), possession).await {
+        Err(Failure::Server(Error::Ended)) => return Err(client_auth::invalid_client(false)),
+        planned => planned?,
+    };
     tracing::info!(client = client.id, resource = uri, "granted to the client itself: {scopes}");
     // No refresh token: the client can ask again (RFC 6749 §4.4.3).
     let response = issue::response(

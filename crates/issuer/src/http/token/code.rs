@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Error, clock,
     secret::{self, Kind},
-    store::{Client, CodeRow, Redemption},
+    store::{Client, CodeRow, IssuedToken, Redemption},
 };
 
 /// Redeems a code, once.
@@ -75,14 +75,16 @@ pub(super) async fn redeem(
     let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
     let cnf = binding(client, possession);
     let access_token = issue::plan(app, &row.resource, None, possession).await?;
-    let issued = access_token.row(&client.id, &row.user_id);
+    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
+    let general = issue::general(&scopes);
+    let issued =
+        IssuedToken { general_scopes: &general, ..access_token.row(&client.id, &row.user_id) };
     match app.store.redeem_code(&hash, &row.grant_id, first, &issued, cnf.as_deref()).await? {
         Redemption::Done => {}
         Redemption::TooLate => return Err(replayed(app, &row).await?),
         // The grant ended, or its user was locked out, since we looked.
         Redemption::Ended => return Err(invalid()),
     }
-    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
     let granted = Granted {
         subject: &row.user_id,
         client_id: &client.id,

@@ -18,7 +18,7 @@ use crate::{
     Error, clock,
     grant_types::REFRESH_TOKEN,
     secret::{self, Kind},
-    store::{Client, DeviceRow, Redemption},
+    store::{Client, DeviceRow, IssuedToken, Redemption},
 };
 
 /// Redeems a device code that a user has allowed, once; or says how it stands (§3.5).
@@ -64,14 +64,15 @@ pub(super) async fn redeem(
     let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
     let cnf = binding(client, possession);
     let access_token = issue::plan(app, &row.resource, None, possession).await?;
-    let issued = access_token.row(&client.id, user_id);
+    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
+    let general = issue::general(&scopes);
+    let issued = IssuedToken { general_scopes: &general, ..access_token.row(&client.id, user_id) };
     match app.store.redeem_device_code(&hash, grant_id, first, &issued, cnf.as_deref()).await? {
         Redemption::Done => {}
         Redemption::TooLate => return Err(replayed(app, &row).await?),
         // The grant ended, or its user was locked out, since it was allowed.
         Redemption::Ended => return Err(invalid()),
     }
-    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
     let granted = Granted {
         subject: user_id,
         client_id: &client.id,

@@ -50,7 +50,9 @@ pub(super) async fn refresh(
     let scopes = narrowed(form.get("scope"), &row.scopes)?;
     let cnf = binding(client, possession);
     let access_token = issue::plan(app, &row.resource, None, possession).await?;
-    let issued = access_token.row(&client.id, &row.user_id);
+    let general = issue::general(&scopes);
+    let issued =
+        IssuedToken { general_scopes: &general, ..access_token.row(&client.id, &row.user_id) };
     let successor = match row.rotated_at {
         None => match rotate(app, token, &hash, &row, &issued, cnf.as_deref()).await? {
             Some(successor) => successor,
