@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Store, Transaction};
+use super::{Store, Transaction, exchange::lock_client};
 use crate::{Error, clock};
 
 /// A list as it is stored.
@@ -66,17 +66,7 @@ impl Store {
         // Who shuts the client out changes its row first: this comes before all of that, which then
         // finds the block, or after it.
         if let Some((id, generation)) = client
-            && transaction
-                .sql(
-                    "UPDATE clients SET last_used_at = $1 WHERE id = $2 AND not_before = $3 AND \
-                     disabled_at IS NULL",
-                )
-                .bind(clock::now())
-                .bind(id)
-                .bind(generation)
-                .execute()
-                .await?
-                == 0
+            && !lock_client(&mut transaction, id, generation, clock::now()).await?
         {
             return Err(Error::Ended);
         }
@@ -201,28 +191,36 @@ pub(super) async fn insert_issued_token(
 /// Places by list: those that are to be revoked. The lists are taken in order, so that two who do this
 /// wait for each other in a line and not in a circle.
 #[derive(Debug, Default)]
-pub(super) struct Places(BTreeMap<String, Vec<i64>>);
+pub(super) struct Places(BTreeMap<String, Ending>);
+
+/// What ends in one list.
+#[derive(Debug, Default)]
+struct Ending {
+    places: Vec<i64>,
+    /// Whether blocks end too, which are not among the bits.
+    blocks: bool,
+}
 
 impl Places {
     pub(super) fn add(&mut self, rows: Vec<(String, i64)>) {
         for (list, place) in rows {
-            self.0.entry(list).or_default().push(place);
+            self.0.entry(list).or_default().places.push(place);
         }
     }
 
     /// A list in which whole blocks were revoked.
     pub(super) fn touch(&mut self, list: String) {
-        self.0.entry(list).or_default();
+        self.0.entry(list).or_default().blocks = true;
     }
 
     /// Marks them as revoked, and the lists as changed. Says whether anything was not so before.
     pub(super) async fn revoke(self, transaction: &mut Transaction) -> Result<bool, Error> {
         let mut changed = false;
-        for (list, places) in self.0 {
+        for (list, Ending { places, blocks }) in self.0 {
             // The row is ours from here to the end of the transaction, on both engines.
             let bits: Option<(Vec<u8>,)> = transaction
                 .sql("UPDATE status_lists SET version = version + $1 WHERE id = $2 RETURNING bits")
-                .bind(i64::from(places.is_empty()))
+                .bind(i64::from(blocks))
                 .bind(&list)
                 .returning()
                 .await?;
@@ -237,7 +235,7 @@ impl Places {
                     *byte |= 1 << (place % 8);
                 }
             }
-            changed |= places.is_empty() || bits != before;
+            changed |= blocks || bits != before;
             if bits == before {
                 continue;
             }
