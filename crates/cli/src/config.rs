@@ -45,6 +45,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "registration": registration,
         "client_documents": config.client_documents.to_string(),
         "trusted_proxies": config.trusted_proxies,
+        "dpop_nonces": config.dpop_nonces,
         "token_claims": config.token_claims,
         "redis": redis,
         "outbound_networks": networks,
@@ -61,6 +62,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              registration           {registration}\n\
              client_documents       {}\n\
              trusted_proxies        {}\n\
+             dpop_nonces            {}\n\
              token_claims           {}\n\
              redis                  {}\n\
              outbound_networks      {}\n\
@@ -73,6 +75,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
             config.access_token_lifetime,
             config.client_documents,
             config.trusted_proxies,
+            config.dpop_nonces,
             if config.token_claims.is_empty() {
                 "-".to_owned()
             } else {
