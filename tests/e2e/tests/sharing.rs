@@ -86,7 +86,7 @@ fn one_worker_refreshes_for_both() {
     let setup = Setup::with(Stub::upstream().unwrap(), policy, true, |_| good_keys());
     let start = Instant::now();
     let front = setup.config(|config| config.with_workers(2)).start();
-    let fetches = fetches(&front, 5);
+    let fetches = fetches(&front, 6);
     // Every two or three seconds; three engines for themselves would be three times as many.
     assert!(fetches <= every_two_seconds(start), "{fetches} in {:?}", start.elapsed());
 }
