@@ -41,7 +41,7 @@ fn old_keys_are_used_for_so_long_and_no_longer() {
     let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap();
     let front = setup.config(|config| config.with_workers(2).with_clock(&clock)).start();
     let known = token().sign();
-    assert!(front.until(200, &call(&known, "read_file")));
+    assert!(front.both_say(200, &call(&known, "read_file")));
     up.store(false, Ordering::SeqCst);
     // One that is remembered, and new ones.
     let at = |seconds: i64| {
@@ -86,7 +86,7 @@ fn a_list_is_used_until_it_expires_and_no_longer() {
         let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap();
         let front = setup.config(|config| config.with_workers(2).with_clock(&clock)).start();
         let of = |place| token().claim("status", reference(LIST, place)).sign();
-        assert!(front.until(200, &call(&of(3), "read_file")), "{status}");
+        assert!(front.both_say(200, &call(&of(3), "read_file")), "{status}");
         let expected = if ends { 401 } else { 200 };
         assert_eq!(front.send(&call(&of(7), "read_file")).status(), expected);
         up.store(false, Ordering::SeqCst);

@@ -156,6 +156,23 @@ impl Front {
         in_a_row == times
     }
 
+    /// How many connections each of two workers has had.
+    pub fn connections(&self) -> [u64; 2] {
+        let listener = format!("listener.127.0.0.1_{}.worker", self.envoy.port());
+        [0, 1].map(|worker| self.envoy.stat(&format!("{listener}_{worker}.downstream_cx_total")))
+    }
+
+    /// Asks until this status came, and of both workers.
+    pub fn both_say(&self, status: u16, request: &Request) -> bool {
+        let before = self.connections();
+        self.until(status, request)
+            && comes(|| {
+                let found = self.send(request).status() == status;
+                let now = self.connections();
+                found && (0..2).all(|worker| now[worker] > before[worker] + 1)
+            })
+    }
+
     /// Held requests, and those of them that wait for keys, as the worker says that answers; for
     /// documents [`with_page`].
     pub fn held(&self) -> [u64; 2] {
