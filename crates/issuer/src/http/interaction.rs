@@ -335,9 +335,15 @@ async fn issue_code(
         auth_time: session.auth_time,
     };
     let hash = secret::hash(Kind::AuthorizationCode, &code);
-    app.store
+    let added = app
+        .store
         .add_grant(&grant, &hash, &request.redirect_uri, &request.challenge, CODE_LIFETIME)
-        .await?;
+        .await;
+    match added {
+        // As whoever comes a moment later finds it.
+        Err(Error::Ended) => return Ok(stale(app)),
+        added => added?,
+    }
     tracing::info!(client = client.id, resource = request.resource, "granted: {}", request.scope);
     Ok(reply::see_other(&Back::of(request).location(app, &[("code", &code)])))
 }

@@ -61,6 +61,9 @@ const CONSUME: &str = "UPDATE auth_codes SET consumed_at = $1 \
 
 impl Store {
     /// Stores a grant and the code for it.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when the user or the client was shut out since they were looked at.
     pub(crate) async fn add_grant(
         &self,
         grant: &NewGrant<'_>,
@@ -160,11 +163,30 @@ impl Store {
     }
 }
 
+/// Stores a grant. Nobody shuts out the user or the client until the transaction ends: who does that
+/// changes their rows first, and then sees the grant that is made here.
+///
+/// # Errors
+/// [`Error::Ended`] when somebody was faster.
 pub(super) async fn insert_grant(
     transaction: &mut Transaction,
     grant: &NewGrant<'_>,
     now: i64,
 ) -> Result<(), Error> {
+    for (lock, id) in [
+        (
+            "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL",
+            grant.user_id,
+        ),
+        (
+            "UPDATE clients SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL",
+            grant.client_id,
+        ),
+    ] {
+        if transaction.sql(lock).bind(id).execute().await? == 0 {
+            return Err(Error::Ended);
+        }
+    }
     transaction
         .sql(
             "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, auth_time, \

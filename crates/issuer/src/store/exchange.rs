@@ -43,7 +43,7 @@ impl Store {
         let now = clock::now();
         let mut transaction = self.begin().await?;
         // In the order of `disable_client`: whoever is first, the other one sees it.
-        if !lock_client(&mut transaction, client, now).await?
+        if !lock_client(&mut transaction, &client.id, client.not_before, now).await?
             || !lock_grant(&mut transaction, grant_id, now).await?
         {
             return Ok(false);
@@ -66,7 +66,8 @@ impl Store {
 /// Nobody shuts this client out until the transaction ends. `false`: somebody has, since it was read.
 pub(super) async fn lock_client(
     transaction: &mut Transaction,
-    client: &Client,
+    id: &str,
+    generation: i64,
     now: i64,
 ) -> Result<bool, Error> {
     let locked = transaction
@@ -75,8 +76,8 @@ pub(super) async fn lock_client(
              disabled_at IS NULL",
         )
         .bind(now)
-        .bind(&client.id)
-        .bind(client.not_before)
+        .bind(id)
+        .bind(generation)
         .execute()
         .await?;
     Ok(locked == 1)

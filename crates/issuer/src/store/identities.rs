@@ -194,7 +194,7 @@ impl Store {
         let user = transaction
             .sql("UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL");
         if user.bind(grant.user_id).execute().await? != 1
-            || !lock_client(&mut transaction, client, now).await?
+            || !lock_client(&mut transaction, &client.id, client.not_before, now).await?
         {
             return Ok(false);
         }

@@ -72,6 +72,8 @@ mod revocation;
 mod schema_tests;
 mod sql;
 mod status;
+#[cfg(test)]
+pub(crate) mod test_stores;
 mod users;
 mod writer;
 

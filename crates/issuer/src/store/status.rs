@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Store, Transaction};
+use super::{Store, Transaction, exchange::lock_client};
 use crate::{Error, clock};
 
 /// A list as it is stored.
@@ -43,21 +43,33 @@ pub(crate) struct IssuedToken<'a> {
     pub(crate) jti: &'a str,
     pub(crate) client_id: &'a str,
     pub(crate) user_id: Option<&'a str>,
+    /// Its scopes that no resource has: what `/userinfo` may tell.
+    pub(crate) general_scopes: &'a str,
     pub(crate) expires_at: i64,
 }
 
 impl Store {
-    /// Takes the next block of a list that closes then, if one has room. `client_id` says that all
-    /// tokens of the block are this client's own.
+    /// Takes the next block of a list that closes then, if one has room. `client` and its generation
+    /// say that all tokens of the block are this client's own.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when the client was shut out since: nothing would revoke the block.
     pub(crate) async fn lease_block(
         &self,
         closes_at: i64,
         length: u32,
         node: &str,
-        client_id: Option<&str>,
+        client: Option<(&str, i64)>,
     ) -> Result<Option<LeasedBlock>, Error> {
         let length = i64::from(length);
         let mut transaction = self.begin().await?;
+        // Who shuts the client out changes its row first: this comes before all of that, which then
+        // finds the block, or after it.
+        if let Some((id, generation)) = client
+            && !lock_client(&mut transaction, id, generation, clock::now()).await?
+        {
+            return Err(Error::Ended);
+        }
         let block: Option<LeasedBlock> = transaction
             .sql(
                 "UPDATE status_lists SET next_index = next_index + $1 WHERE id = (SELECT id FROM \
@@ -84,7 +96,7 @@ impl Store {
             .bind(block.start)
             .bind(length)
             .bind(node)
-            .bind(client_id)
+            .bind(client.map(|(id, _)| id))
             .bind(clock::now())
             .execute()
             .await?;
@@ -161,7 +173,7 @@ pub(super) async fn insert_issued_token(
     transaction
         .sql(
             "INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, \
-             grant_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+             grant_id, expires_at, general_scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(token.status_list)
         .bind(i64::from(token.status_index))
@@ -170,6 +182,7 @@ pub(super) async fn insert_issued_token(
         .bind(token.user_id)
         .bind(grant_id)
         .bind(token.expires_at)
+        .bind(token.general_scopes)
         .execute()
         .await?;
     Ok(())
@@ -178,26 +191,36 @@ pub(super) async fn insert_issued_token(
 /// Places by list: those that are to be revoked. The lists are taken in order, so that two who do this
 /// wait for each other in a line and not in a circle.
 #[derive(Debug, Default)]
-pub(super) struct Places(BTreeMap<String, Vec<i64>>);
+pub(super) struct Places(BTreeMap<String, Ending>);
+
+/// What ends in one list.
+#[derive(Debug, Default)]
+struct Ending {
+    places: Vec<i64>,
+    /// Whether blocks end too, which are not among the bits.
+    blocks: bool,
+}
 
 impl Places {
     pub(super) fn add(&mut self, rows: Vec<(String, i64)>) {
         for (list, place) in rows {
-            self.0.entry(list).or_default().push(place);
+            self.0.entry(list).or_default().places.push(place);
         }
     }
 
     /// A list in which whole blocks were revoked.
     pub(super) fn touch(&mut self, list: String) {
-        self.0.entry(list).or_default();
+        self.0.entry(list).or_default().blocks = true;
     }
 
-    /// Marks them as revoked, and the lists as changed.
-    pub(super) async fn revoke(self, transaction: &mut Transaction) -> Result<(), Error> {
-        for (list, places) in self.0 {
+    /// Marks them as revoked, and the lists as changed. Says whether anything was not so before.
+    pub(super) async fn revoke(self, transaction: &mut Transaction) -> Result<bool, Error> {
+        let mut changed = false;
+        for (list, Ending { places, blocks }) in self.0 {
             // The row is ours from here to the end of the transaction, on both engines.
             let bits: Option<(Vec<u8>,)> = transaction
-                .sql("UPDATE status_lists SET version = version + 1 WHERE id = $1 RETURNING bits")
+                .sql("UPDATE status_lists SET version = version + $1 WHERE id = $2 RETURNING bits")
+                .bind(i64::from(blocks))
                 .bind(&list)
                 .returning()
                 .await?;
@@ -205,22 +228,28 @@ impl Places {
             let Some((mut bits,)) = bits else {
                 continue;
             };
-            if places.is_empty() {
-                continue;
-            }
-            for place in places {
+            let before = bits.clone();
+            for place in &places {
                 let byte = usize::try_from(place / 8).ok();
                 if let Some(byte) = byte.and_then(|byte| bits.get_mut(byte)) {
                     *byte |= 1 << (place % 8);
                 }
             }
+            changed |= blocks || bits != before;
+            if bits == before {
+                continue;
+            }
             transaction
-                .sql("UPDATE status_lists SET bits = $1 WHERE id = $2")
+                .sql("UPDATE status_lists SET bits = $1, version = version + 1 WHERE id = $2")
                 .bind(bits)
                 .bind(&list)
                 .execute()
                 .await?;
         }
-        Ok(())
+        Ok(changed)
     }
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;
