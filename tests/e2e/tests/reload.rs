@@ -26,7 +26,7 @@ fn write_needs(scope: &str) -> Value {
 }
 
 fn discovered(workers: u16) -> Front {
-    let issuer_keys = |_: &countersign_e2e::http::Message| good_keys();
+    let issuer_keys = |_: &http::Message| good_keys();
     let setup =
         Setup::with(Stub::upstream().unwrap(), write_needs("files:write"), true, issuer_keys);
     let dir = setup.dir().to_path_buf();
@@ -130,7 +130,7 @@ fn a_vm_that_traps_is_replaced() {
         "issuer": other, "max_lifetime": 3_155_760_000_u64,
         "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] },
     }));
-    let slow = |_: &countersign_e2e::http::Message| {
+    let slow = |_: &http::Message| {
         thread::sleep(Duration::from_millis(1500));
         good_keys()
     };
