@@ -136,7 +136,7 @@ impl Front {
         self.upstream.take().iter().filter(|request| whole(request)).count()
     }
 
-    /// Asks until the status comes, at most half a minute.
+    /// Asks until the status comes, at most a minute.
     pub fn until(&self, status: u16, request: &Request) -> bool {
         comes(|| self.send(request).status() == status)
     }
@@ -156,7 +156,7 @@ impl Front {
         streams.each_ref().map(|stream| answer(stream).unwrap().status())
     }
 
-    /// Asks until this status comes from every worker, at most half a minute.
+    /// Asks until this status comes from every worker, at most a minute.
     pub fn settles(&self, status: u16, request: impl Fn(usize) -> Request) -> bool {
         let mut count = 0;
         comes(|| {
@@ -180,9 +180,9 @@ impl Front {
 }
 
 /// Nothing takes longer on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until something holds, half a minute at most.
+/// Waits until something holds, a minute at most.
 pub fn comes(mut holds: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     loop {
@@ -222,7 +222,7 @@ impl Gate {
     /// Until it is open, or nobody waits for this any more.
     pub fn pass(&self) {
         let start = Instant::now();
-        while !self.0.load(Ordering::SeqCst) && start.elapsed() < 4 * PATIENCE {
+        while !self.0.load(Ordering::SeqCst) && start.elapsed() < 2 * PATIENCE {
             thread::sleep(Duration::from_millis(10));
         }
     }
