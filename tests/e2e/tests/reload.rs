@@ -224,7 +224,8 @@ fn wait_in_a_filter_that_faults() -> Result<(), Duration> {
     for waiting in waiting {
         let (status, time) = waiting.join().unwrap();
         println!("{status} after {time:?}");
-        assert_eq!(status, 504);
+        // Envoy's own answer, or what it says when that one, too, would go through the filter.
+        assert!(matches!(status, 503 | 504), "{status}");
         assert!((5500..40_000).contains(&time.as_millis()), "{time:?}");
     }
     assert_eq!(front.seen(), 0);
