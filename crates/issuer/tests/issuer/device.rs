@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use crate::{
     browser::{BY_ITSELF, Browser, text},
     dpop::proof_by,
-    dpop::{KEY, ask, jkt, proof},
     http::{Answer, FORM, encode, get, send},
     issuer::{
         ACCOUNT, CALLBACK, Client, FILES, Folder, Issuer, MAIL, PASSWORD, VERIFIER, new_client,
@@ -339,23 +338,6 @@ fn attack_47_forms_from_elsewhere() {
     let page = browser.send("GET", &issuer.at(script), &[BY_ITSELF], None);
     page.assert_page(200);
     assert!(!page.body.contains("alert"), "{}", page.body);
-}
-
-/// RFC 9449 §5: a device that shows a key has tokens that are bound to it, and without a secret its
-/// refresh token is too.
-#[test]
-fn rfc_9449_tokens_of_devices_are_bound() {
-    let issuer = Issuer::start();
-    let client = add(&issuer, "none");
-    let device = begin(&issuer, &client, &[]);
-    decide(&issuer, &device, "allow").assert_page(200);
-    let form = [("grant_type", GRANT), ("device_code", text(&device, "device_code"))];
-    let tokens = ask(&issuer, &client, &proof(&issuer), &form).json();
-    assert_eq!(tokens["token_type"], "DPoP", "{tokens}");
-    let (_, claims) = verified(&issuer, text(&tokens, "access_token"));
-    assert_eq!(claims["cnf"]["jkt"], jkt(KEY));
-    let refresh = text(&tokens, "refresh_token");
-    issuer.refresh(&client, refresh, &[]).assert_error(400, "invalid_dpop_proof");
 }
 
 /// §5.1: guesses are few, from one address; right ones do not set anybody free.

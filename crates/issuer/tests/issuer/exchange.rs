@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use crate::{
     browser::text,
     dpop,
-    dpop::{KEY, ask, bound, jkt, proof},
     http::{Answer, get},
     issuer::{ACCOUNT, CALLBACK, Client, FILES, Issuer, MAIL, new_client},
     tokens::verified,
@@ -247,27 +246,6 @@ fn attack_20_subject_tokens_that_are_none() {
     }
     let wanted = [("requested_token_type", ACCESS_TOKEN)];
     assert_eq!(exchange(&issuer, &server, token, &wanted).status, 200);
-}
-
-/// RFC 9449: the new token can be bound to a key of who gets it; one that is bound to another's is not
-/// exchanged, since nothing here shows that key.
-#[test]
-fn rfc_9449_bound_tokens() {
-    let issuer = start();
-    let server = add(&issuer, Some(FILES), &[(FILES, "files:read")]);
-    let (client, tokens) = subject(&issuer, "files:read");
-    let form = |token| {
-        [("grant_type", GRANT), ("subject_token", token), ("subject_token_type", ACCESS_TOKEN)]
-    };
-    let token = text(&tokens, "access_token");
-    let answer = ask(&issuer, &server, &proof(&issuer), &form(token));
-    assert_eq!(claims(&issuer, &answer)["cnf"]["jkt"], jkt(KEY));
-    assert_eq!(answer.json()["token_type"], "DPoP");
-    let tokens = bound(&issuer, &client, "files:read");
-    let token = text(&tokens, "access_token");
-    exchange(&issuer, &server, token, &[]).assert_error(400, "invalid_request");
-    let answer = ask(&issuer, &server, &proof(&issuer), &form(token));
-    answer.assert_error(400, "invalid_request");
 }
 
 /// What comes of a grant ends with it, and with whoever has it; it lives no longer than its source.

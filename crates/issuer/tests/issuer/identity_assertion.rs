@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use crate::{
     browser::text,
     dpop,
-    dpop::{KEY, ask, jkt, proof},
     http::{Answer, get},
     issuer::{ACCOUNT, CALLBACK, Client, FILES, Folder, Issuer, MAIL, PASSWORD, new_client, now},
     site::{Page, Site},
@@ -347,24 +346,6 @@ fn attack_22_shut_out_in_the_middle() {
         let introspected = issuer.post("/introspect", &client, &[("token", token)]);
         assert_eq!(introspected.json(), json!({ "active": false }));
     }
-}
-
-/// draft, "Proof-of-Possession": a client that shows a key has a token that is bound to it. An assertion
-/// that is bound to a key is not heeded, with a proof or without.
-#[test]
-fn rfc_9449_bound_tokens() {
-    let (issuer, client) = start();
-    let with_proof = |assertion: &Token| {
-        let form = [("grant_type", GRANT), ("assertion", &*assertion.sign())]
-            .map(|(name, value)| (name, value.to_owned()));
-        let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        ask(&issuer, &client, &proof(&issuer), &form)
-    };
-    let answer = with_proof(&assertion(&issuer, &client));
-    assert_eq!(claims(&issuer, &answer)["cnf"]["jkt"], jkt(KEY));
-    assert_eq!(answer.json()["token_type"], "DPoP");
-    let bound = assertion(&issuer, &client).claim("cnf", json!({ "jkt": jkt(KEY) }));
-    with_proof(&bound).assert_error(400, "invalid_grant");
 }
 
 /// Keys that are published: fetched once, by the guarded fetcher; gone for a moment, nobody is told to
