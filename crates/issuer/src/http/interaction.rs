@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, clock, password,
     secret::{self, Kind},
-    store::{Client, ClientKind, NewGrant, Resource, SessionRow},
+    store::{Client, ClientKind, NewCode, NewGrant, Resource, SessionRow},
 };
 
 /// How long a login lasts, in seconds.
@@ -335,11 +335,14 @@ async fn issue_code(
         auth_time: session.auth_time,
     };
     let hash = secret::hash(Kind::AuthorizationCode, &code);
-    let added = app
-        .store
-        .add_grant(&grant, &hash, &request.redirect_uri, &request.challenge, CODE_LIFETIME)
-        .await;
-    match added {
+    let new = NewCode {
+        hash: &hash,
+        redirect_uri: &request.redirect_uri,
+        challenge: &request.challenge,
+        dpop_jkt: request.dpop_jkt.as_deref(),
+        lifetime: CODE_LIFETIME,
+    };
+    match app.store.add_grant(&grant, &new).await {
         // As whoever comes a moment later finds it.
         Err(Error::Ended) => return Ok(stale(app)),
         added => added?,

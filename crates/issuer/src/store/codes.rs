@@ -19,6 +19,17 @@ pub(crate) struct NewGrant<'a> {
     pub(crate) auth_time: i64,
 }
 
+/// The code for it.
+#[derive(Clone, Debug)]
+pub(crate) struct NewCode<'a> {
+    pub(crate) hash: &'a [u8],
+    pub(crate) redirect_uri: &'a str,
+    pub(crate) challenge: &'a str,
+    /// The thumbprint of the key that must redeem it (RFC 9449 §10).
+    pub(crate) dpop_jkt: Option<&'a str>,
+    pub(crate) lifetime: i64,
+}
+
 /// A code with its grant.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct CodeRow {
@@ -26,6 +37,7 @@ pub(crate) struct CodeRow {
     pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) challenge: String,
+    pub(crate) dpop_jkt: Option<String>,
     pub(crate) expires_at: i64,
     pub(crate) consumed_at: Option<i64>,
     pub(crate) user_id: String,
@@ -67,10 +79,7 @@ impl Store {
     pub(crate) async fn add_grant(
         &self,
         grant: &NewGrant<'_>,
-        code_hash: &[u8],
-        redirect_uri: &str,
-        challenge: &str,
-        code_lifetime: i64,
+        code: &NewCode<'_>,
     ) -> Result<(), Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
@@ -78,14 +87,15 @@ impl Store {
         transaction
             .sql(
                 "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, challenge, \
-                 expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+                 dpop_jkt, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             )
-            .bind(code_hash)
+            .bind(code.hash)
             .bind(grant.id)
             .bind(grant.client_id)
-            .bind(redirect_uri)
-            .bind(challenge)
-            .bind(now + code_lifetime)
+            .bind(code.redirect_uri)
+            .bind(code.challenge)
+            .bind(code.dpop_jkt)
+            .bind(now + code.lifetime)
             .execute()
             .await?;
         transaction.commit().await?;
@@ -94,8 +104,8 @@ impl Store {
 
     pub(crate) async fn code(&self, hash: &[u8]) -> Result<Option<CodeRow>, Error> {
         self.sql(
-            "SELECT grant_id, code.client_id, code.redirect_uri, challenge, code.expires_at, \
-             consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at, \
+            "SELECT grant_id, code.client_id, code.redirect_uri, challenge, dpop_jkt, \
+             code.expires_at, consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at, \
              users.disabled_at IS NOT NULL AS user_disabled FROM auth_codes AS code JOIN grants \
              ON grants.id = grant_id JOIN users ON users.id = user_id WHERE hash = $1",
         )
@@ -105,15 +115,16 @@ impl Store {
     }
 
     /// Redeems a code, and stores in the same transaction the first refresh token of its grant and
-    /// where the access token stands.
+    /// where the access token stands. `cnf` binds the grant's refresh tokens to a key.
     pub(crate) async fn redeem_code(
         &self,
         hash: &[u8],
         grant_id: &str,
         refresh_token: Option<(&[u8], i64)>,
         access_token: &IssuedToken<'_>,
+        cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
-        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token).await
+        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token, cnf).await
     }
 
     /// The same with the statement that consumes what is redeemed: $1 is the time, $2 the digest.
@@ -124,6 +135,7 @@ impl Store {
         grant_id: &str,
         refresh_token: Option<(&[u8], i64)>,
         access_token: &IssuedToken<'_>,
+        cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
@@ -133,6 +145,7 @@ impl Store {
         if transaction.sql(consume).bind(now).bind(hash).execute().await? != 1 {
             return Ok(Redemption::TooLate);
         }
+        bind_grant(&mut transaction, grant_id, cnf).await?;
         if let Some((hash, expires_at)) = refresh_token {
             insert_refresh_token(&mut transaction, hash, grant_id, now, expires_at).await?;
         }
@@ -161,6 +174,19 @@ impl Store {
         transaction.commit().await?;
         Ok(true)
     }
+}
+
+/// Binds a grant's refresh tokens to a key, where there is one.
+pub(super) async fn bind_grant(
+    transaction: &mut Transaction,
+    id: &str,
+    cnf: Option<&str>,
+) -> Result<(), Error> {
+    if let Some(cnf) = cnf {
+        let statement = transaction.sql("UPDATE grants SET cnf = $1 WHERE id = $2");
+        statement.bind(cnf).bind(id).execute().await?;
+    }
+    Ok(())
 }
 
 /// Stores a grant. Nobody shuts out the user or the client until the transaction ends: who does that

@@ -82,7 +82,7 @@ use crate::{Database, Error};
 use self::sql::{Pools, Statement, Transaction};
 pub(crate) use self::{
     clients::ClientRow,
-    codes::{CodeRow, NewGrant, Redemption},
+    codes::{CodeRow, NewCode, NewGrant, Redemption},
     device::{DeviceRow, NewDeviceCode},
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,

@@ -2,7 +2,7 @@
 
 use super::{
     Store, Transaction,
-    codes::lock_grant,
+    codes::{bind_grant, lock_grant},
     status::{IssuedToken, insert_issued_token},
 };
 use crate::{Error, clock};
@@ -16,6 +16,8 @@ pub(crate) struct RefreshRow {
     pub(crate) successor_sealed: Option<Vec<u8>>,
     /// Whether the successor was used itself.
     pub(crate) successor_used: bool,
+    /// The key that it is bound to, as JSON (RFC 9449 §5).
+    pub(crate) cnf: Option<String>,
     pub(crate) client_id: String,
     pub(crate) user_id: String,
     pub(crate) resource: String,
@@ -41,6 +43,8 @@ pub(crate) struct Successor<'a> {
     /// The token itself, sealed under the one it follows: readable only by who presents that.
     pub(crate) sealed: &'a [u8],
     pub(crate) expires_at: i64,
+    /// The key that it is bound to, if one was shown now.
+    pub(crate) cnf: Option<&'a str>,
 }
 
 impl Store {
@@ -48,7 +52,7 @@ impl Store {
         self.sql(
             "SELECT token.grant_id, token.expires_at, token.rotated_at, \
                  token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, \
-                 client_id, user_id, resource, scopes, auth_time, grants.created_at AS \
+                 cnf, client_id, user_id, resource, scopes, auth_time, grants.created_at AS \
                  granted_at, revoked_at, users.disabled_at IS NOT NULL AS user_disabled FROM \
                  refresh_tokens AS token JOIN grants ON grants.id = token.grant_id JOIN users ON \
                  users.id = user_id LEFT JOIN refresh_tokens AS next ON next.hash = \
@@ -87,6 +91,7 @@ impl Store {
         if !is_first {
             return Ok(false);
         }
+        bind_grant(&mut transaction, grant_id, successor.cnf).await?;
         insert_refresh_token(&mut transaction, successor.hash, grant_id, now, successor.expires_at)
             .await?;
         insert_issued_token(&mut transaction, grant_id, access_token).await?;
