@@ -1,6 +1,8 @@
 //! The status lists in use: fetched when a token refers to one, kept until they expire.
 
-use alloc::{borrow::ToOwned as _, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    borrow::ToOwned as _, collections::BTreeMap, string::String, sync::Arc, vec::Vec,
+};
 
 use super::{
     fetch::{Fetch, FetchError, FetchId},
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     UnixSeconds,
-    jose::jws::CompactJws,
+    jose::{jwk::Jwk, jws::CompactJws},
     oauth::{
         resource::{ResourceId, split},
         status_list::{MAX_LIST_BYTES, StatusList, StatusListError, StatusReference, has_type},
@@ -53,6 +55,8 @@ pub(super) struct StatusStore {
 #[derive(Debug, Default)]
 struct Entry {
     list: Option<StatusList>,
+    /// The key that verified it.
+    key: Option<Arc<Jwk>>,
     fetched_at: UnixSeconds,
     flight: Option<(FetchId, UnixSeconds)>,
     wanted: bool,
@@ -128,7 +132,7 @@ impl StatusStore {
         &mut self,
         id: FetchId,
         answer: Result<&[u8], FetchError>,
-        (issuers, keys): (&[IssuerPolicy], &KeyStore),
+        (issuers, keys): (&[IssuerPolicy], &mut KeyStore),
         now: UnixSeconds,
     ) -> Option<FetchError> {
         if let Some((issuer, lists)) = self.aggregations.fetched(id, answer.clone(), now) {
@@ -144,18 +148,25 @@ impl StatusStore {
         let (issuer, uri) = &key;
         entry.flight = None;
         entry.last_end = Some(now);
-        let list =
-            answer.and_then(|body| {
-                read(body, uri, *issuer, keys, now)
-                    .and_then(|list| entry.newer(list, now))
-                    .and_then(|list| {
-                        if list.size() <= room { Ok(list) } else { Err(StatusListError::Memory) }
-                    })
-                    .map_err(FetchError::StatusList)
+        let read = answer.and_then(|body| {
+            let read = read(body, uri, *issuer, keys, now);
+            match &read {
+                Ok((StatusList { key_generation: Some(generation), .. }, _)) => {
+                    keys.announced(*issuer, *generation);
+                }
+                Err(StatusListError::Key) => keys.missed(*issuer),
+                Ok(_) | Err(_) => {}
+            }
+            let newer = read.and_then(|(list, key)| Ok((entry.newer(list, now)?, key)));
+            let fitting = newer.and_then(|(list, key)| {
+                if list.size() <= room { Ok((list, key)) } else { Err(StatusListError::Memory) }
             });
-        match list {
-            Ok(list) => {
+            fitting.map_err(FetchError::StatusList)
+        });
+        match read {
+            Ok((list, key)) => {
                 entry.list = Some(list);
+                entry.key = Some(key);
                 entry.fetched_at = now;
                 entry.failures = 0;
                 None
@@ -163,6 +174,18 @@ impl StatusStore {
             Err(error) => {
                 entry.failures = entry.failures.saturating_add(1);
                 Some(error)
+            }
+        }
+    }
+
+    /// Lets go of lists that a key verified which the issuer has taken out of its set since: whoever has
+    /// that key may have made them.
+    pub(super) fn drop_unverified(&mut self, keys: &KeyStore) {
+        for ((issuer, _), entry) in &mut self.lists {
+            if entry.key.as_ref().is_some_and(|key| !keys.has(*issuer, key)) {
+                entry.list = None;
+                entry.key = None;
+                entry.wanted = entry.flight.is_none();
             }
         }
     }
@@ -332,7 +355,7 @@ fn read(
     issuer: usize,
     keys: &KeyStore,
     now: UnixSeconds,
-) -> Result<StatusList, StatusListError> {
+) -> Result<(StatusList, Arc<Jwk>), StatusListError> {
     let text = core::str::from_utf8(body).map_err(|_| StatusListError::Signature)?;
     let jws = CompactJws::parse(text.trim_end()).map_err(|_| StatusListError::Signature)?;
     let header = jws.header();
@@ -340,12 +363,14 @@ fn read(
         .algorithm
         .filter(|_| has_type(header.typ.as_deref()))
         .ok_or(StatusListError::Signature)?;
-    let key = keys
-        .find(issuer, header.kid.as_deref(), algorithm, now)
-        .ok_or(StatusListError::Signature)?;
+    let kid = header.kid.as_deref();
+    let Some(key) = keys.find(issuer, kid, algorithm, now) else {
+        let lacks = keys.lacks(issuer, kid, algorithm);
+        return Err(if lacks { StatusListError::Key } else { StatusListError::Signature });
+    };
     let verifier = key.verifier(algorithm).ok_or(StatusListError::Signature)?;
     if !verifier.verify(jws.signing_input().as_bytes(), jws.signature()) {
         return Err(StatusListError::Signature);
     }
-    StatusList::parse(jws.payload(), uri)
+    Ok((StatusList::parse(jws.payload(), uri)?, key))
 }

@@ -48,7 +48,7 @@ async fn push(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response,
     let redirect_uri = redirect_target(form, &client).map_err(|text| {
         Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_request", text))
     })?;
-    let resources = app.store.resources().await?;
+    let resources = app.store.known_resources().await?;
     AuthorizationRequest::check(form, &client, redirect_uri, &resources)
         .map_err(|error| refuse(error.error, error.description))?;
     let reference = secret::new(Kind::PushedRequest)?;

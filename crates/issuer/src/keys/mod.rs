@@ -83,9 +83,10 @@ impl Keys {
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         let generation = self.stored.store().key_set_generation().await?;
         if generation != self.current().published.generation {
+            // A restored database may have none that signs. First this: a key set without the key that
+            // signs is never published.
+            self.stored.ensure(DEFAULT_ALGORITHM, clock::now()).await?;
             self.reload().await?;
-            // A restored database may have none that signs.
-            self.signer(DEFAULT_ALGORITHM).await?;
         }
         Ok(())
     }

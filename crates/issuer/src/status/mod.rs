@@ -25,7 +25,7 @@ use crate::{
     keys::{DEFAULT_ALGORITHM, Signer},
     seal::KeyRing,
     secret,
-    store::{LeasedBlock, NewStatusList, Store},
+    store::{Lease, LeasedBlock, NewStatusList, Store},
 };
 
 /// Places of a list: 16 KiB before compression, and few enough that many lists are no burden.
@@ -85,6 +85,8 @@ struct BlockOf {
     closes_at: i64,
     /// With the client's generation, since what it had before it was disabled stays revoked.
     client: Option<(String, i64)>,
+    /// How often the database was restored: it has none of the blocks from before.
+    restored: i64,
 }
 
 /// A block that is partly used.
@@ -119,7 +121,7 @@ impl StatusLists {
     ) -> Result<Place, Error> {
         let closes_at = (expires_at.div_euclid(WINDOW) + 1) * WINDOW;
         let client = client.map(|(id, generation)| (id.to_owned(), generation));
-        let of = BlockOf { closes_at, client };
+        let of = BlockOf { closes_at, client, restored: app.store.restored().await? };
         let mut blocks = self.blocks.lock().await;
         let block = match blocks.get_mut(&of) {
             Some(block) if block.next < block.end => block,
@@ -218,12 +220,13 @@ impl StatusLists {
 
 /// Takes a block, and begins a list where none has room.
 async fn lease(app: &App, of: &BlockOf, length: u32) -> Result<LeasedBlock, Error> {
-    let client = of.client.as_ref().map(|(id, _)| id.as_str());
+    let client = of.client.as_ref().map(|(id, generation)| (id.as_str(), *generation));
     // Others may fill a new list before we come to it, but not again and again.
     for _ in 0..5 {
-        let block = app.store.lease_block(of.closes_at, length, &app.node, client).await?;
-        if let Some(block) = block {
-            return Ok(block);
+        match app.store.lease_block(of.closes_at, length, &app.node, client).await? {
+            Lease::Block(block) => return Ok(block),
+            Lease::NoRoom => {}
+            Lease::ShutOut => return Err(Error::Invalid("the client was disabled".to_owned())),
         }
         let id = random_name()?;
         let mut key = [0; 32];

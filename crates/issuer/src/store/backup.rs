@@ -124,7 +124,7 @@ impl Store {
                 .await?;
         }
         transaction
-            .sql("UPDATE counters SET value = value + 1 WHERE name = 'key_set'")
+            .sql("UPDATE counters SET value = value + 1 WHERE name IN ('key_set', 'restored', 'settings')")
             .execute()
             .await?;
         transaction.commit().await

@@ -51,13 +51,16 @@
 //! `cargo xtask test` runs both.
 
 mod backup;
+mod cache;
 mod clients;
 mod codes;
+mod direct;
 mod documents;
 mod interactions;
 mod keys;
 mod leases;
 mod open;
+mod plan;
 mod prune;
 mod pushed;
 mod refresh;
@@ -72,16 +75,21 @@ mod status;
 mod users;
 mod writer;
 
+use std::sync::Arc;
+
 use crate::{Database, Error};
 
-use self::sql::{Pools, Statement, Transaction};
+use self::{
+    cache::Cache,
+    sql::{Pools, Statement, Transaction},
+};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
-    status::{IssuedToken, LeasedBlock, NewStatusList},
+    status::{IssuedToken, Lease, LeasedBlock, NewStatusList},
     users::SessionRow,
 };
 pub use self::{
@@ -98,6 +106,7 @@ pub use self::{
 #[derive(Clone, Debug)]
 pub struct Store {
     pools: Pools,
+    cache: Arc<Cache>,
 }
 
 impl Store {
@@ -111,7 +120,7 @@ impl Store {
             Database::Postgres(url) => open::postgres(url).await?,
             Database::Sqlite(path) => open::sqlite(path).await?,
         };
-        Ok(Self { pools })
+        Ok(Self { pools, cache: Arc::default() })
     }
 
     /// Whether it is on PostgreSQL.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Store, Transaction};
+use rusqlite::OptionalExtension as _;
+
+use super::{Store, Transaction, plan::Value};
 use crate::{Error, clock};
 
 /// A list as it is stored.
@@ -27,6 +29,16 @@ pub(crate) struct NewStatusList<'a> {
     pub(crate) drop_at: i64,
 }
 
+/// What came of the wish for a block.
+#[derive(Clone, Debug)]
+pub(crate) enum Lease {
+    Block(LeasedBlock),
+    /// No list that closes then has room.
+    NoRoom,
+    /// The client was disabled, or was so in the meantime.
+    ShutOut,
+}
+
 /// A block of numbers, from `start` on.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct LeasedBlock {
@@ -47,17 +59,23 @@ pub(crate) struct IssuedToken<'a> {
 }
 
 impl Store {
-    /// Takes the next block of a list that closes then, if one has room. `client_id` says that all
-    /// tokens of the block are this client's own.
+    /// Takes the next block of a list that closes then, if one has room. `client`, with its generation,
+    /// says that all tokens of the block are this client's own; it gets none once it is shut out.
     pub(crate) async fn lease_block(
         &self,
         closes_at: i64,
         length: u32,
         node: &str,
-        client_id: Option<&str>,
-    ) -> Result<Option<LeasedBlock>, Error> {
+        client: Option<(&str, i64)>,
+    ) -> Result<Lease, Error> {
         let length = i64::from(length);
         let mut transaction = self.begin().await?;
+        if let Some((id, generation)) = client
+            && !lock_client(&mut transaction, self.is_postgres(), id, generation).await?
+        {
+            self.cache.look_again();
+            return Ok(Lease::ShutOut);
+        }
         let block: Option<LeasedBlock> = transaction
             .sql(
                 "UPDATE status_lists SET next_index = next_index + $1 WHERE id = (SELECT id FROM \
@@ -73,7 +91,7 @@ impl Store {
             .returning()
             .await?;
         let Some(block) = block else {
-            return Ok(None);
+            return Ok(Lease::NoRoom);
         };
         transaction
             .sql(
@@ -84,12 +102,12 @@ impl Store {
             .bind(block.start)
             .bind(length)
             .bind(node)
-            .bind(client_id)
+            .bind(client.map(|(id, _)| id))
             .bind(clock::now())
             .execute()
             .await?;
         transaction.commit().await?;
-        Ok(Some(block))
+        Ok(Lease::Block(block))
     }
 
     /// Begins a list.
@@ -123,11 +141,15 @@ impl Store {
 
     /// A number that changes with each revocation in a list that is in use.
     pub(crate) async fn status_list_version(&self, id: &str) -> Result<Option<i64>, Error> {
-        self.sql("SELECT version FROM status_lists WHERE id = $1 AND drop_at > $2")
-            .bind(id)
-            .bind(clock::now())
-            .scalar()
-            .await
+        const FIND: &str = "SELECT version FROM status_lists WHERE id = $1 AND drop_at > $2";
+        let now = clock::now();
+        match self.pools.direct() {
+            None => self.sql(FIND).bind(id).bind(now).scalar().await,
+            Some(direct) => direct.read(|connection| {
+                let mut statement = connection.prepare_cached(FIND)?;
+                statement.query_row(rusqlite::params![id, now], |row| row.get(0)).optional()
+            }),
+        }
     }
 
     pub(crate) async fn status_list(&self, id: &str) -> Result<Option<StatusListRow>, Error> {
@@ -153,26 +175,39 @@ impl Store {
 }
 
 /// Remembers where a token of a grant stands.
-pub(super) async fn insert_issued_token(
+pub(super) const INSERT_ISSUED_TOKEN: &str = "INSERT INTO issued_tokens (status_list, status_index, jti, \
+    client_id, user_id, grant_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+impl IssuedToken<'_> {
+    /// For [`INSERT_ISSUED_TOKEN`].
+    pub(super) fn values(&self, grant_id: &str) -> [Value; 7] {
+        [
+            self.status_list.into(),
+            i64::from(self.status_index).into(),
+            self.jti.into(),
+            self.client_id.into(),
+            self.user_id.into(),
+            grant_id.into(),
+            self.expires_at.into(),
+        ]
+    }
+}
+
+/// Nobody shuts this client out before the transaction ends. `false`: somebody has.
+async fn lock_client(
     transaction: &mut Transaction,
-    grant_id: &str,
-    token: &IssuedToken<'_>,
-) -> Result<(), Error> {
-    transaction
-        .sql(
-            "INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, \
-             grant_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(token.status_list)
-        .bind(i64::from(token.status_index))
-        .bind(token.jti)
-        .bind(token.client_id)
-        .bind(token.user_id)
-        .bind(grant_id)
-        .bind(token.expires_at)
-        .execute()
-        .await?;
-    Ok(())
+    is_postgres: bool,
+    id: &str,
+    generation: i64,
+) -> Result<bool, Error> {
+    // A transaction on SQLite is alone from its beginning.
+    let find = if is_postgres {
+        "SELECT 1::bigint FROM clients WHERE id = $1 AND disabled_at IS NULL AND not_before = $2 FOR \
+         SHARE"
+    } else {
+        "SELECT 1 FROM clients WHERE id = $1 AND disabled_at IS NULL AND not_before = $2"
+    };
+    Ok(transaction.sql(find).bind(id).bind(generation).scalar::<i64>().await?.is_some())
 }
 
 /// Places by list: those that are to be revoked. The lists are taken in order, so that two who do this
