@@ -1,8 +1,6 @@
 //! The status lists in use: fetched when a token refers to one, kept until they expire.
 
-use alloc::{
-    borrow::ToOwned as _, collections::BTreeMap, string::String, sync::Arc, vec::Vec,
-};
+use alloc::{borrow::ToOwned as _, collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 
 use super::{
     fetch::{Fetch, FetchError, FetchId},
@@ -186,6 +184,8 @@ impl StatusStore {
                 entry.list = None;
                 entry.key = None;
                 entry.wanted = entry.flight.is_none();
+                // That a list by the new key could not be read says nothing about the next try.
+                entry.failures = 0;
             }
         }
     }

@@ -95,9 +95,7 @@ impl JwkSet {
         secrets: Secrets,
     ) -> Result<Self, JwksError> {
         let member = |name| document.as_object().and_then(|members| members.get(name));
-        let entries = member("keys")
-            .and_then(Value::as_array)
-            .ok_or(JwksError::NoKeys)?;
+        let entries = member("keys").and_then(Value::as_array).ok_or(JwksError::NoKeys)?;
         if entries.len() > max_keys {
             return Err(JwksError::TooManyKeys);
         }

@@ -103,7 +103,9 @@ impl fmt::Display for StatusListError {
         f.write_str(match self {
             Self::Claims => "a claim of the status list is missing or malformed",
             Self::Compression => "the status list is not zlib data, or too large",
-            Self::Key => "the status list is signed by a key that the issuer's key set does not have",
+            Self::Key => {
+                "the status list is signed by a key that the issuer's key set does not have"
+            }
             Self::Memory => "the status lists in use take too much memory together",
             Self::Old => "the status list expired, or is older than the one that is held",
             Self::Signature => "no key of the issuer verifies the status list, or its typ is wrong",
