@@ -16,6 +16,8 @@ const EXAMPLES: &str = "\
 Examples:
   An application that sends users to log in:
     countersign client add --name 'My app' --redirect-uri https://app.example.com/callback
+  A program without a browser, where users log in with a code that it shows:
+    countersign client add --name 'Build tool' --device
   A program that acts for itself, and signs what it is:
     countersign client add --name 'Nightly job' --jwks job.jwks.json \\
       --service 'https://mcp.example.com/mcp=files:read'
@@ -92,12 +94,15 @@ pub(crate) struct Add {
     name: String,
     /// Where its users may be sent back to; may be repeated
     #[arg(long = "redirect-uri", value_name = "URI",
-          required_unless_present_any = ["service", "introspects"])]
+          required_unless_present_any = ["service", "introspects", "device"])]
     redirect_uris: Vec<String>,
     /// A resource that it may use for itself (client_credentials), and the scopes for that,
     /// separated by commas; may be repeated
     #[arg(long, value_name = "URI=SCOPES")]
     service: Vec<String>,
+    /// It has no browser of its own: users log in elsewhere, with a code that it shows (RFC 8628)
+    #[arg(long)]
+    device: bool,
     /// A resource that it is the server of: it may introspect tokens for it; may be repeated
     #[arg(long, value_name = "URI")]
     introspects: Vec<String>,
@@ -153,7 +158,13 @@ impl Add {
         }
         let mut grant_types = Vec::new();
         if !self.redirect_uris.is_empty() {
-            grant_types.extend(["authorization_code", "refresh_token"].map(str::to_owned));
+            grant_types.push("authorization_code".to_owned());
+        }
+        if self.device {
+            grant_types.push("urn:ietf:params:oauth:grant-type:device_code".to_owned());
+        }
+        if !grant_types.is_empty() {
+            grant_types.push("refresh_token".to_owned());
         }
         if !self.service.is_empty() {
             grant_types.push("client_credentials".to_owned());

@@ -9,7 +9,7 @@ use countersign_core::{
 };
 
 use crate::{
-    Error, client_document, client_metadata, clock, password, redirect_uri,
+    Error, client_document, client_metadata, clock, grant_types, password, redirect_uri,
     secret::{self, Kind},
     store::{
         Client, ClientKind, ClientResource, ClientRow, FoundDocument, InitialToken, Resource,
@@ -210,6 +210,7 @@ impl Store {
         if new.name.contains('\0') {
             return Err(Error::Invalid("a client name has no NUL".to_owned()));
         }
+        grant_types::check(&new.grant_types, &new.auth_method).map_err(Error::Invalid)?;
         let has_users = new.grant_types.iter().any(|grant| grant == "authorization_code");
         if new.redirect_uris.len() > 20 || has_users == new.redirect_uris.is_empty() {
             return Err(Error::Invalid("a client with users has 1 to 20 redirect URIs".to_owned()));
@@ -226,7 +227,7 @@ impl Store {
         if (new.auth_method == "private_key_jwt") != new.jwks.is_some() {
             return Err(Error::Invalid("keys and private_key_jwt belong together".to_owned()));
         }
-        if new.auth_method == "none" && (!has_users || !new.resources.is_empty()) {
+        if new.auth_method == "none" && (new.grant_types.is_empty() || !new.resources.is_empty()) {
             let text = "a client that acts without users needs a secret or keys";
             return Err(Error::Invalid(text.to_owned()));
         }

@@ -4,13 +4,13 @@
 use countersign_core::jose::json::Value;
 use url::Url;
 
-use crate::client_metadata::{ClientMetadata, Refusal, object};
+use crate::{
+    client_metadata::{ClientMetadata, Refusal, object},
+    grant_types::OF_STRANGERS,
+};
 
 /// Longest `client_id` that is a URL.
 const MAX_URL: usize = 512;
-
-/// The grant types that such a client may have.
-const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
 
 /// Whether a `client_id` is meant as a URL. Those that this server gives out never look so.
 pub(crate) fn is_url(client_id: &str) -> bool {
@@ -71,9 +71,9 @@ pub(crate) fn read(client_id: &str, body: &[u8]) -> Result<ClientMetadata, Strin
     // A document speaks to all servers at once: what it leaves out it may use, as far as it is sent.
     let mut members = members;
     if matches!(members.get("grant_types"), None | Some(Value::Null)) {
-        members.insert("grant_types".to_owned(), Value::from(GRANTS.to_vec()));
+        members.insert("grant_types".to_owned(), Value::from(OF_STRANGERS.to_vec()));
     }
-    let metadata = ClientMetadata::read(&members, &GRANTS).map_err(sentence)?;
+    let metadata = ClientMetadata::read(&members, &OF_STRANGERS).map_err(sentence)?;
     if !matches!(metadata.auth_method.as_str(), "none" | "private_key_jwt") {
         return Err("its token_endpoint_auth_method is one with a shared secret".to_owned());
     }
@@ -133,7 +133,7 @@ mod tests {
         let read = |text: &str| read(URL, text.as_bytes());
         let metadata = read(good).unwrap();
         assert_eq!((metadata.name.as_str(), metadata.auth_method.as_str()), ("App", "none"));
-        assert_eq!(metadata.grant_types, GRANTS);
+        assert_eq!(metadata.grant_types, OF_STRANGERS);
         let key = r#"{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let with = |more: &str| good.replace(r#""unknown":1"#, more);
         let asserting = |rest: &str| with(&format!(r#"{rest},"jwks":{{"keys":[{key}]}}"#));

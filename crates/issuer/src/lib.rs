@@ -15,6 +15,7 @@ mod clock;
 mod config;
 mod database;
 mod error;
+mod grant_types;
 mod http;
 mod issuer;
 mod keys;

@@ -12,6 +12,7 @@ pub(crate) enum Kind {
     Browser,
     ClientId,
     ClientSecret,
+    DeviceCode,
     GrantId,
     InitialToken,
     Interaction,
@@ -21,6 +22,7 @@ pub(crate) enum Kind {
     RegistrationToken,
     Session,
     TokenId,
+    UserCode,
     UserId,
 }
 
@@ -31,6 +33,7 @@ impl Kind {
             Self::Browser => "br_",
             Self::ClientId => "c_",
             Self::ClientSecret => "cs_",
+            Self::DeviceCode => "dc_",
             Self::GrantId => "g_",
             Self::InitialToken => "ia_",
             Self::Interaction => "in_",
@@ -40,6 +43,7 @@ impl Kind {
             Self::RegistrationToken => "ra_",
             Self::Session => "ss_",
             Self::TokenId => "t_",
+            Self::UserCode => "uc_",
             Self::UserId => "u_",
         }
     }

@@ -64,6 +64,21 @@ fn add_and_list() {
     }
 }
 
+/// RFC 8628: a client for devices needs no redirect URI, and may have one.
+#[test]
+fn device_clients() {
+    const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+    let folder = Folder::new();
+    let client = folder.json(&["client", "add", "--name", "TV", "--device", "--json"]);
+    assert_eq!(client["grant_types"], serde_json::json!([DEVICE, "refresh_token"]));
+    assert_eq!(client["token_endpoint_auth_method"], "none");
+    let uri = "https://app.example.com/cb";
+    let both = ["client", "add", "--name", "B", "--device", "--redirect-uri", uri, "--json"];
+    let both = folder.json(&both);
+    let grants = serde_json::json!(["authorization_code", DEVICE, "refresh_token"]);
+    assert_eq!(both["grant_types"], grants);
+}
+
 /// Clients without users: what acts for itself, and the server of a resource.
 #[test]
 fn services_and_resource_servers() {

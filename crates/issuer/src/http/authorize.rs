@@ -169,16 +169,22 @@ async fn begin_with(
     {
         return Ok(response);
     }
-    let browser = match Cookie::Browser.read(&app.issuer, headers) {
-        Some(browser) if secret::is_well_formed(Kind::Browser, &browser) => browser,
-        _ => secret::new(Kind::Browser)?,
-    };
-    let id = secret::new(Kind::Interaction)?;
-    let text = serde_json::to_string(&request)
+    open_interaction(app, headers, &secret::new(Kind::Interaction)?, &request).await
+}
+
+/// Stores a request for this browser, and sends it to the first page.
+pub(super) async fn open_interaction(
+    app: &App,
+    headers: &HeaderMap,
+    id: &str,
+    request: &AuthorizationRequest,
+) -> Result<Response, Error> {
+    let browser = browser_of(app, headers)?;
+    let text = serde_json::to_string(request)
         .map_err(|_| Error::Crypto("a request could not be stored"))?;
     app.store
         .add_interaction(
-            &secret::hash(Kind::Interaction, &id),
+            &secret::hash(Kind::Interaction, id),
             &secret::hash(Kind::Browser, &browser),
             &text,
             INTERACTION_LIFETIME,
@@ -187,6 +193,14 @@ async fn begin_with(
     let mut response = reply::see_other(&format!("{}/authorize?interaction={id}", app.issuer));
     Cookie::Browser.set(&app.issuer, response.headers_mut(), &browser);
     Ok(response)
+}
+
+/// The name that this browser has, or a new one for it.
+pub(super) fn browser_of(app: &App, headers: &HeaderMap) -> Result<String, Error> {
+    match Cookie::Browser.read(&app.issuer, headers) {
+        Some(browser) if secret::is_well_formed(Kind::Browser, &browser) => Ok(browser),
+        _ => secret::new(Kind::Browser),
+    }
 }
 
 /// Whether the user's own program or this server opened the page. Browsers that do not say count as

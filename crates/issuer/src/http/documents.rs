@@ -8,8 +8,8 @@ use axum::{
 use countersign_core::jose::alg::Algorithm;
 use serde_json::json;
 
-use super::{Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES, token::GRANT_TYPES};
-use crate::{ClientDocuments, Registration, store::Resource};
+use super::{Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES};
+use crate::{ClientDocuments, Registration, grant_types, store::Resource};
 
 /// `/jwks`: to be fetched again after five minutes, and usable ten more while that fails.
 pub(super) async fn jwks(State(app): Shared, method: Method, headers: HeaderMap) -> Response {
@@ -49,10 +49,11 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
+        "device_authorization_endpoint": format!("{issuer}/device_authorization"),
         "jwks_uri": format!("{issuer}/jwks"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": GRANT_TYPES,
+        "grant_types_supported": grant_types::ALL,
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": METHODS,
         "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),

@@ -16,6 +16,7 @@ use super::{
     params::Params,
     reply,
     request::{AuthorizationRequest, RequestError},
+    verification,
 };
 use crate::{
     Error, clock, password,
@@ -48,9 +49,14 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// The same of a browser that is given this name now.
+    pub(super) fn named(self, browser: &str) -> Self {
+        Self { browser: Some(browser.to_owned()), ..self }
+    }
+
     /// Proves that a form comes from a page made for this browser, interaction and session. The
     /// same for each showing of the page.
-    fn csrf(&self, interaction: &str) -> String {
+    pub(super) fn csrf(&self, interaction: &str) -> String {
         let browser = self.browser.as_deref().unwrap_or("");
         let session = self.session.as_deref().unwrap_or("");
         let parts = ["csrf", browser, interaction, session].map(str::as_bytes);
@@ -97,6 +103,7 @@ pub(super) async fn show(app: &Arc<App>, visit: &Visit<'_>, id: &str) -> Result<
             approve(app, &open, session).await
         }
         Some(session) => Ok(app.pages.consent(&Consent {
+            code: verification::user_code(&open.request, &open.id)?.as_deref(),
             client: &open.client,
             redirect_uri: &open.request.redirect_uri,
             resource: &open.resource,
@@ -139,6 +146,9 @@ pub(super) async fn act(
             if !open.request.takes_login_of(session.auth_time) {
                 return Ok(again(app, id));
             }
+            if open.request.device.is_some() {
+                return verification::allow(app, id, &open.request, session).await;
+            }
             let remembered = app
                 .store
                 .consented(
@@ -166,6 +176,9 @@ pub(super) async fn act(
         (Some("deny"), _) => {
             if !app.store.end_interaction(&secret::hash(Kind::Interaction, id)).await? {
                 return Ok(stale(app));
+            }
+            if open.request.device.is_some() {
+                return verification::deny(app, &open.request).await;
             }
             // The user decided, on our page: this redirect is no automatic one.
             let parameters =
@@ -378,7 +391,7 @@ fn login_page(app: &App, visit: &Visit<'_>, open: &Open, failure: Option<Failure
     app.pages.login(status, &login)
 }
 
-fn stale(app: &App) -> Response {
+pub(super) fn stale(app: &App) -> Response {
     app.pages.message(
         StatusCode::BAD_REQUEST,
         "This page is no longer valid",
@@ -387,7 +400,7 @@ fn stale(app: &App) -> Response {
     )
 }
 
-fn forged(app: &App) -> Response {
+pub(super) fn forged(app: &App) -> Response {
     tracing::warn!(reason = "csrf_refused", "a form was refused: not sent from our page");
     app.pages.message(
         StatusCode::FORBIDDEN,
@@ -397,7 +410,7 @@ fn forged(app: &App) -> Response {
 }
 
 /// `Origin` and `Sec-Fetch-Site`, where a browser sends them, must name this server.
-fn is_own_page(app: &App, headers: &HeaderMap) -> bool {
+pub(super) fn is_own_page(app: &App, headers: &HeaderMap) -> bool {
     let value = |name: &str| headers.get(name).map(|value| value.as_bytes());
     let site = value("sec-fetch-site");
     let origin_fits = match value("origin") {

@@ -12,12 +12,13 @@ use serde_json::json;
 use super::{
     App, Shared,
     post::{self, Failure},
-    register::{GRANTS, bearer, described_as, invalid_token, manage, read_body, refused, row},
+    register::{bearer, described_as, invalid_token, manage, read_body, refused, row},
     reply,
 };
 use crate::{
     ClientKind, Registration,
     client_metadata::{ClientMetadata, object},
+    grant_types::OF_STRANGERS,
     secret::{self, Kind},
     store::ClientRow,
 };
@@ -61,7 +62,7 @@ async fn change(app: &App, headers: &HeaderMap, id: &str, body: Body) -> Result<
     let held = holder(app, headers, id).await?;
     let members = object(&read_body(body).await?).map_err(refused)?;
     check_own(&members, &held.row)?;
-    let metadata = ClientMetadata::read(&members, &GRANTS).map_err(refused)?;
+    let metadata = ClientMetadata::read(&members, &OF_STRANGERS).map_err(refused)?;
     let mut new = row(&metadata);
     new.client.id = id.to_owned();
     new.client.created_at = held.row.client.created_at;

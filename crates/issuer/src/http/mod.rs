@@ -7,6 +7,7 @@ mod client_auth;
 mod client_keys;
 mod clients;
 mod cookies;
+mod device;
 mod documents;
 mod interaction;
 mod introspect;
@@ -25,6 +26,7 @@ mod status_lists;
 mod throttle;
 mod token;
 mod userinfo;
+mod verification;
 
 use std::sync::Arc;
 
@@ -66,6 +68,8 @@ pub(crate) struct App {
     beginnings: limit::Limit,
     /// Registrations, by address.
     registrations: limit::Limit,
+    /// Codes of devices that somebody typed, by address.
+    user_codes: limit::Limit,
 }
 
 type Shared = State<Arc<App>>;
@@ -92,6 +96,7 @@ impl App {
             throttle: throttle::Throttle::default(),
             beginnings: limit::Limit::new(120, 240),
             registrations: limit::Limit::new(60, 100),
+            user_codes: limit::Limit::new(10, 10),
         })
     }
 }
@@ -103,6 +108,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(&format!("{path}/authorize"), any(authorize::endpoint))
         .route(&format!("{path}/token"), any(token::endpoint))
         .route(&format!("{path}/par"), any(par::endpoint))
+        .route(&format!("{path}/device_authorization"), any(device::endpoint))
+        .route(&format!("{path}/device"), any(verification::endpoint))
         .route(&format!("{path}/revoke"), any(revoke::endpoint))
         .route(&format!("{path}/introspect"), any(introspect::endpoint))
         .route(&format!("{path}/userinfo"), any(userinfo::endpoint))

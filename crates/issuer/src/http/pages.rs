@@ -15,9 +15,10 @@ use crate::{
 };
 
 const STYLE: &str = include_str!("../../templates/style.css");
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("base.html", include_str!("../../templates/base.html")),
     ("consent.html", include_str!("../../templates/consent.html")),
+    ("device.html", include_str!("../../templates/device.html")),
     ("leave.html", include_str!("../../templates/leave.html")),
     ("login.html", include_str!("../../templates/login.html")),
     ("message.html", include_str!("../../templates/message.html")),
@@ -44,6 +45,8 @@ pub(super) struct Login<'a> {
 /// What the consent page shows.
 #[derive(Debug)]
 pub(super) struct Consent<'a> {
+    /// What the device shows, where one waits for the answer.
+    pub(super) code: Option<&'a str>,
     pub(super) client: &'a Client,
     pub(super) redirect_uri: &'a str,
     pub(super) resource: &'a Resource,
@@ -101,6 +104,7 @@ impl Pages {
         let context = context! {
             client => shown(&consent.client.name),
             client_id => &consent.client.id,
+            code => consent.code,
             verified => consent.client.kind == ClientKind::Static,
             site => client_document::site(&consent.client.id),
             only_local => consent.client.redirect_uris.iter().all(|uri| redirect_uri::is_local(uri)),
@@ -114,6 +118,17 @@ impl Pages {
             csrf => consent.csrf,
         };
         self.render(StatusCode::OK, "consent.html", context)
+    }
+
+    /// Asks for the code that a device shows.
+    pub(super) fn device(
+        &self,
+        status: StatusCode,
+        csrf: &str,
+        user_code: &str,
+        problem: Option<&str>,
+    ) -> Response {
+        self.render(status, "device.html", context! { csrf, user_code, problem })
     }
 
     /// An error that could not be redirected by itself, with a link for who wants to go on.

@@ -16,12 +16,10 @@ use crate::{
     ClientKind, Registration,
     client_metadata::{ClientMetadata, Refusal, object},
     clock,
+    grant_types::OF_STRANGERS,
     secret::{self, Kind},
     store::{Client, ClientRow},
 };
-
-/// The grant types that a client can register for itself: none without a user.
-pub(super) const GRANTS: [&str; 2] = ["authorization_code", "refresh_token"];
 
 pub(super) async fn endpoint(
     State(app): Shared,
@@ -54,7 +52,7 @@ async fn register(app: &App, headers: &HeaderMap, body: Body) -> Result<Response
         Registration::Token => Some(initial_token(app, headers).await?),
         Registration::Off | Registration::Open => None,
     };
-    let read = object(&body).and_then(|members| ClientMetadata::read(&members, &GRANTS));
+    let read = object(&body).and_then(|members| ClientMetadata::read(&members, &OF_STRANGERS));
     let metadata = read.map_err(refused)?;
     let registration_token = secret::new(Kind::RegistrationToken)?;
     let row = ClientRow {

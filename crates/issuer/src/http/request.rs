@@ -27,6 +27,19 @@ pub(super) struct AuthorizationRequest {
     pub(super) login_since: Option<i64>,
     /// The user must be asked, whatever was allowed before.
     pub(super) consent: bool,
+    /// The device that waits for the answer (RFC 8628), where no browser carries it back.
+    #[serde(default)]
+    pub(super) device: Option<Device>,
+}
+
+/// A device that waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Device {
+    /// The digest of its code, as base64url.
+    pub(super) hash: String,
+    /// What it shows, as base64url, sealed under the name of the interaction: the stored text tells it
+    /// to nobody.
+    pub(super) user_code: String,
 }
 
 /// An error that goes back to the client (OAuth 2.1 §4.1.2.1, RFC 8707 §2).
@@ -101,6 +114,7 @@ impl AuthorizationRequest {
             login_since: check_login_age(params, &prompt)?,
             // The consent page is also where an account can be changed.
             consent: prompt.contains(&"consent") || prompt.contains(&"select_account"),
+            device: None,
         })
     }
 
@@ -187,7 +201,10 @@ pub(super) fn find_resource<'a>(
     }
 }
 
-fn check_scope(scope: Option<&str>, resource: &Resource) -> Result<ScopeSet, RequestError> {
+pub(super) fn check_scope(
+    scope: Option<&str>,
+    resource: &Resource,
+) -> Result<ScopeSet, RequestError> {
     let Some(scope) = scope else {
         return Ok(resource.default_scope());
     };

@@ -3,7 +3,7 @@
 use rusqlite::OptionalExtension as _;
 
 use super::{
-    Store,
+    Store, Transaction,
     interactions::END_INTERACTION,
     plan::{Outcome, Plan},
     refresh::INSERT_REFRESH_TOKEN,
@@ -170,11 +170,10 @@ impl Store {
         refresh_token: Option<(&[u8], i64)>,
         access_token: &IssuedToken<'_>,
     ) -> Result<Redemption, Error> {
-        let now = clock::now();
         if self.is_postgres() {
             let counts: Option<(i64, i64)> = self
                 .sql(REDEEM_ON_POSTGRES)
-                .bind(now)
+                .bind(clock::now())
                 .bind(grant_id)
                 .bind(hash)
                 .bind(refresh_token.map(|(hash, _)| hash))
@@ -193,9 +192,22 @@ impl Store {
                 _ => Redemption::Ended,
             });
         }
+        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token).await
+    }
+
+    /// The same with the statement that consumes what is redeemed: $1 is the time, $2 the digest.
+    pub(super) async fn redeem(
+        &self,
+        consume: &'static str,
+        hash: &[u8],
+        grant_id: &str,
+        refresh_token: Option<(&[u8], i64)>,
+        access_token: &IssuedToken<'_>,
+    ) -> Result<Redemption, Error> {
+        let now = clock::now();
         let mut plan = Plan::default()
             .must(LOCK_GRANT, [now.into(), grant_id.into()])
-            .must(CONSUME, [now.into(), hash.into()]);
+            .must(consume, [now.into(), hash.into()]);
         if let Some((hash, expires_at)) = refresh_token {
             let values = [hash.into(), grant_id.into(), now.into(), expires_at.into()];
             plan = plan.and(INSERT_REFRESH_TOKEN, values);
@@ -225,4 +237,16 @@ impl Store {
             .and(INSERT_ISSUED_TOKEN, token.values(grant_id));
         Ok(self.carry_out(plan).await? == Outcome::Done)
     }
+}
+
+/// Within a transaction that has more to do.
+pub(super) async fn insert_grant(
+    transaction: &mut Transaction,
+    grant: &NewGrant<'_>,
+    now: i64,
+) -> Result<(), Error> {
+    let insert = transaction.sql(INSERT_GRANT).bind(grant.id).bind(grant.user_id);
+    let insert = insert.bind(grant.client_id).bind(grant.resource).bind(grant.scopes);
+    insert.bind(grant.nonce).bind(grant.auth_time).bind(now).execute().await?;
+    Ok(())
 }

@@ -54,6 +54,7 @@ mod backup;
 mod cache;
 mod clients;
 mod codes;
+mod device;
 mod direct;
 mod documents;
 mod interactions;
@@ -86,6 +87,7 @@ use self::{
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewGrant, Redemption},
+    device::{DeviceRow, NewDeviceCode},
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},

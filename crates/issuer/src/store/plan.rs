@@ -2,11 +2,11 @@
 //! disk, on PostgreSQL its statements one after the other.
 
 use rusqlite::{
-    Connection, ToSql,
+    Connection, Statement, ToSql,
     types::{ToSqlOutput, ValueRef},
 };
 
-use super::{Store, sql::Statement};
+use super::{Store, sql};
 use crate::Error;
 
 /// Statements that are done together or not at all.
@@ -58,7 +58,8 @@ impl Plan {
     pub(super) fn run(&self, connection: &Connection) -> rusqlite::Result<Outcome> {
         for (index, step) in self.0.iter().enumerate() {
             let mut statement = connection.prepare_cached(step.text)?;
-            let changed = statement.execute(rusqlite::params_from_iter(&step.values))?;
+            bind(&mut statement, &step.values)?;
+            let changed = statement.raw_execute()?;
             if step.is_needed && changed == 0 {
                 return Ok(Outcome::Missed(index));
             }
@@ -85,7 +86,19 @@ impl Store {
     }
 }
 
-fn bound(statement: Statement<'_>, values: Vec<Value>) -> Statement<'_> {
+/// `$2` is the second value, wherever it stands: SQLite numbers names in the order of the text.
+pub(super) fn bind<V: ToSql>(statement: &mut Statement<'_>, values: &[V]) -> rusqlite::Result<()> {
+    for index in 1..=statement.parameter_count() {
+        let name = statement.parameter_name(index).and_then(|name| name.strip_prefix('$'));
+        let number: Option<usize> = name.and_then(|name| name.parse().ok());
+        let value = number.and_then(|number| values.get(number.checked_sub(1)?));
+        let value = value.ok_or(rusqlite::Error::InvalidParameterCount(index, values.len()))?;
+        statement.raw_bind_parameter(index, value)?;
+    }
+    Ok(())
+}
+
+fn bound(statement: sql::Statement<'_>, values: Vec<Value>) -> sql::Statement<'_> {
     values.into_iter().fold(statement, |statement, value| match value {
         Value::Bytes(bytes) => statement.bind(bytes),
         Value::Number(number) => statement.bind(number),

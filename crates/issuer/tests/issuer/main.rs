@@ -8,6 +8,7 @@ mod client_auth;
 mod client_credentials;
 mod codes;
 mod consent;
+mod device;
 mod documents;
 mod flow;
 mod http;

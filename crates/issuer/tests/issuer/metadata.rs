@@ -27,6 +27,7 @@ fn rfc_8414_metadata_is_honest() {
         "claims_supported",
         "client_id_metadata_document_supported",
         "code_challenge_methods_supported",
+        "device_authorization_endpoint",
         "grant_types_supported",
         "id_token_signing_alg_values_supported",
         "introspection_endpoint",
@@ -83,6 +84,7 @@ fn rfc_8414_metadata_is_honest() {
     for endpoint in [
         "authorization_endpoint",
         "token_endpoint",
+        "device_authorization_endpoint",
         "jwks_uri",
         "pushed_authorization_request_endpoint",
         "revocation_endpoint",

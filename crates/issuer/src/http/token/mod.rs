@@ -2,6 +2,7 @@
 
 mod client_credentials;
 mod code;
+mod device_code;
 mod refresh;
 
 use axum::{
@@ -17,10 +18,7 @@ use super::{
     post::{self, Failure, refuse},
     request::find_resource,
 };
-
-/// The grant types that there are.
-pub(super) const GRANT_TYPES: [&str; 3] =
-    ["authorization_code", "client_credentials", "refresh_token"];
+use crate::grant_types;
 
 /// A refresh token that is not used for so many seconds ends (OAuth 2.1 §4.3.1).
 const REFRESH_IDLE: i64 = 30 * 86_400;
@@ -37,7 +35,7 @@ async fn exchange(app: &App, headers: &HeaderMap, form: &Params) -> Result<Respo
     let Some(grant_type) = form.get("grant_type") else {
         return Err(refuse("invalid_request", "grant_type is missing"));
     };
-    if !GRANT_TYPES.contains(&grant_type) {
+    if !grant_types::ALL.contains(&grant_type) {
         return Err(refuse("unsupported_grant_type", "The grant type is not supported"));
     }
     let client = client_auth::authenticate(app, headers, form).await?;
@@ -45,8 +43,9 @@ async fn exchange(app: &App, headers: &HeaderMap, form: &Params) -> Result<Respo
         return Err(refuse("unauthorized_client", "The client may not use this grant type"));
     }
     match grant_type {
-        "authorization_code" => code::redeem(app, &client, form).await,
-        "client_credentials" => client_credentials::issue(app, &client, form).await,
+        grant_types::AUTHORIZATION_CODE => code::redeem(app, &client, form).await,
+        grant_types::CLIENT_CREDENTIALS => client_credentials::issue(app, &client, form).await,
+        grant_types::DEVICE_CODE => device_code::redeem(app, &client, form).await,
         _ => refresh::refresh(app, &client, form).await,
     }
 }
