@@ -1,9 +1,9 @@
 //! What is asked for with every request and seldom changes, kept in memory: clients and resources.
 //!
 //! The database counts every change of them (`counters`, by triggers). What is kept is given out only
-//! while that number is the one that it was read under. On SQLite the number is read each time, which
-//! costs microseconds; on PostgreSQL once in [`LOOK_EVERY`], so another node's change may be unseen for
-//! so long. That harms nobody: what changes a grant looks at it, its user and its client in the
+//! while that number is the one that it was read under. On SQLite reading it costs microseconds, and it is
+//! read every millisecond; on PostgreSQL once in [`LOOK_EVERY`], so another node's change may be unseen
+//! for so long. That harms nobody: what changes a grant looks at it, its user and its client in the
 //! database, and a client gets places for tokens of its own only while it is not disabled.
 
 use std::{
@@ -15,8 +15,11 @@ use std::{
 use super::{ClientResource, ClientRow, Resource, Store, sql::Pools};
 use crate::Error;
 
-/// How old the number may be that tells whether something has changed.
+/// How old the number may be that tells whether something has changed, on PostgreSQL.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The same on SQLite: one look for what a request asks for, and for those beside it.
+const LOOK_OFTEN: Duration = Duration::from_millis(1);
 
 /// Clients that are kept. When there are more, all are forgotten.
 const CLIENTS: usize = 10_000;
@@ -121,23 +124,24 @@ impl Store {
 
     async fn numbers(&self) -> Result<Numbers, Error> {
         if let Pools::Sqlite { direct, .. } = &self.pools {
-            let looked_at = Instant::now();
+            if let Some(numbers) = self.fresh_numbers(LOOK_OFTEN) {
+                return Ok(numbers);
+            }
+            let (looked_at, asked) = (Instant::now(), self.cache.held().asked);
             let found = direct.read(|connection| {
                 let mut statement = connection.prepare_cached(NUMBERS)?;
                 statement.query_row([], |row| {
                     Ok(Numbers { restored: row.get(0)?, settings: row.get(1)? })
                 })
             })?;
-            let mut held = self.cache.held();
-            let asked = held.asked;
-            held.take(found, looked_at, asked);
+            self.cache.held().take(found, looked_at, asked);
             return Ok(found);
         }
-        if let Some(numbers) = self.fresh_numbers() {
+        if let Some(numbers) = self.fresh_numbers(LOOK_EVERY) {
             return Ok(numbers);
         }
         let _looking = self.cache.looking.lock().await;
-        if let Some(numbers) = self.fresh_numbers() {
+        if let Some(numbers) = self.fresh_numbers(LOOK_EVERY) {
             return Ok(numbers);
         }
         let (looked_at, asked) = (Instant::now(), self.cache.held().asked);
@@ -148,12 +152,16 @@ impl Store {
         Ok(found)
     }
 
-    fn fresh_numbers(&self) -> Option<Numbers> {
+    fn fresh_numbers(&self, limit: Duration) -> Option<Numbers> {
         let held = self.cache.held();
-        let is_fresh = held.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+        let is_fresh = held.looked_at.is_some_and(|at| at.elapsed() < limit);
         is_fresh.then_some(held.numbers)
     }
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;
 
 const NUMBERS: &str = "SELECT (SELECT value FROM counters WHERE name = 'restored'), (SELECT value FROM \
                        counters WHERE name = 'settings')";

@@ -82,6 +82,13 @@ const INSERT_CODE: &str = "INSERT INTO auth_codes (hash, grant_id, client_id, re
     challenge, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// The same as the statements for SQLite, in one.
+const ADD_GRANT_ON_POSTGRES: &str = "WITH ended AS (DELETE FROM interactions WHERE id_hash = $1 \
+    RETURNING 1), granted AS (INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
+    auth_time, created_at) SELECT $2, $3, $4, $5, $6, $7, $8, $9 WHERE $1 IS NULL OR EXISTS (SELECT 1 \
+    FROM ended) RETURNING id) INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
+    challenge, expires_at) SELECT $10, id, $4, $11, $12, $13 FROM granted";
+
+/// The same as the statements for SQLite, in one.
 const REDEEM_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1 WHERE id = $2 \
     AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND \
     disabled_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND \
@@ -107,6 +114,13 @@ impl Store {
         interaction: Option<&[u8]>,
     ) -> Result<bool, Error> {
         let now = clock::now();
+        if self.is_postgres() {
+            let insert = self.sql(ADD_GRANT_ON_POSTGRES).bind(interaction).bind(grant.id);
+            let insert = insert.bind(grant.user_id).bind(grant.client_id).bind(grant.resource);
+            let insert = insert.bind(grant.scopes).bind(grant.nonce).bind(grant.auth_time);
+            let insert = insert.bind(now).bind(code_hash).bind(redirect_uri).bind(challenge);
+            return Ok(insert.bind(now + code_lifetime).execute().await? == 1);
+        }
         let mut plan = Plan::default();
         if let Some(interaction) = interaction {
             // Once: a page that is sent twice grants once.
