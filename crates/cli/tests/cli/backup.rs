@@ -142,7 +142,7 @@ fn restored_from_nothing() {
     let server = folder.serve(&["--listen", "127.0.0.1:0"]);
     fill(&folder);
     let address = server.url.strip_prefix("http://").unwrap().to_owned();
-    let keys = http::get(&server.at("/jwks")).body;
+    let keys = http::get(&server.at("/jwks")).json()["keys"].clone();
     assert_eq!(folder.run(&["backup", "backup.db"], "").code, 0);
     server.kill();
     for name in ["countersign.db", "countersign.db-wal", "countersign.db-shm"] {
@@ -150,7 +150,7 @@ fn restored_from_nothing() {
     }
     assert_eq!(folder.run(&["restore", "backup.db"], "").code, 0);
     let server = folder.serve(&["--listen", &address]);
-    assert_eq!(http::get(&server.at("/jwks")).body, keys);
+    assert_eq!(http::get(&server.at("/jwks")).json()["keys"], keys);
     let client = register(&server);
     let code = Browser::default().authorize(&server, &client);
     redeem(&server, &client, &code);

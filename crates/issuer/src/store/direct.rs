@@ -125,11 +125,11 @@ impl Job {
     }
 
     /// Tells who waits how it came out.
-    fn end(self, committed: Result<(), &rusqlite::Error>) {
-        let outcome = match (committed, self.outcome) {
-            (Ok(()), Some(outcome)) => outcome.map_err(refused),
-            (Err(error), _) => Err(not_committed(error)),
-            (Ok(()), None) => Err(Error::Database(sqlx::Error::WorkerCrashed)),
+    fn end(self, failure: Option<&rusqlite::Error>) {
+        let outcome = match (failure, self.outcome) {
+            (None, Some(outcome)) => outcome.map_err(refused),
+            (Some(error), _) => Err(not_committed(error)),
+            (None, None) => Err(Error::Database(sqlx::Error::WorkerCrashed)),
         };
         // Whoever has hung up has nobody to tell.
         let _ = self.waiting.send(outcome);
@@ -157,7 +157,7 @@ fn write_batches(path: &Path, writer: &Writer, runtime: &Handle, queue: &mpsc::R
             connection = None;
         }
         for job in batch {
-            job.end(committed.as_ref().map(|()| ()));
+            job.end(committed.as_ref().err());
         }
     }
 }
