@@ -22,8 +22,8 @@ async function bundled(entry, external) {
   return outputFiles[0].contents;
 }
 
-/** Name, then bytes as they are, by gzip and by brotli. */
-export async function sizes() {
+/** Name, then bytes as they are, by gzip and by brotli, which takes long. */
+export async function sizes({ brotli = false } = {}) {
   const all = {
     "the module (`core_bg.wasm`), for workerd and edge-light": readFileSync(at("dist/core_bg.wasm")),
     "the JavaScript beside it, bundled and minified": await bundled("workerd", ["*.wasm"]),
@@ -33,7 +33,7 @@ export async function sizes() {
     name,
     bytes.length,
     gzipSync(bytes, { level: 9 }).length,
-    brotliCompressSync(bytes).length,
+    ...(brotli ? [brotliCompressSync(bytes).length] : []),
   ]);
 }
 
@@ -48,7 +48,7 @@ export function table(rows) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const text = table(await sizes());
+  const text = table(await sizes({ brotli: true }));
   console.log(text);
   if (process.argv.includes("--write")) {
     const readme = readFileSync(at("README.md"), "utf8");

@@ -26,7 +26,7 @@ export function authInfo(identity: Identity, token = "", resource?: string): Aut
     token,
     // The SDK has no word for none.
     clientId: clientId ?? "",
-    scopes: scope,
+    scopes: [...scope],
     expiresAt,
     ...(resource !== undefined && URL.canParse(resource) && { resource: new URL(resource) }),
     extra: { issuer, subject, claims },

@@ -129,7 +129,8 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
     const { identity } = answer;
     const responseHeaders = toHost(answer.responseHeaders);
     const responseAppend = toHost(answer.responseAppend);
-    const changed = forwarded(request, answer, reader);
+    // Made when it is asked for: that takes several times as long as the decision.
+    let changed: Request | undefined;
     const { filter, session } = answer;
     const refused = (decision: Decision) => onDecision?.(decision);
     const show = (response: Response) => (filter ? filtered(response, filter, refused) : response);
@@ -138,7 +139,10 @@ export function createGuard(policy: object | string, options: GuardOptions = {})
     return {
       allowed: true,
       identity,
-      request: changed,
+      get request() {
+        changed ??= forwarded(request, answer, reader);
+        return changed;
+      },
       response: null,
       responseHeaders,
       responseAppend,

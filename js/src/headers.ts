@@ -2,17 +2,23 @@
 
 import type { HeaderPair } from "./wire.js";
 
+let text: boolean | undefined;
+
 /**
  * Whether the host's `Headers` decode and encode UTF-8. By the Fetch standard they hold byte strings;
- * workerd's hold text.
+ * workerd's hold text. Asked when it matters: Node loads its `fetch` when `Headers` is first looked at, which
+ * takes longer than all else on import.
  */
-const HOLDS_TEXT = (() => {
-  try {
-    return new Headers({ x: "\u0100" }).get("x") === "\u0100";
-  } catch {
-    return false;
+function holdsText(): boolean {
+  if (text === undefined) {
+    try {
+      text = new Headers({ x: "\u0100" }).get("x") === "\u0100";
+    } catch {
+      text = false;
+    }
   }
-})();
+  return text;
+}
 
 const BEYOND_ASCII = /[^\0-\x7f]/;
 
@@ -28,12 +34,12 @@ export function byteString(text: string): string {
 /** Header values as the engine has them. */
 export function fromHost(pairs: Iterable<HeaderPair>): HeaderPair[] {
   const all = [...pairs];
-  return HOLDS_TEXT ? all.map(([name, value]) => [name, byteString(value)]) : all;
+  return holdsText() ? all.map(([name, value]) => [name, byteString(value)]) : all;
 }
 
 /** Header values as the host has them. */
 export function toHost(pairs: HeaderPair[]): HeaderPair[] {
-  return HOLDS_TEXT ? pairs.map(([name, value]) => [name, decoded(value)]) : pairs;
+  return holdsText() ? pairs.map(([name, value]) => [name, decoded(value)]) : pairs;
 }
 
 function decoded(bytes: string): string {

@@ -1,7 +1,8 @@
-// Node, Deno, Bun, browsers and bundlers: the module comes along as base64 and is compiled on import.
+// Node, Deno, Bun, browsers and bundlers: the module comes along as base64 and is compiled when it is first used.
 
 import { initSync } from "./core.js";
 import base64 from "./core_b64.js";
+import { onFirstUse, ready } from "./module.js";
 
 export * from "./index.js";
 
@@ -27,4 +28,9 @@ function decode(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-initSync({ module: decode(base64) });
+onFirstUse(() => initSync({ module: decode(base64) }));
+
+// Workers may compile while they start, and never later.
+if ((globalThis as { navigator?: { userAgent?: string } }).navigator?.userAgent === "Cloudflare-Workers") {
+  ready();
+}

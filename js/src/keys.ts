@@ -56,13 +56,13 @@ export class KeyFetcher {
    * Starts what is due. What was started, with all that becomes due by it, is over when the given
    * promise is; it never rejects.
    */
-  start(owner: Owner): Promise<unknown> | undefined {
-    const since = owner.now();
+  start(owner: Owner, since: number): Promise<unknown> | undefined {
     this.#forgetLost(since);
-    const due: KeyFetch[] = JSON.parse(this.#engine.due(since));
-    if (due.length === 0) {
+    const text = this.#engine.due(since);
+    if (text === undefined) {
       return undefined;
     }
+    const due: KeyFetch[] = JSON.parse(text);
     return Promise.allSettled(
       due.map((fetch) => {
         this.#flights.set(fetch.id, { fetch, owner, since, again: false });
@@ -105,7 +105,7 @@ export class KeyFetcher {
     const { resolve } = this.#next;
     this.#next = signal();
     resolve();
-    await Promise.allSettled([work?.put, (async () => this.start(owner))()]);
+    await Promise.allSettled([work?.put, (async () => this.start(owner, owner.now()))()]);
   }
 
   /** Gives the work that is left, in an object, since nobody is to wait for it yet. */

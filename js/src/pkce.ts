@@ -1,8 +1,10 @@
 // PKCE with S256 (RFC 7636), by the engine; the random bytes come from the host.
 
 import { pkce_challenge, pkce_verifier, pkce_verify } from "./core.js";
+import { ready } from "./module.js";
 
 function generate(): { verifier: string; challenge: string } {
+  ready();
   const verifier = pkce_verifier(crypto.getRandomValues(new Uint8Array(32)));
   const challenge = verifier && pkce_challenge(verifier);
   if (!verifier || !challenge) {
@@ -12,6 +14,7 @@ function generate(): { verifier: string; challenge: string } {
 }
 
 function verify(verifier: string, challenge: string): boolean {
+  ready();
   // Both come from requests, where they may be missing.
   const present = typeof verifier === "string" && typeof challenge === "string";
   return present && pkce_verify(verifier, challenge);

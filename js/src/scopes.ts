@@ -2,6 +2,7 @@
 
 import { minimal_scopes } from "./core.js";
 import { PolicyError, asPolicyError } from "./errors.js";
+import { ready } from "./module.js";
 
 /** What a client means to do: a JSON-RPC method of MCP, with the tool's, prompt's or resource's name. */
 export interface Operation {
@@ -23,6 +24,7 @@ export function minimalScopes(
   operations: readonly Operation[],
   resource?: string,
 ): string[] {
+  ready();
   const document = typeof policy === "string" ? policy : (JSON.stringify(policy) ?? "");
   const texts = operations.flatMap(({ method, name }, position) => {
     if (typeof method !== "string" || !["string", "undefined"].includes(typeof name)) {

@@ -6,7 +6,8 @@
 // relied on for an algorithm it must give the known answers; where it does not, or throws, the module
 // verifies.
 
-import { type SignatureParts, known_answers } from "./core.js";
+import { type HostVerifier, type SignatureParts, known_answers } from "./core.js";
+import { ready } from "./module.js";
 
 /** What hosts are asked for. */
 export type HostAlgorithm = keyof typeof ALGORITHMS;
@@ -31,6 +32,8 @@ type Verdict = boolean | undefined;
 /** A host's way to verify. */
 interface Means {
   readonly name: "node:crypto" | "WebCrypto";
+  /** It never gives a promise. */
+  readonly isAtOnce: boolean;
   verify(check: SignatureCheck): boolean | Promise<boolean>;
 }
 
@@ -60,6 +63,11 @@ export class HostSignatures {
 
   constructor(means: Means) {
     this.#means = means;
+  }
+
+  /** For the module to ask by itself, where the host verifies without waiting. */
+  get atOnce(): HostVerifier | undefined {
+    return this.#means.isAtOnce ? new AtOnce(this) : undefined;
   }
 
   /** Who verifies. */
@@ -99,6 +107,7 @@ export class HostSignatures {
     if (!Object.hasOwn(ALGORITHMS, algorithm)) {
       return false;
     }
+    ready();
     const [key, ...answers] = known_answers(algorithm);
     if (key === undefined) {
       return false;
@@ -128,6 +137,35 @@ export class HostSignatures {
   }
 }
 
+/** What the module calls: numbers for keys, so that no name and no key is copied for each signature. */
+class AtOnce implements HostVerifier {
+  readonly #signatures: HostSignatures;
+  readonly #known = new ReadyKeys<Omit<SignatureCheck, "message" | "signature">>();
+
+  constructor(signatures: HostSignatures) {
+    this.#signatures = signatures;
+  }
+
+  learn(key: number, algorithm: string, keyName: string, info: Bytes): void {
+    const copy = info.slice();
+    this.#known.add(key, { algorithm: algorithm as HostAlgorithm, keyName, key: () => copy });
+  }
+
+  verify(key: number, message: Bytes, signature: Bytes): 0 | 1 | 2 | 3 {
+    const known = this.#known.get(key);
+    if (known === undefined) {
+      return 3;
+    }
+    let verdict: unknown;
+    try {
+      verdict = this.#signatures.verify({ ...known, message, signature });
+    } catch {
+      // Nothing may go through the module, which is in the middle of its work: not even what a `console` throws.
+    }
+    return typeof verdict === "boolean" ? (verdict ? 1 : 0) : 2;
+  }
+}
+
 /** What is neither `true` nor `false` is no answer. */
 function asVerdict(answer: unknown): Verdict {
   return typeof answer === "boolean" ? answer : undefined;
@@ -145,11 +183,11 @@ function warn(name: string, algorithm: string): void {
   );
 }
 
-/** Keys that are ready, by name; the one that was used last is the last. */
+/** Keys that are ready, by name or number; the one that was used last is the last. */
 class ReadyKeys<Key> {
-  readonly #keys = new Map<string, Key>();
+  readonly #keys = new Map<string | number, Key>();
 
-  get(name: string): Key | undefined {
+  get(name: string | number): Key | undefined {
     const key = this.#keys.get(name);
     if (key !== undefined) {
       this.#keys.delete(name);
@@ -158,7 +196,7 @@ class ReadyKeys<Key> {
     return key;
   }
 
-  add(name: string, key: Key): Key {
+  add(name: string | number, key: Key): Key {
     this.#keys.set(name, key);
     for (const oldest of this.#keys.size > MAX_KEYS ? this.#keys.keys() : []) {
       this.#keys.delete(oldest);
@@ -193,6 +231,7 @@ function nodeCrypto(): Means | undefined {
     keys.add(keyName, crypto.createPublicKey({ key: key(), format: "der", type: "spki" }));
   return {
     name: "node:crypto",
+    isAtOnce: true,
     verify(check) {
       const { hash, padding } = ALGORITHMS[check.algorithm];
       const key = ready(check);
@@ -244,6 +283,7 @@ function webCrypto(): Means | undefined {
   };
   return {
     name: "WebCrypto",
+    isAtOnce: false,
     async verify(check) {
       const { algorithm, signature, message } = check;
       return subtle.verify(verifying(algorithm), await ready(check), signature, message);

@@ -3,6 +3,7 @@
 
 import { WasmCorpus } from "./core.js";
 import "./inline.js";
+import { ready } from "./module.js";
 
 // The only file that needs Node; the package has no dependencies, so not its types either.
 declare const process: {
@@ -19,6 +20,7 @@ declare const process: {
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
+ready();
 const corpus = new WasmCorpus();
 let number = 0;
 

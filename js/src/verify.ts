@@ -1,8 +1,7 @@
 // Verifying one access token, for servers that look after requests themselves.
 
-import { Engine, type Head } from "./engine.js";
+import { Engine, type Host, type TokenAnswer } from "./engine.js";
 import { AuthError, PolicyError } from "./errors.js";
-import { byteString } from "./headers.js";
 import type { KeyCache } from "./key-cache.js";
 import { FUNCTION_URL, type KeyFunction, type KeySet, type Source, calling, network } from "./key-source.js";
 import { type HostOptions, checkCache, checkFunctions, checkNames, clock, hostFetch } from "./options.js";
@@ -24,18 +23,21 @@ export interface VerifyOptions extends HostOptions {
   leeway?: number;
 }
 
-/** The claims of a verified access token (RFC 9068 §2.2). */
+/**
+ * The claims of a verified access token (RFC 9068 §2.2). They are frozen: when the same token comes again, so may
+ * the same object.
+ */
 export interface AccessTokenClaims {
-  iss: string;
-  sub: string;
-  aud: string | string[];
-  client_id: string;
-  jti: string;
-  exp: number;
-  iat: number;
-  nbf?: number;
-  scope?: string | string[];
-  [claim: string]: unknown;
+  readonly iss: string;
+  readonly sub: string;
+  readonly aud: string | readonly string[];
+  readonly client_id: string;
+  readonly jti: string;
+  readonly exp: number;
+  readonly iat: number;
+  readonly nbf?: number;
+  readonly scope?: string | readonly string[];
+  readonly [claim: string]: unknown;
 }
 
 /**
@@ -47,23 +49,17 @@ export async function verifyAccessToken(
   options: VerifyOptions,
 ): Promise<AccessTokenClaims> {
   const engine = engineFor(options);
-  const head: Head = {
-    method: "GET",
-    authority: HOST,
-    path: "/",
-    headers: [["authorization", `Bearer ${byteString(typeof jwt === "string" ? jwt : "")}`]],
-    hasBody: false,
-  };
-  const now = clock(options.now);
-  const answer = await engine.decide(head, { now, readBody: noBody, keep: () => {} });
-  if (answer.kind === "respond") {
-    const challenge = answer.headers.find(([name]) => name === "www-authenticate");
-    throw new AuthError(answer.decision, answer.status, challenge?.[1]);
+  const token = typeof jwt === "string" ? jwt : "";
+  const host: Host = { now: clock(options.now), readBody: noBody, keep: noKeep };
+  const said = engine.decideToken(HOST, token, host);
+  const answer = said instanceof Promise ? await said : said;
+  if (answer.kind === "claims") {
+    return answer.claims;
   }
-  if (!answer.identity) {
-    throw new AuthError(answer.decision, 401, undefined);
-  }
-  return answer.identity.claims as AccessTokenClaims;
+  const isAnswered = answer.kind === "respond";
+  const headers = isAnswered ? answer.headers : [];
+  const challenge = headers.find(([name]) => name === "www-authenticate");
+  throw new AuthError(answer.decision, isAnswered ? answer.status : 401, challenge?.[1]);
 }
 
 /** Stands for the host that the token was sent to: there is but one resource. */
@@ -72,8 +68,10 @@ const HOST = "localhost";
 /** Most engines kept for one function or one `fetch`, with one cache. */
 const MAX_ENGINES = 32;
 
+type TokenEngine = Engine<TokenAnswer>;
+
 /** Engines by what gets their keys, then by the cache for those, then by their policy. */
-const engines = new WeakMap<object, WeakMap<object, Map<string, Engine>>>();
+const engines = new WeakMap<object, WeakMap<object, Map<string, TokenEngine>>>();
 
 /** Stands for no cache. */
 const NO_CACHE = {};
@@ -87,7 +85,7 @@ function entry<K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): 
 
 /** What options were when their engine was found: of each part that can change, what it was. */
 interface Found {
-  engine: Engine;
+  engine: TokenEngine;
   parts: unknown[];
 }
 
@@ -107,7 +105,7 @@ function partsOf(options: VerifyOptions): unknown[] {
 }
 
 /** The engine that holds the keys for these options: the same for the same options. */
-function engineFor(options: VerifyOptions): Engine {
+function engineFor(options: VerifyOptions): TokenEngine {
   if (typeof options !== "object" || options === null) {
     return engineAnew(options);
   }
@@ -122,7 +120,7 @@ function engineFor(options: VerifyOptions): Engine {
   return engine;
 }
 
-function engineAnew(options: VerifyOptions): Engine {
+function engineAnew(options: VerifyOptions): TokenEngine {
   checkNames(options, [
     "issuer",
     "audience",
@@ -139,7 +137,7 @@ function engineAnew(options: VerifyOptions): Engine {
   const owner = typeof jwks === "function" ? jwks : fetch;
   const policy = policyOf(options);
   const caches = entry(engines, owner, () => new WeakMap());
-  const own: Map<string, Engine> = entry(caches, keyCache ?? NO_CACHE, () => new Map());
+  const own: Map<string, TokenEngine> = entry(caches, keyCache ?? NO_CACHE, () => new Map());
   const source = typeof jwks === "function" ? calling(jwks) : network(fetch);
   const engine = own.get(policy) ?? make(policy, source, keyCache);
   // The most recently used is the last: the first is the one to go.
@@ -184,9 +182,9 @@ function keysOf(jwks: KeySource): { jwks: KeySet } | { jwks_uri: string } {
 }
 
 /** Makes an engine; mistakes are told by the names of the options. */
-function make(policy: string, source: Source, cache: KeyCache | undefined): Engine {
+function make(policy: string, source: Source, cache: KeyCache | undefined): TokenEngine {
   try {
-    return new Engine(policy, source, cache);
+    return new Engine(policy, source, cache, true);
   } catch (error) {
     if (!(error instanceof PolicyError)) {
       throw error;
@@ -202,3 +200,5 @@ function make(policy: string, source: Source, cache: KeyCache | undefined): Engi
 }
 
 const noBody = async (): Promise<undefined> => undefined;
+
+const noKeep = (): void => {};

@@ -204,7 +204,7 @@ test("a cache that hangs is waited for a second; one that hangs in put keeps nob
   const started = performance.now();
   assert.equal(await isolate({ get: never, put: never }, fetch).check(), "allowed");
   const took = performance.now() - started;
-  assert.ok(took > 900 && took < 5000, `${took} ms`);
+  assert.ok(took > 900 && took < 20_000, `${took} ms`);
 });
 
 test("a poisoned cache is a 503 and not a pass, until the next fetch", async () => {

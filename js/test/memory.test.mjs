@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createGuard } from "countersign";
+import { createGuard, pkce } from "countersign";
 
 import { initSync } from "../dist/core.js";
 import { TOOL_RULES, now, policy, post, rpc, signer } from "./support.mjs";
 
-// Initialised by now: gives the exports of the running instance.
+// Used once, the module is initialised: this gives the exports of the running instance.
+pkce.generate();
 const { memory } = initSync({ module: new Uint8Array() });
 
 test("20 000 checks, of every kind, take no more memory than the first ones", async () => {

@@ -1,5 +1,6 @@
 // What the package contains is what package.json says, and each entry starts.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
@@ -39,6 +40,18 @@ test("the main entry is the inline one, with the whole interface, for import and
   if (process.features.require_module) {
     assert.equal(require("countersign").createGuard, main.createGuard);
   }
+});
+
+test("importing compiles nothing, and does not make Node load its fetch", () => {
+  const script = `
+    const touched = [];
+    for (const name of ["Headers", "Request", "Response", "fetch"])
+      Object.defineProperty(globalThis, name, { configurable: true, get: () => touched.push(name) });
+    WebAssembly.Module = class { constructor() { touched.push("WebAssembly.Module"); } };
+    await import("countersign");
+    console.log(JSON.stringify(touched));`;
+  const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: root, encoding: "utf8" });
+  assert.equal(stdout, "[]\n");
 });
 
 test("importing reads no file and fetches nothing", () => {

@@ -21,6 +21,9 @@ Examples:
   A program that acts for itself, and signs what it is:
     countersign client add --name 'Nightly job' --jwks job.jwks.json \\
       --service 'https://mcp.example.com/mcp=files:read'
+  An MCP server that calls another one for its users, with a token of its own for that:
+    countersign client add --name 'My files' --introspects https://mcp.example.com/mcp \
+      --exchanges 'https://search.example.com/mcp=files:read'
   An MCP server that asks what a token is worth:
     countersign client add --name 'My files' --introspects https://mcp.example.com/mcp";
 
@@ -94,12 +97,19 @@ pub(crate) struct Add {
     name: String,
     /// Where its users may be sent back to; may be repeated
     #[arg(long = "redirect-uri", value_name = "URI",
-          required_unless_present_any = ["service", "introspects", "device"])]
+          required_unless_present_any = ["service", "introspects", "device", "exchanges", "identity_assertions"])]
     redirect_uris: Vec<String>,
     /// A resource that it may use for itself (client_credentials), and the scopes for that,
     /// separated by commas; may be repeated
     #[arg(long, value_name = "URI=SCOPES")]
     service: Vec<String>,
+    /// A resource that it may have tokens for by exchange of a user's token (RFC 8693), and the scopes
+    /// for that, separated by commas; may be repeated
+    #[arg(long, value_name = "URI=SCOPES")]
+    exchanges: Vec<String>,
+    /// It may come with assertions about users, made by an identity provider: see `idp`
+    #[arg(long)]
+    identity_assertions: bool,
     /// It has no browser of its own: users log in elsewhere, with a code that it shows (RFC 8628)
     #[arg(long)]
     device: bool,
@@ -132,29 +142,15 @@ impl Add {
         let jwks = jwks.transpose()?;
         let mut resources: Vec<ClientResource> = Vec::new();
         for rule in &self.service {
-            // A URL may have `=` in its query, a scope's name may not be in doubt.
-            let (uri, scopes) = rule.rsplit_once('=').ok_or_else(|| {
-                let text = format!(
-                    "--service {rule}: expected a resource and scopes, like \
-                     'https://mcp.example.com/mcp=files:read'"
-                );
-                Problem::new("value_invalid", text)
-            })?;
-            resources.push(ClientResource {
-                resource: uri.to_owned(),
-                scopes: scopes.replace(',', " "),
-                introspects: false,
-            });
+            let (uri, scopes) = resource_and_scopes("--service", rule)?;
+            of_resource(&mut resources, uri).scopes = scopes;
         }
-        for uri in self.introspects {
-            match resources.iter_mut().find(|known| known.resource == uri) {
-                Some(known) => known.introspects = true,
-                None => resources.push(ClientResource {
-                    resource: uri,
-                    scopes: String::new(),
-                    introspects: true,
-                }),
-            }
+        for rule in &self.exchanges {
+            let (uri, scopes) = resource_and_scopes("--exchanges", rule)?;
+            of_resource(&mut resources, uri).exchanges = scopes;
+        }
+        for uri in &self.introspects {
+            of_resource(&mut resources, uri).introspects = true;
         }
         let mut grant_types = Vec::new();
         if !self.redirect_uris.is_empty() {
@@ -169,12 +165,17 @@ impl Add {
         if !self.service.is_empty() {
             grant_types.push("client_credentials".to_owned());
         }
+        if !self.exchanges.is_empty() {
+            grant_types.push("urn:ietf:params:oauth:grant-type:token-exchange".to_owned());
+        }
+        if self.identity_assertions {
+            grant_types.push("urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned());
+        }
+        let proves = self.confidential || self.identity_assertions || !resources.is_empty();
         let auth_method = match (&jwks, self.auth_method) {
             (Some(_), _) => "private_key_jwt".to_owned(),
             (None, Some(method)) => method,
-            (None, None) if self.confidential || !resources.is_empty() => {
-                "client_secret_basic".to_owned()
-            }
+            (None, None) if proves => "client_secret_basic".to_owned(),
             (None, None) => "none".to_owned(),
         };
         Ok(NewClient {
@@ -188,6 +189,27 @@ impl Add {
             default_resource: self.default_resource,
         })
     }
+}
+
+/// Reads `URI=SCOPES`. A URL may have `=` in its query, a scope's name may not be in doubt.
+fn resource_and_scopes<'a>(option: &str, rule: &'a str) -> Result<(&'a str, String), Problem> {
+    let (uri, scopes) = rule.rsplit_once('=').ok_or_else(|| {
+        let text = format!(
+            "{option} {rule}: expected a resource and scopes, like \
+             'https://mcp.example.com/mcp=files:read'"
+        );
+        Problem::new("value_invalid", text)
+    })?;
+    Ok((uri, scopes.replace(',', " ")))
+}
+
+/// The entry of a resource, made where there is none.
+fn of_resource<'a>(resources: &'a mut Vec<ClientResource>, uri: &str) -> &'a mut ClientResource {
+    let at = resources.iter().position(|known| known.resource == uri).unwrap_or_else(|| {
+        resources.push(ClientResource { resource: uri.to_owned(), ..ClientResource::default() });
+        resources.len() - 1
+    });
+    &mut resources[at]
 }
 
 pub(crate) async fn run(command: Command, global: &Global) -> Outcome {

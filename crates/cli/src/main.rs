@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod explain;
 mod grant;
+mod idp;
 mod input;
 mod key;
 mod output;
@@ -72,6 +73,9 @@ enum Command {
     /// List and revoke what users allowed
     #[command(subcommand)]
     Grant(grant::Command),
+    /// Identity providers that say which clients may act for which users
+    #[command(subcommand)]
+    Idp(idp::Command),
     /// List, rotate and revoke signing keys, and seal them anew
     Key(key::Arguments),
     Backup(backup::Backup),
@@ -95,6 +99,7 @@ async fn main() -> ExitCode {
         Command::Resource(command) => resource::run(command, &global).await,
         Command::Client(command) => client::run(command, &global).await,
         Command::Grant(command) => grant::run(command, &global).await,
+        Command::Idp(command) => idp::run(command, &global).await,
         Command::Key(arguments) => key::run(arguments, &global).await,
         Command::Backup(arguments) => backup::back_up(arguments, &global).await,
         Command::Restore(arguments) => backup::restore(arguments, &global).await,

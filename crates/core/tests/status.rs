@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use countersign_core::{
     Reason,
-    guard::{Answer, Engine, Policy, Step},
+    guard::{Answer, Engine, FetchError, Policy, Step},
+    oauth::status_list::StatusListError,
 };
 use countersign_testkit::{
     drive::{self, Fetches, Request},
@@ -71,6 +72,49 @@ fn an_older_list_never_replaces_a_newer_one() {
     assert_eq!(reason(&mut engine, 5, &list(&[5], NOW), NOW), Some(Reason::TokenRevoked));
     drive::fetch(&mut engine, &list(&[], NOW - 1), NOW + 10);
     assert_eq!(reason(&mut engine, 5, &Fetches::new(), NOW + 10), Some(Reason::TokenRevoked));
+}
+
+/// Each node of an issuer signs for itself: a list that is some seconds older is no fault, and the next is
+/// asked for at its time.
+#[test]
+fn an_older_list_is_no_failure() {
+    let mut engine = engine();
+    assert_eq!(reason(&mut engine, 5, &list(&[], NOW), NOW), None);
+    let answer = |engine: &mut Engine, list: &Fetches, now| {
+        let due = engine.due(now);
+        assert_eq!(due.len(), 1, "{}", now - NOW);
+        let (status, body) = &list[LIST];
+        engine.fetched(due[0].id, Some((*status, body)), now)
+    };
+    assert_eq!(answer(&mut engine, &list(&[5], NOW - 15), NOW + 10), None);
+    assert_eq!(reason(&mut engine, 5, &Fetches::new(), NOW + 10), None, "the newer stays");
+    assert!(engine.due(NOW + 19).is_empty(), "not before its ttl");
+    assert_eq!(answer(&mut engine, &list(&[5], NOW + 15), NOW + 20), None);
+    assert_eq!(reason(&mut engine, 5, &Fetches::new(), NOW + 20), Some(Reason::TokenRevoked));
+    let expired = answer(&mut engine, &list(&[], NOW - 80), NOW + 30);
+    assert_eq!(expired, Some(FetchError::StatusList(StatusListError::Old)));
+    // However often older ones come, the held one ends at its end.
+    let mut engine = self::engine();
+    assert_eq!(reason(&mut engine, 6, &list(&[], NOW), NOW), None);
+    for now in (NOW + 10..NOW + 100).step_by(10) {
+        let _ = answer(&mut engine, &list(&[], NOW - 1), now);
+    }
+    let found = reason(&mut engine, 6, &Fetches::new(), NOW + 100);
+    assert_eq!(found, Some(Reason::StatusUnavailable));
+}
+
+/// A list by a clock that was an hour ahead neither outlives its time nor keeps the next one out.
+#[test]
+fn a_list_from_ahead_pins_nothing() {
+    let mut engine = engine();
+    assert_eq!(reason(&mut engine, 5, &list(&[], NOW + 3600), NOW), None);
+    drive::fetch(&mut engine, &list(&[5], NOW + 10), NOW + 10);
+    assert_eq!(reason(&mut engine, 5, &Fetches::new(), NOW + 10), Some(Reason::TokenRevoked));
+    let mut engine = self::engine();
+    assert_eq!(reason(&mut engine, 5, &list(&[], NOW + 3600), NOW), None);
+    assert_eq!(reason(&mut engine, 5, &Fetches::new(), NOW + 99), None);
+    let found = reason(&mut engine, 5, &Fetches::new(), NOW + 100);
+    assert_eq!(found, Some(Reason::StatusUnavailable));
 }
 
 #[test]

@@ -60,8 +60,8 @@ impl Decoration {
 
 /// The client gets the server's session id with a seal; or none, if it is not one.
 fn seal_session(seal: &SessionSeal) -> Result<(), HostError> {
-    let pairs = host::pairs(Map::Response)?;
-    let mut ids = pairs.iter().filter(|(name, _)| name.eq_ignore_ascii_case(SESSION.as_bytes()));
+    let map = host::headers(Map::Response)?;
+    let mut ids = map.iter().filter(|(name, _)| name.eq_ignore_ascii_case(SESSION.as_bytes()));
     let sealed = match (ids.next(), ids.next()) {
         (None, _) => return Ok(()),
         (Some((_, id)), None) => seal.seal(id),

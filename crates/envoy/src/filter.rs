@@ -71,28 +71,23 @@ impl HttpContext for Filter {
         let Ok(mut shared) = shared.try_borrow_mut() else {
             return refuse();
         };
-        let Ok(pairs) = host::pairs(Map::Request) else {
+        let Ok(map) = host::headers(Map::Request) else {
             return refuse();
         };
-        let pseudo = |wanted: &[u8]| {
-            pairs.iter().find(|(name, _)| name == wanted).map_or(&b""[..], |(_, value)| value)
-        };
-        let mut headers: Vec<(&[u8], &[u8])> = pairs
-            .iter()
-            .filter(|(name, _)| !name.starts_with(b":"))
-            .map(|(name, value)| (&name[..], &value[..]))
-            .collect();
-        if !end_of_stream && pseudo(b":method") == b"DELETE" {
+        let pseudo = |wanted| map.get(wanted).unwrap_or_default();
+        let mut headers: Vec<(&[u8], &[u8])> =
+            map.iter().filter(|(name, _)| !name.starts_with(b":")).collect();
+        if !end_of_stream && pseudo(":method") == b"DELETE" {
             // Envoy takes the header away, and HTTP/2 has none; but a body comes.
             headers.push((b"transfer-encoding", b"chunked"));
         }
         let head = RequestHead {
-            method: pseudo(b":method"),
-            authority: pseudo(b":authority"),
-            path: pseudo(b":path"),
+            method: pseudo(":method"),
+            authority: pseudo(":authority"),
+            path: pseudo(":path"),
             headers: &headers,
             has_body: !end_of_stream,
-            client: host::client_address(),
+            client: if shared.needs_address() { host::client_address() } else { None },
             certificate: if shared.settings.client_certificates {
                 host::client_certificate()
             } else {
@@ -115,7 +110,7 @@ impl HttpContext for Filter {
             None => shared.engine.begin(head, now),
         };
         // Only what is there need be removed: most of it never is.
-        shared.present = Some(pairs.into_iter().map(|(name, _)| name).collect());
+        shared.present = Some(map);
         let flow = shared.proceed(self.id, step, now, false);
         shared.present = None;
         // The root fetches, at once: a call of its own is not lost when this client goes away.

@@ -4,7 +4,7 @@ use countersign_core::guard::{FilterStep, ListFilter, Response, ResponseHead};
 
 use crate::{
     decoration::Decoration,
-    host::{self, Buffer, HostError, Level, Map, Pair},
+    host::{self, Buffer, HeaderMap, HostError, Level, Map},
     shared::{Flow, Request, Shared, warn},
 };
 
@@ -55,7 +55,7 @@ impl Shared {
         if !is_enforced {
             return self.decorate(id, decoration);
         }
-        let status = host::pairs(Map::Response).ok().and_then(|pairs| status(&pairs));
+        let status = host::headers(Map::Response).ok().and_then(|map| status(&map));
         self.parked.remove(&id);
         self.requests.insert(id, Request::Answered);
         if status.is_some_and(|status| status >= 400) {
@@ -86,12 +86,11 @@ impl Shared {
         filter: Box<ListFilter>,
         has_body: bool,
     ) -> Result<Option<Response>, HostError> {
-        let pairs = host::pairs(Map::Response)?;
-        let headers: Vec<(&[u8], &[u8])> =
-            pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        let map = host::headers(Map::Response)?;
+        let headers: Vec<(&[u8], &[u8])> = map.iter().collect();
         // Without a status: one that is filtered.
         let head =
-            ResponseHead { status: status(&pairs).unwrap_or(200), headers: &headers, has_body };
+            ResponseHead { status: status(&map).unwrap_or(200), headers: &headers, has_body };
         match filter.begin(head) {
             FilterStep::Pass => Ok(None),
             FilterStep::Respond(response) => Ok(Some(*response)),
@@ -140,7 +139,6 @@ impl Shared {
     }
 }
 
-fn status(pairs: &[Pair]) -> Option<u16> {
-    let (_, value) = pairs.iter().find(|(name, _)| name == b":status")?;
-    core::str::from_utf8(value).ok()?.parse().ok()
+fn status(map: &HeaderMap) -> Option<u16> {
+    core::str::from_utf8(map.get(":status")?).ok()?.parse().ok()
 }

@@ -179,9 +179,8 @@ impl RootContext for Root {
 }
 
 fn read_answer(body_size: usize) -> Option<(u16, Vec<u8>)> {
-    let headers = host::pairs(Map::CallResponse).ok()?;
-    let (_, status) = headers.iter().find(|(name, _)| name == b":status")?;
-    let status = core::str::from_utf8(status).ok()?.parse().ok()?;
+    let headers = host::headers(Map::CallResponse).ok()?;
+    let status = core::str::from_utf8(headers.get(":status")?).ok()?.parse().ok()?;
     // One byte more than allowed is enough for the engine to see that it is too long.
     let body =
         host::buffer(Buffer::CallResponseBody, 0, body_size.min(Fetch::MAX_BYTES + 1)).ok()?;

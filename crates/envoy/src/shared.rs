@@ -10,7 +10,7 @@ use crate::{
     audit::Audit,
     decoration::Decoration,
     exchange::Exchange,
-    host::{self, Buffer, HostError, Level, Map},
+    host::{self, Buffer, HeaderMap, HostError, Level, Map},
     metrics::Counter,
     settings::{FilterSettings, Settings},
     signatures::Signatures,
@@ -35,8 +35,8 @@ pub(crate) struct Shared {
     pub(crate) requests: BTreeMap<u32, Request>,
     /// Requests that wait for something to be fetched.
     pub(crate) parked: BTreeMap<u32, Parked>,
-    /// The names of the current request's headers, while they are being decided upon.
-    pub(crate) present: Option<Vec<Vec<u8>>>,
+    /// The current request's headers, while they are being decided upon.
+    pub(crate) present: Option<HeaderMap>,
     /// Fetches under way, by Envoy's number for the call.
     calls: BTreeMap<u32, Fetch>,
     /// Fetches of other workers.
@@ -183,6 +183,11 @@ impl Shared {
             Step::Forward(forward) => self.forward(id, &forward, headers_sent),
             step => self.proceed(id, step, now, ended),
         }
+    }
+
+    /// Whether anything asks where requests come from: to ask Envoy takes a microsecond.
+    pub(crate) fn needs_address(&self) -> bool {
+        self.settings.debug.is_some() || self.engine.policy().limits.failures_per_minute > 0
     }
 
     /// Whether it is decided what becomes of a request.
@@ -355,8 +360,8 @@ impl Shared {
     fn apply(&self, forward: &Forward) -> Result<(), HostError> {
         let is_absent = |name: &str| {
             let present = self.present.as_ref();
-            present.is_some_and(|names| {
-                !names.iter().any(|present| present.eq_ignore_ascii_case(name.as_bytes()))
+            present.is_some_and(|map| {
+                !map.iter().any(|(present, _)| present.eq_ignore_ascii_case(name.as_bytes()))
             })
         };
         for name in forward.remove.iter().filter(|name| !is_absent(name.as_str())) {

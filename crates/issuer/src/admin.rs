@@ -1,11 +1,8 @@
 //! What an administrator adds. Everything is checked here, for the command line and for tests.
 
-use countersign_core::{
-    jose::json,
-    oauth::{
-        resource::ResourceId,
-        scope::{Implications, Scope, ScopeSet},
-    },
+use countersign_core::oauth::{
+    resource::ResourceId,
+    scope::{Implications, Scope, ScopeSet},
 };
 
 use crate::{
@@ -220,15 +217,18 @@ impl Store {
                 .map_err(|why| Error::Invalid(format!("the redirect URI {uri:?} {why}")))?;
         }
         if let Some(jwks) = &new.jwks {
-            let read = json::parse(jwks.as_bytes()).map_err(|error| error.to_string());
-            let checked = read.and_then(|keys| client_metadata::check_keys(&keys));
-            checked.map_err(|why| Error::Invalid(format!("the key set: {why}")))?;
+            client_metadata::check_key_set(jwks)?;
         }
         if (new.auth_method == "private_key_jwt") != new.jwks.is_some() {
             return Err(Error::Invalid("keys and private_key_jwt belong together".to_owned()));
         }
         if new.auth_method == "none" && (new.grant_types.is_empty() || !new.resources.is_empty()) {
             let text = "a client that acts without users needs a secret or keys";
+            return Err(Error::Invalid(text.to_owned()));
+        }
+        let exchanges = new.resources.iter().any(|resource| !resource.exchanges.is_empty());
+        if exchanges != new.grant_types.iter().any(|grant| grant == grant_types::TOKEN_EXCHANGE) {
+            let text = "token exchange is for certain resources and scopes: name them";
             return Err(Error::Invalid(text.to_owned()));
         }
         self.check_client_resources(&new.resources).await?;
@@ -308,12 +308,14 @@ impl Store {
 
     async fn check_client_resources(&self, wanted: &[ClientResource]) -> Result<(), Error> {
         let resources = self.resources().await?;
-        for ClientResource { resource: uri, scopes, introspects } in wanted {
+        for ClientResource { resource: uri, scopes, exchanges, introspects } in wanted {
             let resource = resources.iter().find(|known| known.uri == *uri);
             let resource =
                 resource.ok_or_else(|| Error::Invalid(format!("there is no resource {uri}")))?;
-            let scopes = ScopeSet::parse(scopes)
-                .map_err(|error| Error::Invalid(format!("{uri}: {error}")))?;
+            let parse = |text: &str| {
+                ScopeSet::parse(text).map_err(|error| Error::Invalid(format!("{uri}: {error}")))
+            };
+            let scopes = parse(scopes)?.union(&parse(exchanges)?);
             if scopes.is_empty() && !introspects {
                 return Err(Error::Invalid(format!("{uri}: name at least one scope")));
             }

@@ -9,7 +9,7 @@ use countersign_core::jose::{
 };
 use url::Url;
 
-use crate::{outbound, redirect_uri};
+use crate::{Error, outbound, redirect_uri};
 
 /// Most keys of a client.
 pub(crate) const MAX_KEYS: usize = 20;
@@ -177,6 +177,13 @@ fn key_set(members: &Object) -> Result<Option<String>, Refusal> {
             Ok(Some(jwks.to_string()))
         }
     }
+}
+
+/// The same of a key set as text, as an administrator gives it.
+pub(crate) fn check_key_set(text: &str) -> Result<(), Error> {
+    let read = json::parse(text.as_bytes()).map_err(|error| error.to_string());
+    let checked = read.and_then(|keys| check_keys(&keys));
+    checked.map_err(|why| Error::Invalid(format!("the key set: {why}")))
 }
 
 /// A key set of which every key can be used, and none is secret.

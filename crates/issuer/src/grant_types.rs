@@ -12,9 +12,22 @@ pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_co
 /// OAuth 2.1 §4.3.
 pub(crate) const REFRESH_TOKEN: &str = "refresh_token";
 
+/// RFC 8693 §2.1.
+pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// RFC 7523 §2.1; here for identity assertions only
+/// (draft-ietf-oauth-identity-assertion-authz-grant).
+pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 /// All of them, as the metadata names them.
-pub(crate) const ALL: [&str; 4] =
-    [AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN, DEVICE_CODE];
+pub(crate) const ALL: [&str; 6] = [
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    REFRESH_TOKEN,
+    DEVICE_CODE,
+    TOKEN_EXCHANGE,
+    JWT_BEARER,
+];
 
 /// What a client can register for itself, or have in its document: nothing without its user in a
 /// browser that comes back to it. With a device code a stranger could let others log in for it (RFC
@@ -33,8 +46,9 @@ pub(crate) fn check(grant_types: &[String], auth_method: &str) -> Result<(), Str
     if has(REFRESH_TOKEN) && !has(AUTHORIZATION_CODE) && !has(DEVICE_CODE) {
         return Err("refresh tokens come with a user's grant only".to_owned());
     }
-    if auth_method == "none" && has(CLIENT_CREDENTIALS) {
-        return Err("a client that acts without users needs a secret or keys".to_owned());
+    let proves = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE, JWT_BEARER];
+    if auth_method == "none" && proves.into_iter().any(has) {
+        return Err("a client that acts without its users needs a secret or keys".to_owned());
     }
     Ok(())
 }
@@ -55,5 +69,8 @@ mod tests {
         assert!(!check(&["password"], "client_secret_basic"));
         assert!(!check(&[REFRESH_TOKEN], "none"));
         assert!(!check(&[CLIENT_CREDENTIALS], "none"));
+        assert!(!check(&[AUTHORIZATION_CODE, TOKEN_EXCHANGE], "none"));
+        assert!(!check(&[JWT_BEARER], "none"));
+        assert!(check(&[TOKEN_EXCHANGE, JWT_BEARER], "client_secret_basic"));
     }
 }

@@ -38,6 +38,6 @@ pub use outbound::{InvalidNetwork, Network, Outbound};
 pub use seal::new_sealing_key;
 pub use server::Server;
 pub use store::{
-    Client, ClientDocument, ClientKind, ClientResource, Grant, InitialToken, Resource, ScopeText,
-    SigningKeyInfo, Store, ToolRule, User,
+    Client, ClientDocument, ClientKind, ClientResource, Grant, Identity, IdentityProvider,
+    InitialToken, Resource, ScopeText, SigningKeyInfo, Store, ToolRule, User,
 };

@@ -1,36 +1,54 @@
 //! The engine as a JavaScript class.
 
-use std::cell::RefCell;
-
 use countersign_core::{
     UnixSeconds,
     guard::{
-        Answer, Engine, Fetch, FetchId, Form, Pending, Policy, PolicyError, RequestHead,
+        Answer, Engine, Fetch, FetchId, Form, Forward, Pending, Policy, PolicyError, RequestHead,
         SessionSeal, Step,
     },
-    jose::{
-        alg::Algorithm,
-        base64url,
-        host_check::{HostCheck, KnownAnswers},
-    },
+    jose::base64url,
 };
-use countersign_verify::{Limits, Verifier};
-use js_sys::{Array, Error, Reflect, TypeError, Uint8Array};
+use js_sys::{Array, Error, Reflect, TypeError};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-use crate::{filter::WasmListFilter, latin1, wire};
+use crate::{
+    filter::WasmListFilter,
+    host::{self, HostVerifier, Signatures},
+    inbox, latin1,
+    told::{Place, Told},
+    wire,
+};
 
 /// One engine under one policy. Signatures are verified by the engine's own verifiers, unless the host
 /// asked to do it.
 ///
-/// A step is the JSON text of a final answer, a [`Waiting`] request, or a [`WasmListFilter`] for a
-/// request that goes on and a response to be filtered.
+/// A step is a number, so that the common answer costs no text. From 0 on it is the place of an answer
+/// that was told before, and is told again thus. Below are:
+///
+/// - −1: a final answer as JSON, by [`WasmEngine::take_text`];
+/// - −2: a [`Waiting`] request, by [`WasmEngine::take_waiting`];
+/// - −3: a [`WasmListFilter`], by [`WasmEngine::take_filter`], for a request that goes on and a response to
+///   be filtered;
+/// - −4: the head cannot be begun like this, but by [`WasmEngine::begin`] it can;
+/// - −16 − n: the answer for place n, by [`WasmEngine::take_text`], to be kept.
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct WasmEngine {
     engine: Engine,
-    asks_host: bool,
+    signatures: Signatures,
+    /// What is told is the claims of who may pass, instead of how the request goes on.
+    claims_only: bool,
+    told: Told,
+    text: String,
+    waiting: Option<Waiting>,
+    filter: Option<WasmListFilter>,
 }
+
+const TEXT: i32 = -1;
+const WAITING: i32 = -2;
+const FILTER: i32 = -3;
+const OTHER_WAY: i32 = -4;
+const TO_KEEP: i32 = -16;
 
 /// A request in the middle of its decision. Consumed by what resumes it, else to be freed.
 #[derive(Debug)]
@@ -39,10 +57,6 @@ pub struct Waiting {
     pending: Pending,
     wants: Wants,
 }
-
-#[wasm_bindgen(typescript_custom_section)]
-const SIGNATURE_PARTS: &str = "export type SignatureParts = \
-    [algorithm: string, key: string, message: Uint8Array<ArrayBuffer>, signature: Uint8Array<ArrayBuffer>];";
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +84,7 @@ impl Waiting {
     #[must_use]
     #[wasm_bindgen(unchecked_return_type = "SignatureParts | []")]
     pub fn signature(&self) -> Array {
-        self.pending.signature().and_then(|check| Some((check, check.for_host()?))).map_or_else(
-            Array::new,
-            |(check, asked)| {
-                let name = base64url::encode(check.key.thumbprint());
-                signature_to_verify(&name, asked)
-            },
-        )
+        host::parts(&self.pending)
     }
 
     /// The key of that signature, as `SubjectPublicKeyInfo` in DER.
@@ -86,51 +94,71 @@ impl Waiting {
     }
 }
 
-fn signature_to_verify(key: &str, asked: HostCheck<'_>) -> Array {
-    let bytes = |bytes: &[u8]| JsValue::from(Uint8Array::from(bytes));
-    let name = JsValue::from(asked.algorithm.name());
-    Array::of4(&name, &key.into(), &bytes(asked.message), &bytes(asked.signature))
-}
-
-/// By which a host's verifier of this algorithm is proven: the key, as [`Waiting::key`] gives it, and then
-/// signatures as [`Waiting::signature`] does, each followed by whether it is good. Nothing for algorithms
-/// that no host is asked for.
-#[must_use]
-#[wasm_bindgen(
-    unchecked_return_type = "[Uint8Array<ArrayBuffer>, ...(SignatureParts | boolean)[]] | []"
-)]
-pub fn known_answers(algorithm: &str) -> Array {
-    let found = Array::new();
-    let Some(algorithm) = Algorithm::from_name(algorithm) else {
-        return found;
-    };
-    // No thumbprint has a blank in it.
-    let name = format!("known {}", algorithm.name());
-    for (asked, good) in KnownAnswers::of(algorithm).checks() {
-        if found.length() == 0 {
-            found.push(&Uint8Array::from(asked.key).into());
-        }
-        found.push(&signature_to_verify(&name, asked).into());
-        found.push(&good.into());
-    }
-    found
-}
-
 #[wasm_bindgen]
 impl WasmEngine {
-    /// An engine for a policy document.
+    /// An engine for a policy document. `claims_only`: answers are refusals, or the claims of who may pass.
     ///
     /// # Errors
     /// An `Error` with the mistake's JSON `path` beside its message.
     #[wasm_bindgen(constructor)]
-    pub fn new(policy: &str) -> Result<Self, JsValue> {
+    pub fn new(policy: &str, claims_only: bool) -> Result<Self, JsValue> {
         let policy = Policy::parse(policy.as_bytes()).map_err(|error| policy_error(&error))?;
-        Ok(Self { engine: Engine::new(policy), asks_host: false })
+        Ok(Self {
+            engine: Engine::new(policy),
+            signatures: Signatures::Module,
+            claims_only,
+            told: Told::default(),
+            text: String::new(),
+            waiting: None,
+            filter: None,
+        })
     }
 
-    /// From now on requests wait for signatures that a host may be faster with.
-    pub fn ask_host(&mut self) {
-        self.asks_host = true;
+    /// From now on the host verifies what it may be faster with: at once, or, without `verifier`, while the
+    /// request waits.
+    pub fn ask_host(&mut self, verifier: Option<HostVerifier>) {
+        self.signatures = verifier.map_or(Signatures::Later, Signatures::AtOnce);
+    }
+
+    /// Begins to decide whether a token may pass: that in the inbox, with its scheme before it, sent to this
+    /// host and path.
+    pub fn begin_token(&mut self, length: usize, authority: &str, now: f64) -> i32 {
+        let step = inbox::text(length, |authorization| {
+            let head = RequestHead {
+                method: b"GET",
+                authority: authority.as_bytes(),
+                path: b"/",
+                headers: &[(b"authorization", authorization)],
+                has_body: false,
+                client: None,
+                certificate: None,
+            };
+            self.engine.begin(head, seconds(now))
+        });
+        step.map_or(OTHER_WAY, |step| self.proceed(step, now))
+    }
+
+    /// Begins to decide the request in the inbox: so many fields, of which the first are method, authority,
+    /// path and the client's IP address, which may be empty; then come name and value of each header.
+    pub fn begin_written(&mut self, length: usize, fields: usize, has_body: bool, now: f64) -> i32 {
+        let step = inbox::fields(length, fields, |fields| {
+            let [method, authority, path, client, headers @ ..] = fields else { return None };
+            let client = std::str::from_utf8(client).ok()?;
+            let (pairs, _) = headers.as_chunks();
+            let headers: Vec<(&[u8], &[u8])> =
+                pairs.iter().map(|[name, value]| (*name, *value)).collect();
+            let head = RequestHead {
+                method,
+                authority,
+                path,
+                headers: &headers,
+                has_body,
+                client: client.parse().ok(),
+                certificate: None,
+            };
+            Some(self.engine.begin(head, seconds(now)))
+        });
+        step.flatten().map_or(OTHER_WAY, |step| self.proceed(step, now))
     }
 
     /// Begins to decide a request. Everything is a byte string; `headers` has name and value in
@@ -139,7 +167,6 @@ impl WasmEngine {
     /// # Errors
     /// A `TypeError` when something is no byte string.
     #[allow(clippy::too_many_arguments, reason = "JavaScript hands over texts, not a struct")]
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
     pub fn begin(
         &mut self,
         method: &str,
@@ -149,7 +176,7 @@ impl WasmEngine {
         has_body: bool,
         client: Option<String>,
         now: f64,
-    ) -> Result<JsValue, JsValue> {
+    ) -> Result<i32, JsValue> {
         let method = byte_string(method)?;
         let authority = byte_string(authority)?;
         let path = byte_string(path)?;
@@ -170,38 +197,44 @@ impl WasmEngine {
         Ok(self.proceed(step, now))
     }
 
+    /// The text that a step spoke of.
+    pub fn take_text(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+
+    /// The request that a step spoke of.
+    pub fn take_waiting(&mut self) -> Option<Waiting> {
+        self.waiting.take()
+    }
+
+    /// The filter that a step spoke of.
+    pub fn take_filter(&mut self) -> Option<WasmListFilter> {
+        self.filter.take()
+    }
+
     /// Goes on with a request whose signature the host has verified, or could not: then the engine does.
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
     pub fn resume_with_signature(
         &mut self,
         waiting: Waiting,
         verified: Option<bool>,
         now: f64,
-    ) -> JsValue {
-        let verified = verified.unwrap_or_else(|| verify(&waiting.pending));
+    ) -> i32 {
+        let verified = verified.unwrap_or_else(|| host::verify(&waiting.pending));
         self.answer(waiting, Answer::Signature(verified), now)
     }
 
     /// Goes on with a request that waits for keys, after something was fetched.
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
-    pub fn resume(&mut self, waiting: Waiting, now: f64) -> JsValue {
+    pub fn resume(&mut self, waiting: Waiting, now: f64) -> i32 {
         self.answer(waiting, Answer::Fetched, now)
     }
 
     /// Goes on with a request that cannot wait any longer.
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
-    pub fn give_up(&mut self, waiting: Waiting, now: f64) -> JsValue {
+    pub fn give_up(&mut self, waiting: Waiting, now: f64) -> i32 {
         self.answer(waiting, Answer::GiveUp, now)
     }
 
     /// Goes on with a request whose body is being read: with a part of it, or nothing at its end.
-    #[wasm_bindgen(unchecked_return_type = "string | Waiting | WasmListFilter")]
-    pub fn resume_with_body(
-        &mut self,
-        waiting: Waiting,
-        part: Option<Vec<u8>>,
-        now: f64,
-    ) -> JsValue {
+    pub fn resume_with_body(&mut self, waiting: Waiting, part: Option<Vec<u8>>, now: f64) -> i32 {
         let answer = part.as_deref().map_or(Answer::Body(&[]), Answer::BodyPart);
         self.answer(waiting, answer, now)
     }
@@ -215,8 +248,9 @@ impl WasmEngine {
 
     /// What is to be fetched now, as JSON: `[{"id":1,"url":"…"}]`, with
     /// `"form":{"authorization":"…","body":"…"}` what is to be sent by POST. Each fetch is given once.
-    pub fn due(&mut self, now: f64) -> String {
-        wire::fetches(&self.engine.due(seconds(now)))
+    pub fn due(&mut self, now: f64) -> Option<String> {
+        let due = self.engine.due(seconds(now));
+        (!due.is_empty()).then(|| wire::fetches(&due))
     }
 
     /// Takes the answer to a fetch; no status when there was none. Gives why it could not be used.
@@ -232,61 +266,77 @@ impl WasmEngine {
         error.map(|error| error.to_string())
     }
 
-    fn answer(&mut self, waiting: Waiting, answer: Answer<'_>, now: f64) -> JsValue {
+    fn answer(&mut self, waiting: Waiting, answer: Answer<'_>, now: f64) -> i32 {
         let step = self.engine.resume(waiting.pending, answer, seconds(now));
         self.proceed(step, now)
     }
 
     /// Takes a step as far as it goes without the host.
-    fn proceed(&mut self, mut step: Step, now: f64) -> JsValue {
+    fn proceed(&mut self, mut step: Step, now: f64) -> i32 {
         loop {
             step = match step {
-                Step::Forward(mut forward) => {
-                    let text = wire::forward(&forward);
-                    return match forward.response_filter.take() {
-                        Some(filter) => WasmListFilter::new(text, filter).into(),
-                        None => text.into(),
-                    };
-                }
-                Step::Respond(response) => return wire::respond(&response).into(),
-                Step::NeedBody(pending) => return Waiting { pending, wants: Wants::Body }.into(),
+                Step::Forward(forward) => return self.forward(forward),
+                Step::Respond(response) => return self.say(wire::respond(&response)),
+                Step::NeedBody(pending) => return self.park(pending, Wants::Body),
                 Step::NeedIntrospection(pending)
                 | Step::NeedKeys(pending)
-                | Step::NeedStatus(pending) => {
-                    return Waiting { pending, wants: Wants::Fetch }.into();
-                }
-                Step::NeedSignature(pending) if self.asks_host && is_for_host(&pending) => {
-                    return Waiting { pending, wants: Wants::Signature }.into();
-                }
+                | Step::NeedStatus(pending) => return self.park(pending, Wants::Fetch),
                 Step::NeedSignature(pending) => {
-                    let verified = verify(&pending);
+                    let verdict = match &self.signatures {
+                        Signatures::Module => None,
+                        Signatures::AtOnce(host) => host.verdict(&pending),
+                        Signatures::Later if is_for_host(&pending) => {
+                            return self.park(pending, Wants::Signature);
+                        }
+                        Signatures::Later => None,
+                    };
+                    let verified = verdict.unwrap_or_else(|| host::verify(&pending));
                     self.engine.resume(pending, Answer::Signature(verified), seconds(now))
                 }
             };
         }
     }
-}
 
-thread_local! {
-    /// One for all engines: an isolate has little memory, and `verifyAccessToken` makes several engines.
-    static VERIFIER: RefCell<Verifier> = const { RefCell::new(Verifier::new(Limits::DEFAULT)) };
-}
+    fn park(&mut self, pending: Pending, wants: Wants) -> i32 {
+        self.waiting = Some(Waiting { pending, wants });
+        WAITING
+    }
 
-/// Whether the verifiers' arithmetic gives the known answers. `false`: well-known crates verify everything
-/// instead, which is slow, and belongs into a log.
-#[must_use]
-#[wasm_bindgen]
-pub fn self_test() -> bool {
-    VERIFIER.with_borrow_mut(Verifier::self_test)
+    fn say(&mut self, text: String) -> i32 {
+        self.text = text;
+        TEXT
+    }
+
+    /// The request goes on: how, or who sends it.
+    fn forward(&mut self, mut forward: Forward) -> i32 {
+        let identity = forward.identity.take();
+        if let Some(filter) = forward.response_filter.take() {
+            let text = wire::forward(&forward, identity.as_deref());
+            self.filter = Some(WasmListFilter::new(text, filter));
+            return FILTER;
+        }
+        // What seals a session is for one request only.
+        let identity = match identity {
+            Some(identity) if forward.session_seal.is_none() => identity,
+            other => return self.say(wire::forward(&forward, other.as_deref())),
+        };
+        let forward = (!self.claims_only).then_some(forward);
+        match self.told.place(&identity, forward.as_ref()) {
+            Place::Known(place) => place as i32,
+            Place::New(place) => {
+                self.text = match &forward {
+                    None => wire::claims(&identity),
+                    Some(forward) => wire::forward(forward, Some(&identity)),
+                };
+                self.told.tell(place, identity, forward);
+                TO_KEEP - place as i32
+            }
+        }
+    }
 }
 
 fn is_for_host(pending: &Pending) -> bool {
     pending.signature().is_some_and(|check| check.for_host().is_some())
-}
-
-fn verify(pending: &Pending) -> bool {
-    let check = pending.signature();
-    check.is_some_and(|check| VERIFIER.with_borrow_mut(|verifier| check.verify(verifier)))
 }
 
 /// The `Content-Type` header of a form.

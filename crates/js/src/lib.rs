@@ -11,16 +11,22 @@
 mod corpus;
 mod engine;
 mod filter;
+mod host;
+mod inbox;
+mod json;
 mod latin1;
 mod pkce;
 mod scopes;
+mod told;
 mod wire;
 
 pub use corpus::WasmCorpus;
 pub use engine::{
     Waiting, Wants, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout,
-    known_answers, seal_session, self_test,
+    seal_session,
 };
 pub use filter::WasmListFilter;
+pub use host::{HostVerifier, known_answers, self_test};
+pub use inbox::{inbox_bytes, inbox_start, module_memory};
 pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};
 pub use scopes::minimal_scopes;

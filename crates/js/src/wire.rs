@@ -4,121 +4,117 @@
 //! no meaning. The members are described in `js/src/wire.ts`.
 
 use countersign_core::{
-    guard::{Decision, Fetch, FilteredBody, Forward, Header, Identity, Response, SessionSeal},
-    jose::{
-        base64url,
-        json::{Object, Value},
-    },
+    guard::{Decision, Fetch, FilteredBody, Forward, Header, HeaderName, Identity, Response},
+    jose::base64url,
 };
 
-use crate::latin1;
+use crate::{json::Json, latin1};
 
 /// The request goes on, changed thus.
-pub(crate) fn forward(forward: &Forward) -> String {
-    let identity = forward.identity.as_deref().map_or(Value::Null, identity);
-    let remove: Vec<&str> = forward.remove.iter().map(|name| name.as_str()).collect();
-    object([
-        ("kind", "forward".into()),
-        ("remove", remove.into()),
-        ("set", headers(&forward.set)),
-        ("responseHeaders", headers(&forward.response_headers)),
-        ("responseAppend", headers(&forward.response_append)),
-        ("session", forward.session_seal.as_ref().map_or(Value::Null, seal)),
-        ("identity", identity),
-        ("decision", decision(&forward.decision)),
-    ])
-    .to_string()
+pub(crate) fn forward(forward: &Forward, identity: Option<&Identity>) -> String {
+    Json::object(|json| {
+        json.name("kind").text("forward");
+        json.name("remove").array(&forward.remove, name);
+        json.name("set").array(&forward.set, header);
+        json.name("responseHeaders").array(&forward.response_headers, header);
+        json.name("responseAppend").array(&forward.response_append, header);
+        // The key that [`crate::engine::seal_session`] takes.
+        let seal = forward.session_seal.as_ref().map(|seal| base64url::encode(seal.key()));
+        json.name("session").optional(seal.as_deref());
+        match identity {
+            None => json.name("identity").optional(None),
+            Some(identity) => {
+                json.name("identity").members(|json| members_of_identity(json, identity));
+            }
+        }
+        json.name("decision").members(|json| members_of_decision(json, &forward.decision));
+    })
 }
 
-/// The key that [`crate::engine::seal_session`] takes.
-fn seal(seal: &SessionSeal) -> Value {
-    base64url::encode(seal.key()).as_str().into()
+/// The claims alone.
+pub(crate) fn claims(identity: &Identity) -> String {
+    Json::object(|json| {
+        for (name, value) in &identity.claims {
+            json.name(name).value(value);
+        }
+    })
 }
 
 /// The request is answered thus.
 pub(crate) fn respond(response: &Response) -> String {
-    object([
-        ("kind", "respond".into()),
-        ("status", u64::from(response.status).into()),
-        ("headers", headers(&response.headers)),
-        ("body", String::from_utf8_lossy(&response.body).as_ref().into()),
-        ("decision", decision(&response.decision)),
-    ])
-    .to_string()
+    Json::object(|json| {
+        json.name("kind").text("respond");
+        json.name("status").unsigned(response.status.into());
+        json.name("headers").array(&response.headers, header);
+        json.name("body").text(&String::from_utf8_lossy(&response.body));
+        json.name("decision").members(|json| members_of_decision(json, &response.decision));
+    })
 }
 
 /// The response goes on as it is.
 pub(crate) fn pass() -> String {
-    object([("kind", "pass".into())]).to_string()
+    Json::object(|json| json.name("kind").text("pass"))
 }
 
 /// The response goes on without these headers, and its body filtered.
 pub(crate) fn filter(body: &FilteredBody) -> String {
-    let names = body.remove();
-    let remove: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-    object([("kind", "filter".into()), ("remove", remove.into())]).to_string()
+    Json::object(|json| {
+        json.name("kind").text("filter");
+        json.name("remove").array(&body.remove(), name);
+    })
 }
 
 /// The record of what was refused of a response.
 pub(crate) fn refused(refused: &Decision) -> String {
-    decision(refused).to_string()
+    Json::object(|json| members_of_decision(json, refused))
 }
 
 /// What is to be fetched.
 pub(crate) fn fetches(fetches: &[Fetch]) -> String {
-    let fetch = |fetch: &Fetch| {
-        let mut members =
-            vec![("id", fetch.id.as_u64().into()), ("url", fetch.url.as_str().into())];
-        members.extend(fetch.form.as_ref().map(|form| {
-            let authorization = ("authorization", form.authorization.as_str().into());
-            ("form", object([authorization, ("body", form.body.as_str().into())]))
-        }));
-        object(members)
-    };
-    Value::Array(fetches.iter().map(fetch).collect()).to_string()
+    Json::array_of(fetches, |json, fetch| {
+        json.members(|json| {
+            json.name("id").unsigned(fetch.id.as_u64());
+            json.name("url").text(&fetch.url);
+            if let Some(form) = &fetch.form {
+                json.name("form").members(|json| {
+                    json.name("authorization").text(&form.authorization);
+                    json.name("body").text(&form.body);
+                });
+            }
+        });
+    })
 }
 
-/// Pairs of a name and a value as byte string.
-fn headers(headers: &[Header]) -> Value {
-    let pair = |header: &Header| {
-        Value::Array(vec![header.name().into(), latin1::text(header.value()).as_str().into()])
-    };
-    Value::Array(headers.iter().map(pair).collect())
+fn name(json: &mut Json, name: &HeaderName) {
+    json.text(name.as_str());
 }
 
-fn identity(identity: &Identity) -> Value {
-    let scope: Vec<&str> = identity.scope.iter().map(|scope| scope.as_str()).collect();
-    object([
-        ("issuer", identity.issuer.as_str().into()),
-        ("subject", text(identity.subject.as_deref())),
-        ("clientId", text(identity.client_id.as_deref())),
-        ("scope", scope.into()),
-        ("tokenId", text(identity.token_id.as_deref())),
-        ("expiresAt", identity.expires_at.into()),
-        ("claims", Value::Object(identity.claims.clone())),
-    ])
+/// A name, and a value as byte string.
+fn header(json: &mut Json, header: &Header) {
+    let value = header.value();
+    let value = if value.is_ascii() { value.into() } else { latin1::text(value) };
+    json.array([header.name(), &value], Json::text);
 }
 
-fn decision(decision: &Decision) -> Value {
-    object([
-        ("verdict", decision.verdict.code().into()),
-        ("reason", text(decision.reason.map(|reason| reason.code()))),
-        ("resource", text(decision.resource.as_deref())),
-        ("issuer", text(decision.issuer.as_deref())),
-        ("clientId", text(decision.client_id.as_deref())),
-        ("subject", text(decision.subject.as_deref())),
-        ("operation", text(decision.operation.as_deref())),
-        ("rule", text(decision.rule.as_deref())),
-        ("detail", text(decision.detail.as_deref())),
-        ("line", decision.to_string().as_str().into()),
-    ])
+fn members_of_identity(json: &mut Json, identity: &Identity) {
+    json.name("issuer").text(&identity.issuer);
+    json.name("subject").optional(identity.subject.as_deref());
+    json.name("clientId").optional(identity.client_id.as_deref());
+    json.name("scope").array(identity.scope.iter(), |json, scope| json.text(scope.as_str()));
+    json.name("tokenId").optional(identity.token_id.as_deref());
+    json.name("expiresAt").unsigned(identity.expires_at);
+    json.name("claims").claims(&identity.claims);
 }
 
-fn text(text: Option<&str>) -> Value {
-    text.map_or(Value::Null, Into::into)
-}
-
-fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
-    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
-    Value::Object(members.collect::<Object>())
+fn members_of_decision(json: &mut Json, decision: &Decision) {
+    json.name("verdict").text(decision.verdict.code());
+    json.name("reason").optional(decision.reason.map(|reason| reason.code()));
+    json.name("resource").optional(decision.resource.as_deref());
+    json.name("issuer").optional(decision.issuer.as_deref());
+    json.name("clientId").optional(decision.client_id.as_deref());
+    json.name("subject").optional(decision.subject.as_deref());
+    json.name("operation").optional(decision.operation.as_deref());
+    json.name("rule").optional(decision.rule.as_deref());
+    json.name("detail").optional(decision.detail.as_deref());
+    json.name("line").text(&decision.to_string());
 }

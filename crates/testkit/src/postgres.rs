@@ -103,7 +103,7 @@ impl Postgres {
         let mut command = Command::new(program("initdb"));
         done(as_postgres(command.args(initdb).arg(data)));
         let socket = format!("unix_socket_directories='{}'", server.folder.display());
-        let own = ["listen_addresses=''", "max_connections=300", "shared_buffers=32MB", &socket];
+        let own = ["listen_addresses=''", "max_connections=1000", "shared_buffers=32MB", &socket];
         let mut configuration = own.map(str::to_owned).to_vec();
         configuration.extend(settings.iter().map(|text| (*text).to_owned()));
         let file = server.folder.join("data/postgresql.auto.conf");

@@ -16,6 +16,7 @@ mod lint;
 mod no_std;
 mod oci;
 mod panics;
+mod programs;
 mod test;
 mod tools;
 mod verdicts;

@@ -7,7 +7,14 @@ use std::time::{Duration, Instant};
 use countersign_e2e::{Failure, Outcome, Places};
 
 use crate::command::{cargo, files_below, line_of, not_started, say};
+use crate::programs::{self, Plan};
 use crate::{build, fuzz, lint, no_std, panics, tools, verdicts};
+
+/// Programs of `tests/e2e` at a time. They wait for the most part: two cores bear so many.
+const END_TO_END_AT_ONCE: usize = 4;
+
+/// Those of the other crates calculate more.
+const AT_ONCE: usize = 2;
 
 /// A part of the run.
 struct Stage {
@@ -28,7 +35,7 @@ const STAGES: [Stage; 10] = [
     Stage { name: "no-std", what: "the engine without a standard library", work: without_std },
     Stage { name: "wasm", what: "the verifier's verdicts in wasm, as natively", work: in_wasm },
     Stage { name: "panics", what: "no code of ours can panic in the modules", work: panic_free },
-    Stage { name: "fuzz", what: "every fuzz target for ten seconds", work: fuzzing },
+    Stage { name: "fuzz", what: "every fuzz target for five seconds", work: fuzzing },
     Stage { name: "js", what: "the npm package in Node 20, 22, 24 and workerd", work: javascript },
     Stage { name: "e2e", what: "real Envoy, MCP SDKs, conformance suite", work: end_to_end },
 ];
@@ -97,21 +104,26 @@ fn sources(places: &Places) -> Outcome<Count> {
 }
 
 fn crates(places: &Places) -> Outcome<Count> {
-    counted(cargo(places).args([
-        "test",
-        "--no-fail-fast",
-        "--workspace",
-        "--exclude",
-        "countersign-e2e",
-    ]))
+    let packages = ["--workspace", "--exclude", "countersign-e2e"];
+    let first = ["issuer", "process", "program"];
+    let plan = Plan { packages: &packages, args: &[], env: &[], at_once: AT_ONCE, first: &first };
+    let programs = programs::run(places, &plan);
+    // The examples in the documentation.
+    let mut count =
+        counted(cargo(places).args(["test", "--no-fail-fast", "--doc"]).args(packages))?;
+    count.add(programs?);
+    Ok(count)
 }
 
 fn on_postgres(places: &Places) -> Outcome<Count> {
-    counted(
-        cargo(places)
-            .args(["test", "--no-fail-fast", "-p", "countersign-issuer", "-p", "countersign"])
-            .env("COUNTERSIGN_TEST_DATABASE", "postgres"),
-    )
+    let plan = Plan {
+        packages: &["-p", "countersign-issuer", "-p", "countersign"],
+        args: &[],
+        env: &[("COUNTERSIGN_TEST_DATABASE", "postgres")],
+        at_once: AT_ONCE,
+        first: &["issuer", "process", "program"],
+    };
+    programs::run(places, &plan)
 }
 
 fn without_std(places: &Places) -> Outcome<Count> {
@@ -138,15 +150,15 @@ fn end_to_end(places: &Places) -> Outcome<Count> {
     // Nothing to do in a full run; alone, this stage must not test what was built some time ago.
     tools::fetch_all(places)?;
     build::parts(places, &["native".to_owned(), "envoy".to_owned()])?;
-    // One after the other: each starts an Envoy, and there may be two cores.
-    counted(cargo(places).args([
-        "test",
-        "--no-fail-fast",
-        "--package",
-        "countersign-e2e",
-        "--",
-        "--test-threads=1",
-    ]))
+    let plan = Plan {
+        packages: &["-p", "countersign-e2e"],
+        // Each test starts an Envoy.
+        args: &["--test-threads=1"],
+        env: &[],
+        at_once: END_TO_END_AT_ONCE,
+        first: &["day", "fail_closed", "keys", "revocation"],
+    };
+    programs::run(places, &plan)
 }
 
 /// The npm package's own tests: Node's runner on `js/test`, workerd's on its configurations.
@@ -190,19 +202,19 @@ fn javascript(places: &Places) -> Outcome<Count> {
 
 /// How many tests ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
-    passed: u32,
-    failed: u32,
+pub(crate) struct Count {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
 }
 
 impl Count {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
     }
 
     /// Adds what a line of a test runner's output says.
-    fn read(&mut self, line: &str) {
+    pub(crate) fn read(&mut self, line: &str) {
         // cargo test: `test result: ok. 12 passed; 0 failed; …`
         if let Some(rest) = line.strip_prefix("test result: ") {
             for part in rest.split([';', '.']) {

@@ -105,7 +105,7 @@ const config :Workerd.Config = (
       await ask("/");
       break;
     } catch (error) {
-      if (turn > 200 || child.exitCode !== null) throw new Error(log, { cause: error });
+      if (turn > 1200 || child.exitCode !== null) throw new Error(log, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

@@ -79,6 +79,43 @@ fn device_clients() {
     assert_eq!(both["grant_types"], grants);
 }
 
+/// ID-JAG: who is trusted, for whom, and the clients that may come with it.
+#[test]
+fn identity_providers() {
+    const IDP: &str = "https://acme.idp.example";
+    let folder = Folder::new();
+    assert_eq!(folder.run(&["user", "add", "ada", "--password-stdin"], "correct horse\n").code, 0);
+    assert_eq!(folder.json(&["idp", "list", "--json"]), serde_json::json!([]));
+    let keys = format!("{IDP}/keys");
+    assert_eq!(folder.run(&["idp", "add", IDP, "--jwks-uri", &keys], "").code, 0);
+    for bad in [
+        &["idp", "add", IDP, "--jwks-uri", &keys][..],
+        &["idp", "add", "http://idp.example", "--jwks-uri", &keys],
+        &["idp", "add", "https://b.example", "--jwks-uri", "http://b.example"],
+        &["idp", "add", "https://b.example?x", "--jwks-uri", &keys],
+        &["idp", "link", "bob", "--issuer", IDP, "--subject", "U1"],
+        &["idp", "link", "ada", "--issuer", "https://b.example", "--subject", "U1"],
+        &["idp", "link", "ada", "--issuer", IDP, "--subject", ""],
+        &["idp", "unlink", "--issuer", IDP, "--subject", "U1"],
+        &["idp", "delete", "https://b.example"],
+    ] {
+        assert_eq!(folder.run(bad, "").code, 1, "{bad:?}");
+    }
+    let link = ["idp", "link", "ADA", "--issuer", IDP, "--subject", "U1"];
+    assert_eq!(folder.run(&link, "").code, 0);
+    assert_eq!(folder.run(&link, "").code, 1, "twice");
+    let listed = folder.json(&["idp", "list", "--json"]);
+    assert_eq!(listed[0]["users"][0]["user"], "ada");
+    assert_eq!(folder.run(&["idp", "list"], "").stdout, format!("{IDP}\n  \"U1\" is ada\n"));
+    let client = ["client", "add", "--name", "Agent", "--identity-assertions", "--json"];
+    let client = folder.json(&client);
+    let grants = serde_json::json!(["urn:ietf:params:oauth:grant-type:jwt-bearer"]);
+    assert_eq!(client["grant_types"], grants);
+    assert_eq!(client["token_endpoint_auth_method"], "client_secret_basic");
+    assert_eq!(folder.run(&["idp", "delete", IDP], "").code, 0);
+    assert_eq!(folder.json(&["idp", "list", "--json"]), serde_json::json!([]));
+}
+
 /// Clients without users: what acts for itself, and the server of a resource.
 #[test]
 fn services_and_resource_servers() {
@@ -96,6 +133,10 @@ fn services_and_resource_servers() {
     let client =
         folder.json(&add(&["--introspects", FILES, "--auth-method", "client_secret_post"]));
     assert_eq!(client["grant_types"], serde_json::json!([]));
+    let exchanging = folder.json(&add(&["--introspects", FILES, "--exchanges", &service]));
+    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    assert_eq!(exchanging["grant_types"], serde_json::json!([EXCHANGE]));
+    assert_eq!(exchanging["token_endpoint_auth_method"], "client_secret_basic");
     assert_eq!(client["token_endpoint_auth_method"], "client_secret_post");
 
     let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;

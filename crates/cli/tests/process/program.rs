@@ -4,7 +4,6 @@ use std::{
     env,
     fs::{self, File},
     io::Write as _,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -156,7 +155,8 @@ impl Drop for Serving {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that stays free for this program.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let [port] = countersign_e2e::free_ports().unwrap();
+    port
 }

@@ -47,7 +47,10 @@ impl Engine {
         context.trace.passed("credentials", || {
             format!("{scheme:?} with a token of {} bytes, at most {longest}", token.len())
         });
-        let digest: [u8; 32] = Sha256::digest(token).into();
+        // What was signed is all before the last dot: both digests by one way through the token.
+        let (signed, signature) = token.split_at(token.rfind('.').unwrap_or(token.len()));
+        let signed = Sha256::new_with_prefix(signed);
+        let digest: [u8; 32] = signed.clone().chain_update(signature).finalize().into();
         if scheme == Scheme::Dpop {
             self.read_proof(head, context, &digest, now)?;
         }
@@ -89,6 +92,7 @@ impl Engine {
         Ok(Identified::Presented(Box::new(Presented {
             digest,
             signing_input: jws.signing_input().to_string(),
+            signed_digest: signed.finalize().into(),
             signature: jws.signature().to_vec(),
             kid: jws.header().kid.clone(),
             algorithm,

@@ -39,9 +39,8 @@ pub(super) fn has_stray_body(head: &RequestHead<'_>) -> bool {
         head.values("transfer-encoding").next().is_some()
             || head.values("content-length").any(|length| length != b"0")
     };
-    head.has_body
-        && head.values("upgrade").next().is_none()
-        && (head.method != b"DELETE" || is_announced())
+    let may_look_so = || head.values("upgrade").next().is_some() || head.method == b"DELETE";
+    head.has_body && (is_announced() || !may_look_so())
 }
 
 /// A preflight is told by its header (Fetch standard); any other OPTIONS is a request like others.

@@ -107,6 +107,8 @@ pub(super) struct UsedProofs {
     old: Generation,
     /// First second of the young generation.
     since: UnixSeconds,
+    /// The clock was set back since: what is old may be good again when it is right.
+    was_set_back: bool,
     /// Seconds that a proof can be good for.
     span: u64,
     capacity: usize,
@@ -124,6 +126,7 @@ impl UsedProofs {
             young: Generation::default(),
             old: Generation::default(),
             since: 0,
+            was_set_back: false,
             // From the leeway before its time to the leeway after.
             span: dpop::MAX_AGE.saturating_add(leeway.saturating_mul(2)).saturating_add(1),
             capacity: MAX_PROOFS,
@@ -148,7 +151,11 @@ impl UsedProofs {
             return Err(Unused::Replayed);
         }
         let of_key = self.young.by_key.get(&key).copied().unwrap_or(0);
-        if self.young.proofs.len() >= self.capacity || of_key >= MAX_PROOFS_OF_KEY {
+        // While the clock is set back nothing is forgotten, and the old ones become more.
+        let most_old = self.capacity.saturating_mul(3);
+        let is_full = self.young.proofs.len() >= self.capacity
+            || self.was_set_back && self.old.proofs.len() >= most_old;
+        if is_full || of_key >= MAX_PROOFS_OF_KEY {
             let turns_at = self.since.saturating_add(self.span);
             return Err(Unused::Full(turns_at.saturating_sub(now).max(1)));
         }
@@ -158,22 +165,34 @@ impl UsedProofs {
     }
 
     /// A clock that is set back keeps both generations: nothing is forgotten early. One that was wrong by
-    /// more than an hour lets new proofs in all the same: those of that time are not fresh now, and were made
-    /// by a clock that was as wrong.
+    /// more than an hour lets new proofs in all the same; and when it is right again, what it knew before is
+    /// known for another span.
     fn turn(&mut self, now: UnixSeconds) {
         if self.since > now.saturating_add(MAX_SET_BACK) {
-            self.old = mem::take(&mut self.young);
+            self.was_set_back = true;
+            self.age();
             self.since = now;
         }
         let age = now.saturating_sub(self.since);
         if age < self.span {
             return;
         }
-        self.old = mem::take(&mut self.young);
-        if age >= self.span.saturating_mul(2) {
-            self.old = Generation::default();
+        let is_long_ago = age >= self.span.saturating_mul(2);
+        if mem::take(&mut self.was_set_back) && is_long_ago {
+            self.age();
+        } else {
+            self.old = mem::take(&mut self.young);
+            if is_long_ago {
+                self.old = Generation::default();
+            }
         }
         self.since = now;
+    }
+
+    /// What is young becomes old, beside what is.
+    fn age(&mut self) {
+        self.old.proofs.append(&mut self.young.proofs);
+        self.young = Generation::default();
     }
 }
 
@@ -237,6 +256,25 @@ mod tests {
         // By less than an hour: nothing is forgotten.
         assert_eq!(used.take_digest(digest(5), digest(9), NOW + 62), Ok(()));
         assert_eq!(used.take_digest(digest(6), digest(9), NOW - 3000), Err(Unused::Full(3122)));
+    }
+
+    /// One that was wrong for a moment forgets nothing that is good when it is right.
+    #[test]
+    fn a_clock_that_is_wrong_for_a_moment() {
+        let mut used = UsedProofs::new(0);
+        assert_eq!(used.take_digest(digest(1), digest(9), NOW), Ok(()));
+        assert_eq!(used.take_digest(digest(2), digest(9), NOW + 61), Ok(()));
+        let wrong = NOW - 1_000_000;
+        assert_eq!(used.take_digest(digest(3), digest(9), wrong), Ok(()));
+        for number in [2, 3] {
+            let again = used.take_digest(digest(number), digest(9), NOW + 62);
+            assert_eq!(again, Err(Unused::Replayed), "{number}");
+        }
+        // And is not full for good.
+        for (number, now) in (10..20).zip((NOW + 100..).step_by(61)) {
+            assert_eq!(used.take_digest(digest(number), digest(9), now), Ok(()));
+        }
+        assert!(used.young.proofs.len() + used.old.proofs.len() <= 2);
     }
 
     #[test]

@@ -56,6 +56,8 @@ struct Entry {
     /// The key that verified it.
     key: Option<Arc<Jwk>>,
     fetched_at: UnixSeconds,
+    /// When the issuer last answered with a list that was right, the held one or an older.
+    asked_at: UnixSeconds,
     flight: Option<(FetchId, UnixSeconds)>,
     wanted: bool,
     failures: u32,
@@ -155,17 +157,22 @@ impl StatusStore {
                 Err(StatusListError::Key) => keys.missed(*issuer),
                 Ok(_) | Err(_) => {}
             }
-            let newer = read.and_then(|(list, key)| Ok((entry.newer(list, now)?, key)));
-            let fitting = newer.and_then(|(list, key)| {
-                if list.size() <= room { Ok((list, key)) } else { Err(StatusListError::Memory) }
+            let newer =
+                read.and_then(|(list, key)| Ok(entry.newer(list, now)?.map(|list| (list, key))));
+            let fitting = newer.and_then(|found| match found {
+                Some((list, _)) if list.size() > room => Err(StatusListError::Memory),
+                found => Ok(found),
             });
             fitting.map_err(FetchError::StatusList)
         });
         match read {
-            Ok((list, key)) => {
-                entry.list = Some(list);
-                entry.key = Some(key);
-                entry.fetched_at = now;
+            Ok(found) => {
+                if let Some((list, key)) = found {
+                    entry.list = Some(list);
+                    entry.key = Some(key);
+                    entry.fetched_at = now;
+                }
+                entry.asked_at = now;
                 entry.failures = 0;
                 None
             }
@@ -207,6 +214,10 @@ impl StatusStore {
         now: UnixSeconds,
     ) {
         let issuer = issuers.get(position).map_or("", |issuer| &issuer.profile.issuer);
+        if self.lists.len() >= MAX_LISTS / 2 {
+            // Issuers begin new lists as time goes on: those that are over give way.
+            self.lists.retain(|_, entry| entry.is_in_use(now) || entry.is_expected(now));
+        }
         for uri in uris.into_iter().filter(|uri| is_of_issuer(uri, issuer)) {
             let key = (position, uri);
             if !self.lists.contains_key(&key) && self.lists.len() >= MAX_LISTS / 2 {
@@ -248,6 +259,11 @@ impl Entry {
     /// Whether somebody asked for it in the last minutes.
     const fn is_in_use(&self, now: UnixSeconds) -> bool {
         now < self.last_use.saturating_add(WITHOUT_EXPIRY)
+    }
+
+    /// Whether its issuer named it in the last minutes.
+    const fn is_expected(&self, now: UnixSeconds) -> bool {
+        now < self.last_expected.saturating_add(WITHOUT_EXPIRY)
     }
 
     fn lookup(&mut self, index: u64, now: UnixSeconds) -> StatusLookup {
@@ -296,6 +312,9 @@ impl Entry {
         if self.fetched_at > now {
             self.fetched_at = now.saturating_sub(self.ttl());
         }
+        if self.asked_at > now {
+            self.asked_at = self.fetched_at;
+        }
         self.last_end = self.last_end.map(|end| end.min(now));
         self.last_use = self.last_use.min(now);
         self.last_expected = self.last_expected.min(now);
@@ -316,25 +335,37 @@ impl Entry {
         let ttl = self.ttl();
         let last_named = self.last_use.max(self.last_expected);
         let in_use = now < last_named.saturating_add(ttl.max(WITHOUT_EXPIRY));
-        let old = self.list.is_some() && now >= self.fetched_at.saturating_add(ttl) && in_use;
+        let old = self.list.is_some() && now >= self.asked_at.saturating_add(ttl) && in_use;
         let rested = self.rest_end().is_none_or(|end| now >= end);
         self.flight.is_none() && (self.wanted || old) && rested
     }
 
-    /// A list takes the place of an older one only: no rollback.
-    fn newer(&self, list: StatusList, now: UnixSeconds) -> Result<StatusList, StatusListError> {
-        let older = self.list.as_ref().is_some_and(|held| list.issued_at < held.issued_at);
-        if older || now >= usable_until(&list, now) {
+    /// A list takes the place of an older one only: no rollback. `None`: the held one is the newer. Of several
+    /// nodes of an issuer each signs a list for itself, so an older one that has not expired is no fault.
+    fn newer(
+        &self,
+        list: StatusList,
+        now: UnixSeconds,
+    ) -> Result<Option<StatusList>, StatusListError> {
+        if now >= usable_until(&list, now) {
             return Err(StatusListError::Old);
         }
-        Ok(list)
+        // What a clock that was ahead has written is not newer than what is right.
+        let made = |held: &StatusList| match held.issued_at {
+            at if at > now => at.min(self.fetched_at),
+            at => at,
+        };
+        let is_older = self.list.as_ref().is_some_and(|held| list.issued_at < made(held));
+        Ok((!is_older).then_some(list))
     }
 }
 
 fn usable_until(list: &StatusList, fetched_at: UnixSeconds) -> UnixSeconds {
-    list.expires_at.unwrap_or_else(|| {
-        fetched_at.saturating_add(list.ttl.unwrap_or(DEFAULT_TTL).max(WITHOUT_EXPIRY))
-    })
+    match list.expires_at {
+        // By a clock that is ahead, the end is too.
+        Some(end) => end.saturating_sub(list.issued_at.saturating_sub(fetched_at)),
+        None => fetched_at.saturating_add(list.ttl.unwrap_or(DEFAULT_TTL).max(WITHOUT_EXPIRY)),
+    }
 }
 
 /// Only the issuer's own host is asked: no token can send the guard elsewhere.

@@ -131,14 +131,23 @@ pub struct SignatureCheck<'a> {
     pub signing_input: &'a [u8],
     /// The signature in JWS encoding (RFC 7518 §3).
     pub signature: &'a [u8],
+    /// SHA-256 of the signing input, where it is known.
+    digest: Option<&'a [u8; 32]>,
 }
 
 impl<'a> SignatureCheck<'a> {
     /// Verifies with a verifier that several engines may share: tables of keys are made once for all.
     #[must_use]
     pub fn verify(&self, verifier: &mut Verifier) -> bool {
-        let key = self.key.verifier(self.algorithm);
-        key.is_some_and(|key| verifier.verify(key, self.signing_input, self.signature))
+        let Some(key) = self.key.verifier(self.algorithm) else {
+            return false;
+        };
+        match (self.algorithm, self.digest) {
+            (Algorithm::Es256 | Algorithm::Ps256 | Algorithm::Rs256, Some(digest)) => {
+                verifier.verify_digest(key, digest, self.signature)
+            }
+            _ => verifier.verify(key, self.signing_input, self.signature),
+        }
     }
 
     /// The same for a host's own verifier, when the algorithm is ES384 or one of RSA's and the signature
@@ -226,6 +235,8 @@ pub(super) enum Mirrored {
 pub(super) struct Presented {
     pub(super) digest: [u8; 32],
     pub(super) signing_input: String,
+    /// SHA-256 of that.
+    pub(super) signed_digest: [u8; 32],
     pub(super) signature: Vec<u8>,
     pub(super) kid: Option<String>,
     pub(super) algorithm: Algorithm,
@@ -264,12 +275,14 @@ impl Pending {
                 key,
                 signing_input: presented.signing_input.as_bytes(),
                 signature: &presented.signature,
+                digest: Some(&presented.signed_digest),
             }),
             Stage::Proof { key, .. } => self.context.proof.as_ref().map(|proof| SignatureCheck {
                 algorithm: proof.algorithm(),
                 key,
                 signing_input: proof.signing_input(),
                 signature: proof.signature(),
+                digest: None,
             }),
             _ => None,
         }

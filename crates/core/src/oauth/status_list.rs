@@ -90,7 +90,7 @@ pub enum StatusListError {
     Key,
     /// All lists that are held take too much memory.
     Memory,
-    /// It expired, or is older than the one that is held.
+    /// It expired.
     Old,
     /// No key of the issuer verifies it, or it is not of the right type.
     Signature,
@@ -107,7 +107,7 @@ impl fmt::Display for StatusListError {
                 "the status list is signed by a key that the issuer's key set does not have"
             }
             Self::Memory => "the status lists in use take too much memory together",
-            Self::Old => "the status list expired, or is older than the one that is held",
+            Self::Old => "the status list expired",
             Self::Signature => "no key of the issuer verifies the status list, or its typ is wrong",
             Self::Subject => "the status list speaks of another one (sub)",
         })

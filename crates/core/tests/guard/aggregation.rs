@@ -137,3 +137,21 @@ fn found_by_metadata() {
     policy["issuers"][0]["status"] = "ignore".into();
     assert_eq!(carry_out(&mut engine(&policy), 100, issuer).len(), 2);
 }
+
+/// Issuers begin new lists as time goes on. Those that are over leave room.
+#[test]
+fn lists_that_are_over_give_way() {
+    let mut engine = engine(&policy());
+    for number in 0..300_u64 {
+        let now = 100 + number * 3600;
+        let uri = format!("https://auth.example.com/status-lists/{number}");
+        let urls = carry_out(&mut engine, now, |url| {
+            if url == AGGREGATION {
+                return aggregated(&[&uri]);
+            }
+            let list = TestList::new(url, &[]).claim("iat", now).claim("exp", now + 50);
+            Some(list.sign().into_bytes())
+        });
+        assert!(urls.contains(&uri), "{number}");
+    }
+}

@@ -5,20 +5,19 @@
 #![allow(unsafe_code)]
 
 mod foreign;
+mod header_map;
 mod property;
 mod shared_data;
 
 use core::ptr;
 
 pub(crate) use foreign::verify_signature;
+pub(crate) use header_map::HeaderMap;
 pub(crate) use property::{
     PropertyType, client_address, client_certificate, declare_property, property, route_resource,
     set_property,
 };
 pub(crate) use shared_data::{Version, set_shared, shared};
-
-/// A header's name and value.
-pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 /// A call that the host refused, with its status (proxy-wasm ABI 0.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,12 +141,12 @@ pub(crate) fn nanoseconds() -> Result<u64, HostError> {
     Ok(nanoseconds)
 }
 
-/// Names and values of a map, in order, as bytes.
-pub(crate) fn pairs(map: Map) -> Result<Vec<Pair>, HostError> {
+/// All of a map.
+pub(crate) fn headers(map: Map) -> Result<HeaderMap, HostError> {
     let (mut data, mut length) = (ptr::null_mut(), 0);
     // SAFETY: the host writes a pointer and a length.
     check(unsafe { proxy_get_header_map_pairs(map as u32, &raw mut data, &raw mut length) })?;
-    read_pairs(&take(data, length)).ok_or(HostError(MALFORMED))
+    HeaderMap::read(take(data, length)).ok_or(HostError(MALFORMED))
 }
 
 /// At most `max` bytes of a buffer from `start` on.
@@ -277,31 +276,6 @@ fn take(data: *mut u8, length: usize) -> Vec<u8> {
     // SAFETY: the host got `length` bytes from `proxy_on_memory_allocate`, which gives out a boxed
     // slice of exactly that length, and leaves them to us.
     unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(data, length)) }.into_vec()
-}
-
-/// The ABI's form: count, then the lengths of each name and value, then both with a NUL behind.
-fn read_pairs(bytes: &[u8]) -> Option<Vec<Pair>> {
-    if bytes.is_empty() {
-        return Some(Vec::new());
-    }
-    let number = |at: usize| -> Option<usize> {
-        let bytes = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        usize::try_from(u32::from_le_bytes(bytes)).ok()
-    };
-    let count = number(0)?;
-    let mut at = count.checked_mul(8)?.checked_add(4)?;
-    let mut next = |length: usize| -> Option<Vec<u8>> {
-        let end = at.checked_add(length)?;
-        let text = bytes.get(at..end)?.to_vec();
-        at = end.checked_add(1)?;
-        Some(text)
-    };
-    (0..count)
-        .map(|index| {
-            let lengths = 4 + index * 8;
-            Some((next(number(lengths)?)?, next(number(lengths + 4)?)?))
-        })
-        .collect()
 }
 
 fn write_pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Vec<u8> {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use countersign_core::{
     jose::{
+        json::{Number, Value},
         jwks::{JwkSet, Selection},
         jws::{CompactJws, is_type},
     },
@@ -55,6 +56,14 @@ impl OwnToken {
     /// Whether it was revoked, as of now.
     pub(super) async fn is_revoked(&self, app: &App) -> Result<bool, Error> {
         app.status.is_revoked(app, &self.place).await
+    }
+}
+
+/// When the user logged in, if a token says so.
+pub(super) fn auth_time(claims: &Claims) -> Option<i64> {
+    match claims.all.get("auth_time")? {
+        Value::Number(Number::Unsigned(time)) => i64::try_from(*time).ok(),
+        _ => None,
     }
 }
 

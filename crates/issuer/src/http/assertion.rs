@@ -17,6 +17,9 @@ const LEEWAY: u64 = 30;
 /// An assertion is made for one request: it needs no longer life than this, in seconds.
 const MAX_LIFETIME: u64 = 300;
 
+/// One that is a grant may be fetched some time before it is used; it is remembered for so long.
+const MAX_GRANT_LIFETIME: u64 = 3600;
+
 /// Longest `jti`, in bytes: no identifier needs more.
 const MAX_JTI: usize = 256;
 
@@ -59,6 +62,40 @@ pub(super) fn claimed_issuer(text: &str) -> Option<String> {
 /// # Errors
 /// What is wrong, for the log.
 pub(super) fn check(text: &str, expected: &Expected<'_>) -> Result<Assertion, &'static str> {
+    let claims = signed(text, expected)?;
+    // A list could name another server too, which would then hold an assertion that is good here.
+    if !matches!(claims.all.get("aud"), Some(Value::String(aud)) if aud == expected.audience) {
+        return Err("its aud is not this issuer's identifier alone");
+    }
+    in_time(claims, expected.now, MAX_LIFETIME)
+}
+
+/// Checks an assertion that is a grant: an identity provider made it about a user
+/// (draft-ietf-oauth-identity-assertion-authz-grant, RFC 7521 §5.2).
+///
+/// # Errors
+/// What is wrong, for the log.
+pub(super) fn check_grant(text: &str, expected: &Expected<'_>) -> Result<Assertion, &'static str> {
+    let claims = signed(text, expected)?;
+    // That draft allows a list of one.
+    let audience = match claims.all.get("aud") {
+        Some(Value::Array(list)) => match list.as_slice() {
+            [only] => only.as_str(),
+            _ => None,
+        },
+        other => other.and_then(Value::as_str),
+    };
+    if audience != Some(expected.audience) {
+        return Err("its aud is not this issuer's identifier alone");
+    }
+    if claims.issued_at.is_none() {
+        return Err("it has no iat");
+    }
+    in_time(claims, expected.now, MAX_GRANT_LIFETIME)
+}
+
+/// The claims, if the key that fits has signed them, for the issuer that is expected.
+fn signed(text: &str, expected: &Expected<'_>) -> Result<Claims, &'static str> {
     let jws = CompactJws::parse(text).map_err(|_| "it is no strict compact JWS")?;
     let typ = jws.header().typ.as_deref().unwrap_or("");
     if !expected.types.iter().any(|allowed| is_type(typ, allowed)) {
@@ -82,18 +119,18 @@ pub(super) fn check(text: &str, expected: &Expected<'_>) -> Result<Assertion, &'
     if claims.issuer.as_deref() != Some(expected.issuer) {
         return Err("its iss is somebody else");
     }
-    // A list could name another server too, which would then hold an assertion that is good here.
-    if !matches!(claims.all.get("aud"), Some(Value::String(aud)) if aud == expected.audience) {
-        return Err("its aud is not this issuer's identifier alone");
-    }
+    Ok(claims)
+}
+
+fn in_time(claims: Claims, now: u64, max_lifetime: u64) -> Result<Assertion, &'static str> {
     let expires_at = claims.expires_at.ok_or("it has no exp")?;
-    if expires_at.saturating_add(LEEWAY) <= expected.now {
+    if expires_at.saturating_add(LEEWAY) <= now {
         return Err("it has expired");
     }
-    if expires_at > expected.now + MAX_LIFETIME + LEEWAY {
-        return Err("its exp lies more than five minutes ahead");
+    if expires_at > now + max_lifetime + LEEWAY {
+        return Err("its exp lies too far ahead");
     }
-    let latest_start = expected.now + LEEWAY;
+    let latest_start = now + LEEWAY;
     if [claims.issued_at, claims.not_before].into_iter().flatten().any(|start| start > latest_start)
     {
         return Err("its iat or nbf lies in the future");

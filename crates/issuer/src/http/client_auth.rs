@@ -200,7 +200,7 @@ pub(super) fn unreachable() -> Failure {
     let mut response = reply::oauth_error(
         StatusCode::SERVICE_UNAVAILABLE,
         "temporarily_unavailable",
-        "What the client publishes about itself cannot be had at this moment",
+        "The document or the keys that this needs cannot be had at this moment",
     );
     reply::set(response.headers_mut(), header::RETRY_AFTER, "30");
     Failure::from(response)

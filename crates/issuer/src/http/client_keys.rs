@@ -29,6 +29,15 @@ const CAPACITY: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct ClientKeys(Mutex<HashMap<String, (Instant, Arc<JwkSet>)>>);
 
+/// Where somebody's keys are: given, or published.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeySource<'a> {
+    /// Whose they are, for the log.
+    pub(super) owner: &'a str,
+    pub(super) jwks: Option<&'a str>,
+    pub(super) jwks_uri: Option<&'a str>,
+}
+
 impl ClientKeys {
     /// The keys of a client; `newer` than those that lack a key. `None`: there are none.
     pub(super) async fn of(
@@ -37,8 +46,23 @@ impl ClientKeys {
         row: &ClientRow,
         newer: bool,
     ) -> Result<Option<Arc<JwkSet>>, Failure> {
-        let Some(uri) = &row.jwks_uri else {
-            let jwks = row.jwks.as_deref().filter(|_| !newer);
+        let source = KeySource {
+            owner: &row.client.id,
+            jwks: row.jwks.as_deref(),
+            jwks_uri: row.jwks_uri.as_deref(),
+        };
+        self.find(app, source, newer).await
+    }
+
+    /// The same of anybody who has keys.
+    pub(super) async fn find(
+        &self,
+        app: &App,
+        source: KeySource<'_>,
+        newer: bool,
+    ) -> Result<Option<Arc<JwkSet>>, Failure> {
+        let Some(uri) = source.jwks_uri else {
+            let jwks = source.jwks.filter(|_| !newer);
             let keys = jwks.and_then(|jwks| JwkSet::parse(jwks.as_bytes(), MAX_KEYS).ok());
             return Ok(keys.map(Arc::new));
         };
@@ -65,16 +89,13 @@ impl ClientKeys {
                     held.retain(|_, (fetched_at, _)| fetched_at.elapsed() < FRESH);
                 }
                 if held.len() < CAPACITY {
-                    held.insert(uri.clone(), (Instant::now(), Arc::clone(&keys)));
+                    held.insert(uri.to_owned(), (Instant::now(), Arc::clone(&keys)));
                 }
                 Ok(Some(keys))
             }
             Err(error) if error.is_passing() => {
-                tracing::warn!(
-                    reason = "client_keys_unreachable",
-                    client = row.client.id,
-                    "{error}"
-                );
+                let owner = source.owner;
+                tracing::warn!(reason = "client_keys_unreachable", owner, "{error}");
                 Err(unreachable())
             }
             Ok(Fetched::NotModified { .. }) | Err(_) => Ok(None),

@@ -11,6 +11,9 @@ use serde_json::json;
 use super::{Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES};
 use crate::{ClientDocuments, Registration, grant_types, store::Resource};
 
+/// The profile of the grant `jwt-bearer` that there is.
+const ID_JAG: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
+
 /// `/jwks`: to be fetched again after five minutes, and usable ten more while that fails.
 pub(super) async fn jwks(State(app): Shared, method: Method, headers: HeaderMap) -> Response {
     if let Some(response) = not_a_read(&method) {
@@ -44,6 +47,11 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
         Ok(resources) => resources,
         Err(error) => return reply::cors(reply::server_error(&error)),
     };
+    let trusts_others = match app.store.identity_providers().await {
+        Ok(providers) => !providers.is_empty(),
+        Err(error) => return reply::cors(reply::server_error(&error)),
+    };
+    let is_on = |grant: &&str| trusts_others || *grant != grant_types::JWT_BEARER;
     let issuer = app.issuer.as_str();
     let mut document = json!({
         "issuer": issuer,
@@ -53,7 +61,7 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
         "jwks_uri": format!("{issuer}/jwks"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": grant_types::ALL,
+        "grant_types_supported": grant_types::ALL.into_iter().filter(is_on).collect::<Vec<_>>(),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": METHODS,
         "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),
@@ -83,6 +91,10 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
     });
     if app.config.registration != Registration::Off {
         document["registration_endpoint"] = json!(format!("{issuer}/register"));
+    }
+    if trusts_others {
+        // draft-ietf-oauth-identity-assertion-authz-grant: which providers is nobody's business.
+        document["authorization_grant_profiles_supported"] = json!([ID_JAG]);
     }
     let mut response = reply::with_type(StatusCode::OK, "application/json", document.to_string());
     reply::set(response.headers_mut(), header::CACHE_CONTROL, "public, max-age=60");

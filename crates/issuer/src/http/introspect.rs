@@ -76,7 +76,8 @@ async fn access_token(app: &App, client: &Client, own: &OwnToken) -> Result<Opti
     let mut answer = Map::new();
     answer.insert("active".to_owned(), Value::Bool(true));
     answer.insert("token_type".to_owned(), Value::from("Bearer"));
-    for name in ["iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time"] {
+    for name in ["iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "act"]
+    {
         if let Some(value) = claims.all.get(name) {
             let value = serde_json::to_value(value);
             answer.insert(name.to_owned(), value.map_err(|_| Error::Crypto("not JSON"))?);

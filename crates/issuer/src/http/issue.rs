@@ -26,6 +26,8 @@ pub(super) struct Granted<'a> {
     /// When the user logged in.
     pub(super) auth_time: Option<i64>,
     pub(super) nonce: Option<&'a str>,
+    /// Who acts for the subject (`act`, RFC 8693 §4.1), where somebody does.
+    pub(super) actor: Option<&'a Value>,
 }
 
 /// An access token that is going to be: named and placed before it is stored, so that it can be
@@ -45,6 +47,20 @@ pub(super) async fn plan(
     resource: &str,
     itself: Option<&Client>,
 ) -> Result<Planned, Error> {
+    plan_with(app, resource, itself, i64::MAX).await
+}
+
+/// The same for a token that lives no longer than until then.
+pub(super) async fn plan_until(app: &App, resource: &str, until: i64) -> Result<Planned, Error> {
+    plan_with(app, resource, None, until).await
+}
+
+async fn plan_with(
+    app: &App,
+    resource: &str,
+    itself: Option<&Client>,
+    until: i64,
+) -> Result<Planned, Error> {
     let settings = app.store.token_settings(resource).await?;
     let algorithm = match settings.token_alg {
         None => DEFAULT_ALGORITHM,
@@ -54,7 +70,7 @@ pub(super) async fn plan(
     let issued_at = clock::now();
     let usual = i64::try_from(app.config.access_token_lifetime).unwrap_or(900);
     let lifetime = settings.token_lifetime.unwrap_or(usual);
-    let expires_at = issued_at + lifetime;
+    let expires_at = until.min(issued_at + lifetime);
     let client = itself.map(|client| (client.id.as_str(), client.not_before));
     let place = app.status.take(app, expires_at, client).await?;
     let jti = secret::new(Kind::TokenId)?;
@@ -96,8 +112,14 @@ pub(super) async fn response(
         "jti": planned.jti,
         "status": planned.place.claim(issuer),
     });
+    if let Some(actor) = granted.actor {
+        claims["act"] = actor.clone();
+    }
     if let Some(auth_time) = granted.auth_time {
         claims["auth_time"] = json!(auth_time);
+    }
+    // Who acts for itself is nobody's user.
+    if granted.subject != granted.client_id {
         add_own_claims(app, granted.subject, &mut claims).await?;
     }
     let signer = app.keys.signer(planned.algorithm).await?;

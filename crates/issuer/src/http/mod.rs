@@ -62,6 +62,8 @@ pub(crate) struct App {
     fetches: Semaphore,
     own_keys: access_token::OwnKeys,
     client_keys: client_keys::ClientKeys,
+    /// Those of identity providers, apart: no flood of clients takes their place.
+    provider_keys: client_keys::ClientKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
     /// Authorizations that begin, by address.
@@ -87,6 +89,7 @@ impl App {
             status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
             client_keys: client_keys::ClientKeys::default(),
+            provider_keys: client_keys::ClientKeys::default(),
             config,
             issuer,
             store,

@@ -71,7 +71,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Params, Response> {
         )
     })?;
     let form = Params::parse(&body);
-    match form.repeated(&["resource"]) {
+    match form.repeated(&["audience", "resource"]) {
         Some(_) => Err(reply::oauth_error(
             StatusCode::BAD_REQUEST,
             "invalid_request",

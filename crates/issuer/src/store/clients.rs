@@ -41,13 +41,16 @@ pub struct Client {
     pub(crate) not_before: i64,
 }
 
-/// What a client may do with a resource without a user.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+/// What a client may do with a resource without asking a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct ClientResource {
     /// The resource.
     pub resource: String,
     /// The scopes that it may have there for itself, separated by spaces.
     pub scopes: String,
+    /// The scopes that it may have there by exchange of a user's token (RFC 8693), separated by
+    /// spaces.
+    pub exchanges: String,
     /// Whether it is the resource's server, and may introspect tokens for it.
     pub introspects: bool,
 }
@@ -164,12 +167,13 @@ impl Store {
         for resource in resources {
             transaction
                 .sql(
-                    "INSERT INTO client_resources (client_id, resource, scopes, introspects) \
-                     VALUES ($1, $2, $3, $4)",
+                    "INSERT INTO client_resources (client_id, resource, scopes, exchanges, \
+                     introspects) VALUES ($1, $2, $3, $4, $5)",
                 )
                 .bind(&client.id)
                 .bind(&resource.resource)
                 .bind(&resource.scopes)
+                .bind(&resource.exchanges)
                 .bind(resource.introspects)
                 .execute()
                 .await?;
@@ -177,7 +181,7 @@ impl Store {
         transaction.commit().await
     }
 
-    /// What a client may do with resources without a user.
+    /// What a client may do with resources without asking a user.
     pub(crate) async fn client_resources(&self, id: &str) -> Result<Vec<ClientResource>, Error> {
         let known = self.known_client(id).await?;
         Ok(known.map(|known| known.resources.clone()).unwrap_or_default())
@@ -188,7 +192,7 @@ impl Store {
         id: &str,
     ) -> Result<Vec<ClientResource>, Error> {
         self.sql(
-            "SELECT resource, scopes, introspects FROM client_resources WHERE client_id = $1 \
+            "SELECT resource, scopes, exchanges, introspects FROM client_resources WHERE client_id = $1 \
              ORDER BY resource",
         )
         .bind(id)

@@ -264,3 +264,12 @@ pub(super) async fn insert_grant(
     insert.bind(grant.nonce).bind(grant.auth_time).bind(now).execute().await?;
     Ok(())
 }
+
+/// [`LOCK_GRANT`] within a transaction that has more to do.
+pub(super) async fn lock_grant(
+    transaction: &mut Transaction,
+    id: &str,
+    now: i64,
+) -> Result<bool, Error> {
+    Ok(transaction.sql(LOCK_GRANT).bind(now).bind(id).execute().await? == 1)
+}

@@ -57,6 +57,8 @@ mod codes;
 mod device;
 mod direct;
 mod documents;
+mod exchange;
+mod identities;
 mod interactions;
 mod keys;
 mod leases;
@@ -97,6 +99,7 @@ pub(crate) use self::{
 pub use self::{
     clients::{Client, ClientKind, ClientResource},
     documents::ClientDocument,
+    identities::{Identity, IdentityProvider},
     keys::SigningKeyInfo,
     registration::InitialToken,
     resources::{Resource, ScopeText, ToolRule},

@@ -2,7 +2,7 @@
 
 use countersign_core::oauth::{
     resource::ResourceId,
-    scope::{Scope, ScopeSet},
+    scope::{Implications, Scope, ScopeSet},
 };
 
 use super::{Store, exists};
@@ -75,6 +75,17 @@ impl Resource {
     /// What is granted when a client names no scope: the first one, the least that makes sense.
     pub(crate) fn default_scope(&self) -> ScopeSet {
         self.scopes.first().and_then(|scope| Scope::parse(&scope.name).ok()).into_iter().collect()
+    }
+
+    /// Which of its scopes imply which others.
+    pub(crate) fn implications(&self) -> Implications {
+        let direct = self.scopes.iter().filter_map(|scope| {
+            let name = Scope::parse(&scope.name).ok()?;
+            Some((name, ScopeSet::parse(&scope.implies).ok()?))
+        });
+        // They were checked when the resource was added: without cycles, and with names that are
+        // scopes. Where that is not so, nothing is implied.
+        Implications::new(&direct.collect()).unwrap_or_default()
     }
 
     /// The description of one of its scopes.

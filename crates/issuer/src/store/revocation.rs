@@ -248,6 +248,17 @@ async fn end_client(
         .all()
         .await?;
     places.add(rows);
+    // What it has by exchange belongs to grants of other clients.
+    let rows = transaction
+        .sql(
+            "SELECT status_list, status_index FROM issued_tokens WHERE holder = $1 AND expires_at \
+             > $2",
+        )
+        .bind(id)
+        .bind(now)
+        .all()
+        .await?;
+    places.add(rows);
     // Its own tokens have no rows: they stand in blocks that are all its own.
     let blocks: Vec<(String,)> = transaction
         .sql("SELECT DISTINCT status_list FROM status_leases WHERE client_id = $1")

@@ -94,6 +94,54 @@ async fn schema_2_becomes_the_present_one() {
     store.close().await;
 }
 
+/// What schema 4 stored where schema 5 changes something.
+const SCHEMA_4: &str = "
+    INSERT INTO users (id, name, password_hash, created_at) VALUES ('u', 'ada', '', 0);
+    INSERT INTO resources (uri, name, created_at) VALUES ('https://r', '', 0);
+    INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, created_at)
+        VALUES ('c', 'static', '', '', '', 'none', 0);
+    INSERT INTO client_resources VALUES ('c', 'https://r', 'read', TRUE);
+    INSERT INTO issued_tokens (status_list, status_index, jti, client_id, expires_at)
+        VALUES ('l', 7, 'j', 'c', 2000);
+";
+
+/// A database of each engine as it was before this version, with these rows.
+async fn before(version: i64, folder: &Folder, server: &postgres::Database) -> [Database; 2] {
+    let steps = |all: &Migrator| Migrator {
+        migrations: all.iter().filter(|step| step.version < version).cloned().collect(),
+        ..Migrator::DEFAULT
+    };
+    let sqlite = folder.database();
+    let options = SqliteConnectOptions::new().filename(sqlite.file().unwrap());
+    let options = options.create_if_missing(true).foreign_keys(false);
+    let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    steps(&sqlx::migrate!("migrations/sqlite")).run(&old).await.unwrap();
+    sqlx::raw_sql(SCHEMA_4).execute(&old).await.unwrap();
+    old.close().await;
+    let old = sqlx::PgPool::connect(&server.url()).await.unwrap();
+    steps(&sqlx::migrate!("migrations/postgres")).run(&old).await.unwrap();
+    sqlx::raw_sql(SCHEMA_4).execute(&old).await.unwrap();
+    old.close().await;
+    [sqlite, Database::Postgres(server.url())]
+}
+
+/// 0005: what clients and tokens were, they still are; nothing is exchanged, and nobody trusted.
+#[tokio::test]
+async fn schema_4_becomes_the_present_one() {
+    let folder = Folder::new("schema-4");
+    let server = postgres::Database::new();
+    for database in before(5, &folder, &server).await {
+        let store = Store::open(&database).await.unwrap();
+        let resource = store.client_resources("c").await.unwrap().remove(0);
+        assert_eq!((resource.scopes.as_str(), resource.introspects), ("read", true));
+        assert_eq!(resource.exchanges, "");
+        let held = "SELECT COUNT(*) FROM issued_tokens WHERE holder IS NULL";
+        assert_eq!(store.sql(held).scalar::<i64>().await.unwrap(), Some(1));
+        assert_eq!(store.identity_providers().await.unwrap(), []);
+        store.close().await;
+    }
+}
+
 type Column = (String, String, String, bool);
 
 /// A query that works on one works on the other.

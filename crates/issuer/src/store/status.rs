@@ -71,7 +71,7 @@ impl Store {
         let length = i64::from(length);
         let mut transaction = self.begin().await?;
         if let Some((id, generation)) = client
-            && !lock_client(&mut transaction, self.is_postgres(), id, generation).await?
+            && !lock_client(&mut transaction, id, generation).await?
         {
             self.cache.look_again();
             return Ok(Lease::ShutOut);
@@ -193,19 +193,34 @@ impl IssuedToken<'_> {
     }
 }
 
-/// Nobody shuts this client out before the transaction ends. `false`: somebody has.
-async fn lock_client(
+/// [`INSERT_ISSUED_TOKEN`] within a transaction that has more to do.
+pub(super) async fn insert_issued_token(
     transaction: &mut Transaction,
-    is_postgres: bool,
+    grant_id: &str,
+    token: &IssuedToken<'_>,
+) -> Result<(), Error> {
+    let insert = transaction.sql(INSERT_ISSUED_TOKEN).bind(token.status_list);
+    let insert = insert.bind(i64::from(token.status_index)).bind(token.jti).bind(token.client_id);
+    insert.bind(token.user_id).bind(grant_id).bind(token.expires_at).execute().await?;
+    Ok(())
+}
+
+/// Nobody shuts this client out until the transaction ends. `false`: somebody has, since it was of this
+/// generation. The row stays as it is: its changes are counted.
+pub(super) async fn lock_client(
+    transaction: &mut Transaction,
     id: &str,
     generation: i64,
 ) -> Result<bool, Error> {
-    // A transaction on SQLite is alone from its beginning.
-    let find = if is_postgres {
-        "SELECT 1::bigint FROM clients WHERE id = $1 AND disabled_at IS NULL AND not_before = $2 FOR \
-         SHARE"
-    } else {
-        "SELECT 1 FROM clients WHERE id = $1 AND disabled_at IS NULL AND not_before = $2"
+    let find = match transaction {
+        Transaction::Postgres(_) => {
+            "SELECT 1::bigint FROM clients WHERE id = $1 AND not_before = $2 AND disabled_at IS \
+             NULL FOR SHARE"
+        }
+        // It is alone from its beginning.
+        Transaction::Sqlite(_) => {
+            "SELECT 1 FROM clients WHERE id = $1 AND not_before = $2 AND disabled_at IS NULL"
+        }
     };
     Ok(transaction.sql(find).bind(id).bind(generation).scalar::<i64>().await?.is_some())
 }

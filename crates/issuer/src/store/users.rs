@@ -137,7 +137,8 @@ impl Store {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 
-    /// The user of the access token at a place of a status list.
+    /// The user of the access token at a place of a status list. Who has a token by exchange has what
+    /// stands in it, and nothing that was for the client that had the first one.
     pub(crate) async fn user_of_token(
         &self,
         status_list: &str,
@@ -146,7 +147,7 @@ impl Store {
         self.sql(
             "SELECT users.id, name, email, scopes FROM issued_tokens JOIN grants ON grants.id = \
              grant_id JOIN users ON users.id = grants.user_id WHERE status_list = $1 AND \
-             status_index = $2 AND disabled_at IS NULL",
+             status_index = $2 AND disabled_at IS NULL AND holder IS NULL",
         )
         .bind(status_list)
         .bind(i64::from(status_index))

@@ -100,7 +100,7 @@ fn services_are_checked_when_they_are_added() {
         new.resources = vec![countersign_issuer::ClientResource {
             resource: resource.to_owned(),
             scopes: scopes.to_owned(),
-            introspects: false,
+            ..countersign_issuer::ClientResource::default()
         }];
         issuer.try_add(new).map(|_| ()).map_err(|error| error.reason())
     };

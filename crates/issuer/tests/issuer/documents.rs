@@ -151,10 +151,10 @@ fn attack_38_bad_documents() {
 fn attack_38_slow_sites() {
     let site = Site::start();
     let issuer = start(&site, |_| ());
-    site.serve(Page { delay: Duration::from_secs(8), ..Page::json(site.document().to_string()) });
+    site.serve(Page { delay: Duration::from_secs(60), ..Page::json(site.document().to_string()) });
     let begun = std::time::Instant::now();
     visit(&issuer, &described(&site)).assert_page(503);
-    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
     let answer = issuer.redeem(&described(&site), "ac_x", &[]);
     answer.assert_error(503, "temporarily_unavailable");
     assert!(!answer.header("retry-after").is_empty());
@@ -222,7 +222,7 @@ fn complaint_14_caching() {
         let page = Page::json(site.document().to_string()).header("cache-control", control);
         site.serve(page.header("etag", "\"1\""));
         visit(&issuer, &client).assert_page(200);
-        assert!((seconds - 1..=seconds + 1).contains(&fresh()), "{control}: {}", fresh());
+        assert!((seconds - 10..=seconds).contains(&fresh()), "{control}: {}", fresh());
         site.take();
         visit(&issuer, &client).assert_page(200);
         assert!(site.take().is_empty(), "{control}");
@@ -234,7 +234,7 @@ fn complaint_14_caching() {
     );
     visit(&issuer, &client).assert_page(200);
     assert!(site.take()[0].to_ascii_lowercase().contains("if-none-match: \"1\""));
-    assert!((599..=601).contains(&fresh()));
+    assert!((590..=600).contains(&fresh()));
     // Changed: the new redirect URI counts, the old one no longer.
     age(&issuer);
     let mut document = site.document();

@@ -9,8 +9,8 @@ use std::{
 };
 
 use countersign_issuer::{
-    ClientKind, ClientResource, Config, Database, Error, Grant, NewClient, NewResource, NewScope,
-    NewUser, Resource, Server, Store,
+    ClientKind, ClientResource, Config, Database, Error, Grant, Identity, IdentityProvider,
+    NewClient, NewResource, NewScope, NewUser, Resource, Server, Store,
 };
 use countersign_testkit::{keys::TestKey, postgres, token::Token};
 use serde_json::{Value, json};
@@ -232,7 +232,7 @@ impl Issuer {
         let resources = resources.iter().map(|(resource, scopes)| ClientResource {
             resource: (*resource).to_owned(),
             scopes: (*scopes).to_owned(),
-            introspects: false,
+            ..ClientResource::default()
         });
         self.try_add(NewClient {
             grant_types: vec!["client_credentials".to_owned()],
@@ -247,12 +247,33 @@ impl Issuer {
         self.try_add(NewClient {
             resources: vec![ClientResource {
                 resource: resource.to_owned(),
-                scopes: String::new(),
                 introspects: true,
+                ..ClientResource::default()
             }],
             ..new_client("client_secret_basic")
         })
         .unwrap()
+    }
+
+    pub(crate) fn trust(&self, provider: &IdentityProvider) -> Result<(), Error> {
+        self.block_on(self.store.add_identity_provider(provider))
+    }
+
+    pub(crate) fn distrust(&self, issuer: &str) {
+        self.block_on(self.store.delete_identity_provider(issuer)).unwrap();
+    }
+
+    pub(crate) fn link(&self, user: &str, issuer: &str, subject: &str) {
+        let identity = Identity {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            user: user.to_owned(),
+        };
+        self.block_on(self.store.link_user(&identity)).unwrap();
+    }
+
+    pub(crate) fn unlink(&self, issuer: &str, subject: &str) {
+        self.block_on(self.store.unlink_user(issuer, subject)).unwrap();
     }
 
     pub(crate) fn set_user_claims(&self, name: &str, claims: &str) -> Result<(), Error> {

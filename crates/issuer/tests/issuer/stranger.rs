@@ -8,10 +8,10 @@ use std::{
 
 use crate::{http::get, issuer::Issuer};
 
-fn exchange(issuer: &Issuer, bytes: &[u8]) -> String {
+fn exchange(issuer: &Issuer, bytes: &[u8], seconds: u64) -> String {
     let address = issuer.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(seconds))).unwrap();
     // The server may hang up before everything is written or read.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
@@ -38,7 +38,8 @@ fn attack_58_garbage_is_survived() {
         (b"POST /authorize HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 415"),
         (large.as_bytes(), "HTTP/1.1 413"),
     ] {
-        let answer = exchange(&issuer, bytes);
+        // Where nothing is to come, that is not waited for long.
+        let answer = exchange(&issuer, bytes, if expected.is_empty() { 2 } else { 30 });
         let head = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
         assert!(answer.starts_with(expected), "{head:?}: {answer}");
         assert!(!answer.contains("HTTP/1.1 5"), "{head:?}: {answer}");

@@ -61,6 +61,7 @@ pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<R
             scopes: &scopes,
             auth_time: None,
             nonce: None,
+            actor: None,
         },
         &access_token,
     )

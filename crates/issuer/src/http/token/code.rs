@@ -78,6 +78,7 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
         scopes: &scopes,
         auth_time: Some(row.auth_time),
         nonce: row.nonce.as_deref(),
+        actor: None,
     };
     let mut response = issue::response(app, granted, &access_token).await?;
     if let Some(token) = refresh_token {

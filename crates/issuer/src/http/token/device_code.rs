@@ -72,6 +72,7 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
         scopes: &scopes,
         auth_time: Some(auth_time),
         nonce: None,
+        actor: None,
     };
     let mut response = issue::response(app, granted, &access_token).await?;
     if let Some(token) = refresh_token {

@@ -3,6 +3,8 @@
 mod client_credentials;
 mod code;
 mod device_code;
+mod exchange;
+mod identity_assertion;
 mod refresh;
 
 use axum::{
@@ -46,6 +48,8 @@ async fn exchange(app: &App, headers: &HeaderMap, form: &Params) -> Result<Respo
         grant_types::AUTHORIZATION_CODE => code::redeem(app, &client, form).await,
         grant_types::CLIENT_CREDENTIALS => client_credentials::issue(app, &client, form).await,
         grant_types::DEVICE_CODE => device_code::redeem(app, &client, form).await,
+        grant_types::TOKEN_EXCHANGE => exchange::exchange(app, &client, form).await,
+        grant_types::JWT_BEARER => identity_assertion::redeem(app, &client, form).await,
         _ => refresh::refresh(app, &client, form).await,
     }
 }

@@ -65,6 +65,7 @@ pub(super) async fn refresh(
         scopes: &scopes,
         auth_time: Some(row.auth_time),
         nonce: None,
+        actor: None,
     };
     let mut response = issue::response(app, granted, &access_token).await?;
     response["refresh_token"] = json!(successor);

@@ -1,0 +1,179 @@
+//! Test programs, several at a time: most of what ours do is wait, for an Envoy to start or a key to age.
+//!
+//! `cargo test` runs one program after the other. Here cargo only builds them; what each prints comes in
+//! one piece when it has ended, with what to type to run it again.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+use countersign_e2e::{Failure, Outcome, Places};
+use serde_json::Value;
+
+use crate::command::{cargo, line_of, not_started};
+use crate::test::Count;
+
+/// How a set of programs is built and run.
+pub(crate) struct Plan<'a> {
+    /// Which packages: arguments for `cargo test`.
+    pub(crate) packages: &'a [&'a str],
+    /// For each program.
+    pub(crate) args: &'a [&'a str],
+    /// For each program.
+    pub(crate) env: &'a [(&'a str, &'a str)],
+    /// How many run at a time.
+    pub(crate) at_once: usize,
+    /// Names of programs to begin with: those that take longest.
+    pub(crate) first: &'a [&'a str],
+}
+
+/// A compiled test program.
+#[derive(Debug, PartialEq, Eq)]
+struct Program {
+    /// Package and target: `countersign-e2e --test day`.
+    name: String,
+    /// The target alone.
+    target: String,
+    file: PathBuf,
+    /// Its package's folder: tests are run there.
+    dir: PathBuf,
+}
+
+/// Builds the programs, runs them all, and counts.
+pub(crate) fn run(places: &Places, plan: &Plan<'_>) -> Outcome<Count> {
+    let mut programs = build(places, plan.packages)?;
+    programs.sort_by_key(|program| {
+        plan.first.iter().position(|name| *name == program.target).unwrap_or(usize::MAX)
+    });
+    let waiting = Mutex::new(programs.iter());
+    let total = Mutex::new((Count::default(), Vec::new()));
+    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
+    let work = || {
+        while let Some(program) = next() {
+            let result = run_one(program, plan);
+            if let Ok(mut total) = total.lock() {
+                match result {
+                    Ok(count) => total.0.add(count),
+                    Err(failure) => total.1.push(failure.to_string()),
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..plan.at_once.clamp(1, programs.len().max(1)) {
+            scope.spawn(work);
+        }
+    });
+    let (count, failures) = total.into_inner().unwrap_or_default();
+    if failures.is_empty() {
+        return Ok(count);
+    }
+    Err(Failure::new(failures.join("\n")))
+}
+
+fn build(places: &Places, packages: &[&str]) -> Outcome<Vec<Program>> {
+    let mut command = cargo(places);
+    command.args(["test", "--no-run", "--message-format=json-render-diagnostics"]).args(packages);
+    let line = line_of(&command);
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| not_started(&command, &error))?;
+    if !output.status.success() {
+        return Err(Failure::new(format!("`{line}` failed ({})", output.status)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(read_message).collect())
+}
+
+/// The test program of which a line of cargo's messages tells.
+fn read_message(line: &str) -> Option<Program> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    if message.pointer("/profile/test") != Some(&Value::Bool(true)) {
+        return None;
+    }
+    let text = |path| message.pointer(path).and_then(Value::as_str);
+    let manifest = PathBuf::from(text("/manifest_path")?);
+    let (target, kind) = (text("/target/name")?.to_owned(), text("/target/kind/0")?);
+    let id = text("/package_id")?;
+    let package = id.rsplit(['/', '#']).next().and_then(|name| name.split('@').next())?;
+    // `…/crates/core#countersign-core@0.1.0`, or `…/crates/xtask#0.1.0` where the folder has the name.
+    let package = if package.starts_with(|first: char| first.is_ascii_digit()) {
+        manifest.parent()?.file_name()?.to_string_lossy().into_owned()
+    } else {
+        package.to_owned()
+    };
+    let name = match kind {
+        "test" | "bin" | "example" => format!("{package} --{kind} {target}"),
+        _ => format!("{package} --lib"),
+    };
+    let file = PathBuf::from(text("/executable")?);
+    Some(Program { name, target, file, dir: manifest.parent()?.to_path_buf() })
+}
+
+fn run_one(program: &Program, plan: &Plan<'_>) -> Outcome<Count> {
+    let mut command = Command::new(&program.file);
+    command
+        .current_dir(&program.dir)
+        .args(plan.args)
+        .env("CARGO_MANIFEST_DIR", &program.dir)
+        .envs(plan.env.iter().copied())
+        .stdin(Stdio::null());
+    let start = Instant::now();
+    let output = command.output().map_err(|error| not_started(&command, &error))?;
+    let mut count = Count::default();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    printed.lines().for_each(|line| count.read(line));
+    let seconds = start.elapsed().as_secs_f32();
+    // In one piece: others print too.
+    let mut shown = format!("\n--- {} ({seconds:.1} s)\n", program.name).into_bytes();
+    shown.extend_from_slice(&output.stdout);
+    shown.extend_from_slice(&output.stderr);
+    let _ = std::io::stdout().lock().write_all(&shown);
+    if output.status.success() && count.failed == 0 {
+        return Ok(count);
+    }
+    let env: String = plan.env.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    let args: String = plan.args.iter().map(|arg| format!(" {arg}")).collect();
+    let dashes = if args.is_empty() { "" } else { " --" };
+    Err(Failure::new(format!(
+        "{}: {} passed, {} failed ({}); again: {env}cargo test -p {}{dashes}{args}",
+        program.name, count.passed, count.failed, output.status, program.name
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(id: &str, kind: &str, target: &str, is_test: bool) -> String {
+        serde_json::json!({
+            "reason": "compiler-artifact", "package_id": id,
+            "manifest_path": "/w/crates/xtask/Cargo.toml",
+            "target": { "kind": [kind], "name": target }, "profile": { "test": is_test },
+            "executable": "/w/target/debug/deps/day-1",
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn reads_what_cargo_says() {
+        let name = |line: &str| read_message(line).map(|program| program.name);
+        let id = "path+file:///w/tests/e2e#countersign-e2e@0.1.0";
+        assert_eq!(
+            name(&message(id, "test", "day", true)).as_deref(),
+            Some("countersign-e2e --test day")
+        );
+        assert_eq!(
+            name(&message(id, "lib", "countersign_e2e", true)).as_deref(),
+            Some("countersign-e2e --lib")
+        );
+        let id = "path+file:///w/crates/xtask#0.1.0";
+        assert_eq!(name(&message(id, "bin", "xtask", true)).as_deref(), Some("xtask --bin xtask"));
+        assert_eq!(name(&message(id, "bin", "xtask", false)), None);
+        assert_eq!(name("   Compiling"), None);
+    }
+}
