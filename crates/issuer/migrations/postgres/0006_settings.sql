@@ -37,3 +37,11 @@ CREATE CONSTRAINT TRIGGER scopes_changed
 
 -- What was leased before a restore is not there after it: nodes drop what they hold.
 INSERT INTO counters (name, value) VALUES ('restored', 0);
+
+-- What nothing reads or writes.
+ALTER TABLE clients DROP COLUMN previous_secret_hash;
+ALTER TABLE clients DROP COLUMN expires_at;
+ALTER TABLE clients DROP COLUMN last_used_at;
+ALTER TABLE client_documents DROP COLUMN last_error;
+ALTER TABLE consents DROP COLUMN metadata_hash;
+ALTER TABLE scopes DROP COLUMN sensitive;
