@@ -1,6 +1,7 @@
 // Strict clients against the issuer: oauth4webapi checks every answer by its clause, and openid-client
 // is what many applications have on top of it. Started by tests/e2e/tests/strict_clients.rs.
 import assert from 'node:assert/strict';
+import { exchangeJwtAuthGrant } from '@modelcontextprotocol/client';
 import * as oauth from 'oauth4webapi';
 import * as client from 'openid-client';
 import { Person } from '../demo/lib/person.mjs';
@@ -192,6 +193,89 @@ for (const requestJwtResponse of [false, true]) {
   if (requestJwtResponse) await oauth.validateApplicationLevelSignature(as, response, local);
 }
 step('client_credentials, introspection, signed introspection');
+
+// === A program without a browser (RFC 8628).
+const [deviceId, deviceSecret] = process.env.STRICT_DEVICE.split(':');
+const device = { client_id: deviceId };
+const deviceKey = oauth.ClientSecretBasic(deviceSecret);
+const waiting = await oauth.processDeviceAuthorizationResponse(
+  as,
+  device,
+  await oauth.deviceAuthorizationRequest(
+    as,
+    device,
+    deviceKey,
+    { scope: 'openid files:read', resource: STRICT_RESOURCE },
+    local,
+  ),
+);
+const poll = () =>
+  oauth.deviceCodeGrantRequest(as, device, deviceKey, waiting.device_code, local);
+await assert.rejects(oauth.processDeviceCodeResponse(as, device, await poll()), {
+  error: 'authorization_pending',
+});
+assert.match(await person.connect(waiting.verification_uri_complete), /The device is connected/);
+const connected = await oauth.processDeviceCodeResponse(as, device, await poll());
+assert.equal(connected.scope, 'openid files:read');
+step('device code: pending, connected');
+
+// === The server of the resource gets a token of its own for its user (RFC 8693).
+const TYPE = 'urn:ietf:params:oauth:token-type:access_token';
+const [gatewayId, gatewaySecret] = process.env.STRICT_EXCHANGE.split(':');
+const gateway = { client_id: gatewayId };
+const exchanged = await oauth.processGenericTokenEndpointResponse(
+  as,
+  gateway,
+  await oauth.genericTokenEndpointRequest(
+    as,
+    gateway,
+    oauth.ClientSecretBasic(gatewaySecret),
+    'urn:ietf:params:oauth:grant-type:token-exchange',
+    { subject_token: connected.access_token, subject_token_type: TYPE, resource: STRICT_RESOURCE },
+    local,
+  ),
+);
+assert.equal(exchanged.issued_token_type, TYPE);
+const acting = await oauth.validateJwtAccessToken(
+  as,
+  new Request(STRICT_RESOURCE, { headers: { authorization: `Bearer ${exchanged.access_token}` } }),
+  STRICT_RESOURCE,
+  local,
+);
+assert.equal(acting.sub, oauth.getValidatedIdTokenClaims(connected).sub);
+assert.deepEqual([acting.client_id, acting.act], [gatewayId, { sub: gatewayId }]);
+step('token exchange');
+
+// === With an identity provider's word (ID-JAG).
+const [agentId, agentSecret] = process.env.STRICT_AGENT.split(':');
+const agent = { client_id: agentId };
+const assertions = process.env.STRICT_ASSERTIONS.split(' ');
+assert.ok(
+  as.authorization_grant_profiles_supported.includes('urn:ietf:params:oauth:grant-profile:id-jag'),
+);
+const asserted = await oauth.processGenericTokenEndpointResponse(
+  as,
+  agent,
+  await oauth.genericTokenEndpointRequest(
+    as,
+    agent,
+    oauth.ClientSecretBasic(agentSecret),
+    'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    { assertion: assertions[0] },
+    local,
+  ),
+);
+assert.equal(asserted.scope, 'files:read');
+assert.equal(asserted.refresh_token, undefined);
+// And as an MCP client does it (enterprise-managed authorization).
+const managed = await exchangeJwtAuthGrant({
+  tokenEndpoint: as.token_endpoint,
+  jwtAuthGrant: assertions[1],
+  clientId: agentId,
+  clientSecret: agentSecret,
+});
+assert.equal(managed.token_type, 'Bearer');
+step('identity assertion, also by the MCP SDK');
 
 // === openid-client, as an application uses it.
 const config = await client.discovery(

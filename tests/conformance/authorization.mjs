@@ -44,7 +44,7 @@ async function open(url) {
 
 /** Fetches from a server that may be about to start. */
 async function reach(url) {
-  for (let tries = 0; tries < 50; tries += 1) {
+  for (let tries = 0; tries < 300; tries += 1) {
     try {
       return await fetch(url);
     } catch (error) {

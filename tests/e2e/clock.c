@@ -1,7 +1,8 @@
-// A clock for Envoy that tests can set while it runs, and time that goes by faster; preloaded (LD_PRELOAD).
+// A clock for Envoy that tests can set while it runs, and time that goes by faster or slower; preloaded (LD_PRELOAD).
 //
 //   COUNTERSIGN_CLOCK  a file of 8 bytes: the seconds to add to the time of day, signed, in the machine's order
 //   COUNTERSIGN_SPEED  that many seconds go by in one: for all clocks, and for how long Envoy's loops sleep
+//   COUNTERSIGN_SLOWNESS  one second goes by in that many
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -18,7 +19,7 @@
 
 static const int64_t zero;
 static const volatile int64_t *offset = &zero;
-static int64_t speed = 1;
+static int64_t speed = 1, slowness = 1;
 static int64_t begun[2];
 
 static int64_t machine(clockid_t clock) {
@@ -32,6 +33,8 @@ __attribute__((constructor)) static void begin(void) {
   begun[1] = machine(CLOCK_MONOTONIC);
   const char *file = getenv("COUNTERSIGN_CLOCK"), *factor = getenv("COUNTERSIGN_SPEED");
   if (factor && atoll(factor) > 0) speed = atoll(factor);
+  factor = getenv("COUNTERSIGN_SLOWNESS");
+  if (factor && atoll(factor) > 0) slowness = atoll(factor);
   int opened = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
   if (opened < 0) return;
   void *mapped = mmap(NULL, sizeof *offset, PROT_READ, MAP_SHARED, opened, 0);
@@ -41,7 +44,7 @@ __attribute__((constructor)) static void begin(void) {
 
 static int64_t faster(int which) {
   int64_t now = machine(which ? CLOCK_MONOTONIC : CLOCK_REALTIME);
-  return begun[which] + (now - begun[which]) * speed + (which ? 0 : *offset * SECOND);
+  return begun[which] + (now - begun[which]) * speed / slowness + (which ? 0 : *offset * SECOND);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
@@ -72,7 +75,7 @@ time_t time(time_t *now) {
 int epoll_pwait(int epoll, struct epoll_event *events, int most, int timeout, const sigset_t *signals) {
   struct timespec wait, *limit = NULL;
   if (timeout >= 0) {
-    int64_t left = timeout * (SECOND / 1000) / speed;
+    int64_t left = timeout * (SECOND / 1000) * slowness / speed;
     wait.tv_sec = left / SECOND;
     wait.tv_nsec = left % SECOND;
     limit = &wait;

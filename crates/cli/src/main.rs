@@ -87,6 +87,8 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::Command),
     Explain(explain::Arguments),
+    /// Print the OpenAPI document of the authorization server's endpoints
+    Openapi,
     Verify(verify::Arguments),
 }
 
@@ -106,6 +108,7 @@ async fn main() -> ExitCode {
         Command::Config(command) => config::run(command, &global),
         Command::Policy(command) => policy::run(&command, &global),
         Command::Explain(arguments) => explain::run(&arguments, &global),
+        Command::Openapi => openapi(),
         Command::Verify(arguments) => verify::run(&arguments, &global),
     };
     match outcome {
@@ -115,4 +118,9 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn openapi() -> Outcome {
+    print!("{}", countersign_issuer::OPENAPI);
+    Ok(())
 }

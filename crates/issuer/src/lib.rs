@@ -29,6 +29,9 @@ mod server;
 mod status;
 mod store;
 
+/// The endpoints as an OpenAPI 3.1 document, in JSON: for tools that test or call them.
+pub const OPENAPI: &str = include_str!("../openapi.json");
+
 pub use admin::{NewClient, NewResource, NewScope, NewUser, RegisteredClient};
 pub use config::{ClientDocuments, Config, Registration};
 pub use database::Database;

@@ -28,6 +28,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) at_once: usize,
     /// Names of programs to begin with: those that take longest.
     pub(crate) first: &'a [&'a str],
+    /// Names of programs that run when all others have ended, one after the other: those that measure, or
+    /// take what memory there is.
+    pub(crate) alone: &'a [&'a str],
 }
 
 /// A compiled test program.
@@ -48,25 +51,32 @@ pub(crate) fn run(places: &Places, plan: &Plan<'_>) -> Outcome<Count> {
     programs.sort_by_key(|program| {
         plan.first.iter().position(|name| *name == program.target).unwrap_or(usize::MAX)
     });
-    let waiting = Mutex::new(programs.iter());
+    let (alone, together): (Vec<_>, Vec<_>) =
+        programs.iter().partition(|program| plan.alone.contains(&program.target.as_str()));
     let total = Mutex::new((Count::default(), Vec::new()));
-    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
-    let work = || {
-        while let Some(program) = next() {
-            let result = run_one(program, plan);
-            if let Ok(mut total) = total.lock() {
-                match result {
-                    Ok(count) => total.0.add(count),
-                    Err(failure) => total.1.push(failure.to_string()),
-                }
+    let work = |program| {
+        let result = run_one(program, plan);
+        if let Ok(mut total) = total.lock() {
+            match result {
+                Ok(count) => total.0.add(count),
+                Err(failure) => total.1.push(failure.to_string()),
             }
         }
     };
+    let waiting = Mutex::new(together.iter());
+    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
     thread::scope(|scope| {
-        for _ in 0..plan.at_once.clamp(1, programs.len().max(1)) {
-            scope.spawn(work);
+        for _ in 0..plan.at_once.clamp(1, together.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(program) = next() {
+                    work(program);
+                }
+            });
         }
     });
+    for program in alone {
+        work(program);
+    }
     let (count, failures) = total.into_inner().unwrap_or_default();
     if failures.is_empty() {
         return Ok(count);

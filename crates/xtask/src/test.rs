@@ -106,7 +106,14 @@ fn sources(places: &Places) -> Outcome<Count> {
 fn crates(places: &Places) -> Outcome<Count> {
     let packages = ["--workspace", "--exclude", "countersign-e2e"];
     let first = ["issuer", "process", "program"];
-    let plan = Plan { packages: &packages, args: &[], env: &[], at_once: AT_ONCE, first: &first };
+    let plan = Plan {
+        packages: &packages,
+        args: &[],
+        env: &[],
+        at_once: AT_ONCE,
+        first: &first,
+        alone: &[],
+    };
     let programs = programs::run(places, &plan);
     // The examples in the documentation.
     let mut count =
@@ -122,6 +129,7 @@ fn on_postgres(places: &Places) -> Outcome<Count> {
         env: &[("COUNTERSIGN_TEST_DATABASE", "postgres")],
         at_once: AT_ONCE,
         first: &["issuer", "process", "program"],
+        alone: &[],
     };
     programs::run(places, &plan)
 }
@@ -156,7 +164,18 @@ fn end_to_end(places: &Places) -> Outcome<Count> {
         args: &["--test-threads=1"],
         env: &[],
         at_once: END_TO_END_AT_ONCE,
-        first: &["day", "fail_closed", "keys", "revocation"],
+        first: &[
+            "day",
+            "fail_closed",
+            "keys",
+            "flow",
+            "vectors",
+            "gone",
+            "bounds",
+            "revocation_by_issuer",
+        ],
+        // They watch how much memory Envoy takes, or take all that it has.
+        alone: &["memory", "sizing"],
     };
     programs::run(places, &plan)
 }

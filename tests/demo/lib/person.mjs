@@ -66,6 +66,27 @@ export class Person {
     throw new Error(`no end to the pages of ${url}`);
   }
 
+  /**
+   * Opens the page of a device, with its code filled in, goes on, and says yes; returns the text of
+   * the last page.
+   */
+  async connect(url) {
+    this.trail = [];
+    let request = { url: new URL(url), method: 'GET' };
+    for (let page = 0; page < MOST_PAGES; page += 1) {
+      const response = await this.#open(request);
+      const location = response.headers.get('location');
+      if (location) {
+        request = { url: new URL(location, request.url), method: 'GET' };
+        continue;
+      }
+      const html = await response.text();
+      if (response.ok && forms(html).length === 0) return text(html);
+      request = this.#answer(html, request.url, response.status);
+    }
+    throw new Error(`no end to the pages of ${url}`);
+  }
+
   async #open({ url, method, body }) {
     const response = await fetch(url, {
       method,
@@ -94,8 +115,8 @@ export class Person {
     const login = page.find(({ controls }) => controls.some(({ type }) => type === 'password'));
     const form = login ?? page.find(({ controls }) => allow(controls)) ?? page[0];
     if (!form) {
-      const said = html.replace(/<style[\s\S]*?<\/style>|<[^>]*>|\s+/g, ' ').trim();
-      throw new Error(`${url.pathname} answered ${status} without a form: ${said.slice(0, 300)}`);
+      const said = text(html).slice(0, 300);
+      throw new Error(`${url.pathname} answered ${status} without a form: ${said}`);
     }
     const data = new URLSearchParams();
     for (const control of form.controls) {
@@ -120,9 +141,15 @@ export class Person {
   #value({ type, value, name }) {
     if (type === 'password') return this.password;
     if (type === 'checkbox') return value ?? 'on';
-    if (type === 'hidden' || (value && !/user|name|login|email/i.test(name))) return value ?? '';
+    if (type === 'hidden' || name === 'user_code') return value ?? '';
+    if (value && !/user|name|login|email/i.test(name)) return value;
     return this.account;
   }
+}
+
+/** What a page says. */
+function text(html) {
+  return html.replace(/<style[\s\S]*?<\/style>|<[^>]*>|\s+/g, ' ').trim();
 }
 
 /** The button that says yes. */

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::failure::{Failure, Outcome};
 
 /// Long enough for a busy machine, short enough for a test.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// No message in a test is larger.
 const LARGEST: u64 = 16 << 20;
 

@@ -66,6 +66,17 @@ pub struct Issuer {
 impl Issuer {
     /// Makes its database in `dir` and starts it on `port`.
     pub fn start(places: &Places, port: u16, resources: &[Resource], dir: &Path) -> Outcome<Self> {
+        Self::start_with(places, port, resources, dir, &[])
+    }
+
+    /// The same with more options of `countersign serve`.
+    pub fn start_with(
+        places: &Places,
+        port: u16,
+        resources: &[Resource],
+        dir: &Path,
+        options: &[&str],
+    ) -> Outcome<Self> {
         let tool = Tool { binary: places.countersign()?, database: dir.join("issuer.db") };
         let url = format!("http://127.0.0.1:{port}");
         let mut command = tool.command(&["serve"]);
@@ -73,6 +84,7 @@ impl Issuer {
             .args(["--listen", &format!("127.0.0.1:{port}"), "--issuer", &url])
             .arg("--key-file")
             .arg(dir.join("issuer.keys"))
+            .args(options)
             .current_dir(dir);
         let mut server = Server::start("the issuer", &command, &dir.join("issuer.log"))?;
         server.wait_until(START_LIMIT, || http::is_ok(port, "/healthz"))?;

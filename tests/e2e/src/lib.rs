@@ -16,6 +16,7 @@ mod places;
 mod ports;
 mod process;
 mod stack;
+mod stopwatch;
 mod stub;
 
 pub use envoy::{Clock, Envoy, EnvoyConfig};
@@ -26,4 +27,5 @@ pub use places::{Places, existing};
 pub use ports::free_ports;
 pub use process::{Scratch, Server};
 pub use stack::{Options, Stack};
+pub use stopwatch::Stopwatch;
 pub use stub::{Answer, Stub};

@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::http::read_message;
 
 /// No answer takes longer than that.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What came of a run.
 #[derive(Clone, Debug, Default)]

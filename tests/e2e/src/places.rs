@@ -61,9 +61,19 @@ impl Places {
         self.tools().join("sdk-python")
     }
 
+    /// The client made of the MCP Rust SDK (`tests/sdk-rust`).
+    pub fn sdk_rust(&self) -> PathBuf {
+        self.tools().join("sdk-rust/debug/sdk-rust-walk")
+    }
+
     /// Authlib, for PYTHONPATH.
     pub fn authlib(&self) -> PathBuf {
         self.tools().join("clients")
+    }
+
+    /// Schemathesis, for PYTHONPATH.
+    pub fn schemathesis(&self) -> PathBuf {
+        self.tools().join("schemathesis")
     }
 
     /// The scanner mcp-authlab, for PYTHONPATH.

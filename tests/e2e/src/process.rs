@@ -1,7 +1,7 @@
 //! Child processes that cannot outlive us, and folders that are removed again.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, id};
@@ -145,11 +145,17 @@ impl Scratch {
     /// A new, empty folder in the system's temporary folder.
     pub fn new() -> Outcome<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("countersign-{}-{count}", id());
-        let path = std::env::temp_dir().join(name);
-        let making = format!("making {}", path.display());
-        fs::create_dir(&path).map_err(Failure::during(&making))?;
+        let (path, making) = loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("countersign-{}-{count}", id()));
+            let making = format!("making {}", path.display());
+            match fs::create_dir(&path) {
+                Ok(()) => break (path, making),
+                // One that a process with our number kept.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Failure::during(making)(error)),
+            }
+        };
         let janitor = Command::new("/bin/sh")
             .args(["-c", JANITOR, "sh"])
             .arg(&path)
@@ -203,7 +209,7 @@ mod tests {
         let mut server = Server::start("sleeper", &command, &scratch.path().join("log")).unwrap();
         let log = server.log().to_path_buf();
         let read = move || std::fs::read_to_string(&log).unwrap();
-        server.wait_until(Duration::from_secs(5), || !read().is_empty()).unwrap();
+        server.wait_until(Duration::from_secs(30), || !read().is_empty()).unwrap();
         let pid = server.output().trim().to_owned();
         let proc = std::path::PathBuf::from(format!("/proc/{pid}"));
         assert!(proc.exists());
@@ -221,6 +227,21 @@ mod tests {
         assert!(paths[0].exists());
         assert!(!paths[1].exists());
         std::fs::remove_dir(&paths[0]).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_there_already_is_left_alone() {
+        let first = Scratch::new().unwrap();
+        let text = first.path().display().to_string();
+        let (name, count) = text.rsplit_once('-').unwrap();
+        let count: u32 = count.parse().unwrap();
+        let others: Vec<_> =
+            (count + 1..count + 9).map(|number| format!("{name}-{number}")).collect();
+        // Other tests of this program make folders meanwhile.
+        let made: Vec<_> = others.iter().filter(|path| std::fs::create_dir(path).is_ok()).collect();
+        let next = Scratch::new().unwrap();
+        assert!(!made.iter().any(|path| next.path() == std::path::Path::new(path)));
+        made.iter().for_each(|path| std::fs::remove_dir(path).unwrap());
     }
 
     #[test]

@@ -84,17 +84,22 @@ impl Stack {
     /// everything is.
     pub fn client(&self, places: &Places, program: &str, script: &str) -> Command {
         let mut command = Command::new(program);
+        command.arg(places.path(script));
+        self.tell(&mut command);
+        command.env("PYTHONPATH", places.sdk_python());
         command
-            .arg(places.path(script))
+    }
+
+    /// Sets those variables for a program.
+    pub fn tell(&self, command: &mut Command) {
+        command
             .env("DEMO_MCP", self.mcp())
             .env("DEMO_ISSUER", self.issuer())
             .env("DEMO_ACCOUNT", ACCOUNT)
             .env("DEMO_PASSWORD", PASSWORD)
             .env("DEMO_OTHER_RESOURCE", &self.other)
             .env("DEMO_SEEN", format!("http://127.0.0.1:{}/seen", self.upstream))
-            .env("DEMO_ENVOY_LOG", self.envoy.log())
-            .env("PYTHONPATH", places.sdk_python());
-        command
+            .env("DEMO_ENVOY_LOG", self.envoy.log());
     }
 
     /// The MCP endpoint, through Envoy.

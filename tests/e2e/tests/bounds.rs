@@ -6,35 +6,26 @@ mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use common::{Front, RESOURCE, Setup, call, good_keys, policy, token};
-use countersign_e2e::{Answer, Stub};
+use common::{Front, Gate, RESOURCE, Setup, call, good_keys, policy, token, with_page};
+use countersign_e2e::{Answer, Clock, Places, Stub};
 use countersign_testkit::{
     status::{TestList, reference},
     token::Token,
 };
 use serde_json::json;
 
-/// Asks every 100 ms until that second for what an issuer out of reach leaves; the last second at which the
-/// answer was 200.
-fn last_allowed(front: &Front, seconds: u64, token: impl Fn(usize) -> String) -> Duration {
-    let start = Instant::now();
-    let (mut last, mut number) = (Duration::ZERO, 0);
-    while start.elapsed() < Duration::from_secs(seconds) {
-        number += 1;
-        let asked = start.elapsed();
-        match front.send(&call(&token(number), "read_file")).status() {
-            200 => last = asked,
-            503 => {}
-            status => panic!("{status}"),
-        }
-        thread::sleep(Duration::from_millis(100));
+/// Asks eight times, for both workers to be asked, with these tokens; each time this status comes.
+#[track_caller]
+fn all_are(front: &Front, status: u16, token: impl Fn(usize) -> String) {
+    for number in 0..8 {
+        let found = front.send(&call(&token(number), "read_file")).status();
+        assert_eq!(found, status, "number {number}");
     }
-    last
 }
 
 /// The ceiling for keys, tokens that are remembered included.
@@ -43,23 +34,29 @@ fn old_keys_are_used_for_so_long_and_no_longer() {
     let up = Arc::new(AtomicBool::new(true));
     let is_up = Arc::clone(&up);
     let mut policy = policy(true);
-    policy["issuers"][0]["jwks_cache"] = json!({ "fresh": 1, "stale": 5, "cooldown": 1 });
+    policy["issuers"][0]["jwks_cache"] = json!({ "fresh": 100, "stale": 1000, "cooldown": 1 });
     let setup = Setup::with(Stub::upstream().unwrap(), policy, true, move |_| {
         if is_up.load(Ordering::SeqCst) { good_keys() } else { Answer::status(500) }
     });
-    let front = setup.config(|config| config.with_workers(2)).start();
+    let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap();
+    let front = setup.config(|config| config.with_workers(2).with_clock(&clock)).start();
     let known = token().sign();
     assert!(front.until(200, &call(&known, "read_file")));
     up.store(false, Ordering::SeqCst);
     // One that is remembered, and new ones.
-    let last = last_allowed(&front, 9, |number| match number % 2 {
-        0 => known.clone(),
-        _ => token().claim("jti", format!("t{number}")).sign(),
-    });
-    println!("keys were used for {last:?}");
-    assert!((2..7).contains(&last.as_secs()), "{last:?}");
+    let at = |seconds: i64| {
+        let known = known.clone();
+        move |number| match number / 4 {
+            0 => known.clone(),
+            _ => token().claim("jti", format!("t{seconds}-{number}")).sign(),
+        }
+    };
+    // The test itself has a minute and a half for what came before.
+    clock.set(900).unwrap();
+    all_are(&front, 200, at(900));
     front.upstream.take();
-    assert_eq!(front.send(&call(&known, "read_file")).status(), 503);
+    clock.set(1001).unwrap();
+    all_are(&front, 503, at(1001));
     assert_eq!(front.seen(), 0);
     up.store(true, Ordering::SeqCst);
     assert!(front.until(200, &call(&known, "read_file")));
@@ -80,31 +77,37 @@ fn a_list_is_used_until_it_expires_and_no_longer() {
             match request.target() {
                 "/status/1" if is_up.load(Ordering::SeqCst) => {
                     let list = TestList::new(LIST, &[7]).claim("iat", now);
-                    Answer::json(list.claim("ttl", 1).claim("exp", now + 4).sign())
+                    Answer::json(list.claim("ttl", 1).claim("exp", now + 500).sign())
                 }
                 "/status/1" => Answer::status(500),
                 _ => good_keys(),
             }
         });
-        let front = setup.config(|config| config.with_workers(2)).start();
+        let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap();
+        let front = setup.config(|config| config.with_workers(2).with_clock(&clock)).start();
         let of = |place| token().claim("status", reference(LIST, place)).sign();
         assert!(front.until(200, &call(&of(3), "read_file")), "{status}");
         let expected = if ends { 401 } else { 200 };
         assert_eq!(front.send(&call(&of(7), "read_file")).status(), expected);
         up.store(false, Ordering::SeqCst);
-        let good = of(3);
-        let last = last_allowed(&front, 8, |_| good.clone());
-        println!("{status}: used for {last:?}");
-        assert_eq!(last.as_secs() < 6, ends, "{last:?}");
+        clock.set(400).unwrap();
+        all_are(&front, 200, |_| of(3));
+        all_are(&front, expected, |_| of(7));
         front.upstream.take();
-        assert_eq!(front.send(&call(&of(7), "read_file")).status(), if ends { 503 } else { 200 });
-        assert_eq!(front.seen(), usize::from(!ends));
+        clock.set(501).unwrap();
+        let expected = if ends { 503 } else { 200 };
+        all_are(&front, expected, |_| of(3));
+        all_are(&front, expected, |_| of(7));
+        assert_eq!(front.seen(), if ends { 0 } else { 16 });
     }
 }
 
-/// An issuer that keeps others waiting while this is held; a fetch is given up after five seconds, so that on
-/// a busy machine a test may have to begin anew.
-type Gate = Arc<Mutex<()>>;
+/// An Envoy whose fetches are given up after twenty seconds, not five: on a busy machine a test may have to
+/// begin anew all the same.
+fn slower(setup: Setup) -> Front {
+    let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap().slower(4);
+    setup.config(|config| config.with_clock(&clock)).start()
+}
 
 fn attempts(test: impl Fn(Gate) -> Result<(), String>) {
     let tried: Vec<String> = (0..4).map_while(|_| test(Gate::default()).err()).collect();
@@ -113,7 +116,7 @@ fn attempts(test: impl Fn(Gate) -> Result<(), String>) {
 
 fn until(start: Instant, holds: impl Fn() -> bool) -> Result<(), String> {
     while !holds() {
-        if start.elapsed() > Duration::from_secs(4) {
+        if start.elapsed() > Duration::from_secs(16) {
             return Err(format!("not in time: {:?}", start.elapsed()));
         }
         thread::sleep(Duration::from_millis(50));
@@ -122,24 +125,25 @@ fn until(start: Instant, holds: impl Fn() -> bool) -> Result<(), String> {
 }
 
 fn waiting(front: &Front) -> u64 {
-    front.envoy.stat("wasmcustom.countersign.requests.waiting")
+    front.held()[1]
 }
 
 /// More than may wait: the rest is told at once to come again, and nobody is lost.
 #[test]
 fn so_many_requests_wait_and_no_more() {
     attempts(|gate| {
-        let (held, lock) = (Arc::clone(&gate), gate.lock().unwrap());
-        let setup = Setup::new(move || {
-            drop(held.lock());
+        let closed = gate.clone();
+        let policy = with_page(policy(true));
+        let setup = Setup::with(Stub::upstream().unwrap(), policy, true, move |_| {
+            closed.pass();
             good_keys()
         });
-        let front = setup.start();
+        let front = slower(setup);
         let start = Instant::now();
         let request = call(&token().sign(), "read_file").to_bytes();
         let connect = |_| {
             let mut client = TcpStream::connect(("127.0.0.1", front.envoy.port())).unwrap();
-            client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
             client.write_all(&request).unwrap();
             client
         };
@@ -147,7 +151,7 @@ fn so_many_requests_wait_and_no_more() {
         let refused = || front.envoy.stat("wasmcustom.countersign.deny.keys_unavailable");
         until(start, || waiting(&front) == 1024 && refused() == 76)?;
         assert_eq!(front.seen(), 0);
-        drop(lock);
+        gate.open();
         let mut statuses = [0, 0];
         for client in &mut clients {
             let mut head = [0; 12];
@@ -168,19 +172,20 @@ fn so_many_requests_wait_and_no_more() {
 fn each_waits_for_its_own_issuer() {
     const SLOW: &str = "https://slow.example.com";
     attempts(|gate| {
-        let (held, lock) = (Arc::clone(&gate), gate.lock().unwrap());
+        let closed = gate.clone();
         let mut policy = policy(true);
         let mut other = policy["issuers"][0].clone();
         other["issuer"] = SLOW.into();
         other["jwks_uri"] = format!("{SLOW}/keys").into();
         policy["issuers"].as_array_mut().unwrap().push(other);
+        let policy = with_page(policy);
         let setup = Setup::with(Stub::upstream().unwrap(), policy, true, move |request| {
             if request.headers.get("host").as_deref() == Some("slow.example.com") {
-                drop(held.lock());
+                closed.pass();
             }
             good_keys()
         });
-        let front = setup.start();
+        let front = slower(setup);
         let (start, port) = (Instant::now(), front.envoy.port());
         let ask = |number| {
             let token = Token::new(SLOW, RESOURCE).claim("jti", format!("s{number}")).sign();
@@ -193,7 +198,7 @@ fn each_waits_for_its_own_issuer() {
             return Err("the slow one was given up".to_owned());
         }
         assert_eq!(front.seen(), 1);
-        drop(lock);
+        gate.open();
         let statuses: Vec<u16> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
         let passed = statuses.iter().filter(|status| **status == 200).count();
         assert_eq!(front.seen(), passed);

@@ -5,12 +5,11 @@ mod common;
 
 use std::fs;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::good_keys;
+use common::{PATIENCE, comes, good_keys};
 use countersign_e2e::http::Request;
-use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use countersign_e2e::{Answer, Clock, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
 use countersign_testkit::token::Token;
 use serde_json::{Value, json};
 
@@ -63,9 +62,8 @@ fn a_policy_in_a_file_is_taken_up_when_it_changes() {
     let until = |tool: &str, status: u16| {
         let start = Instant::now();
         let mut in_a_row = 0;
-        while in_a_row < 8 && start.elapsed() < Duration::from_secs(15) {
+        while in_a_row < 8 && start.elapsed() < PATIENCE {
             in_a_row = if call(tool) == status { in_a_row + 1 } else { 0 };
-            thread::sleep(Duration::from_millis(10));
         }
         in_a_row == 8
     };
@@ -99,7 +97,10 @@ fn callers_are_counted_apart() {
     let issuer = issuer_with_metadata();
     let ports = [port, issuer.port(), upstream.port()];
     let config = EnvoyConfig::at(&places, "envoy/limits/envoy.yaml", ports).unwrap();
-    let envoy = Envoy::start(&places, &config.with_workers(2), scratch.path()).unwrap();
+    // A call comes back every three seconds: twelve, by this clock.
+    let clock = Clock::new(&places, scratch.path(), 1).unwrap().slower(4);
+    let config = config.with_workers(2).with_clock(&clock);
+    let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
     let call = |subject: &str, name: &str| {
         let token = fresh(issuer.port(), port).claim("sub", subject).claim("jti", name).sign();
         let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
@@ -112,11 +113,7 @@ fn callers_are_counted_apart() {
             .status()
     };
     // Until the keys are there; this caller's requests are not counted below.
-    let start = Instant::now();
-    while call("first", "first") != 200 {
-        assert!(start.elapsed() < Duration::from_secs(15), "{}", envoy.output());
-        thread::sleep(Duration::from_millis(100));
-    }
+    assert!(comes(|| call("first", "first") == 200), "{}", envoy.output());
     upstream.take();
     let of = |subject: &str| {
         let statuses: Vec<u16> =
@@ -213,17 +210,13 @@ fn the_dashboard_shows_what_the_filter_counts() {
     let dashboard: Value = serde_json::from_str(&text).unwrap();
     let front = common::Front::start(true, good_keys);
     assert!(front.until(200, &common::call(&common::token().sign(), "read_file")));
-    // Envoy shows a histogram when it has added it up, every five seconds.
-    let mut page = String::new();
-    for _ in 0..100 {
-        page = countersign_e2e::http::get(front.envoy.admin(), "/stats?format=prometheus")
-            .unwrap()
-            .text();
-        if page.contains("countersign_decision_us_bucket") {
-            break;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
+    // Envoy shows a histogram when it has added it up, now and then.
+    let page = || {
+        let path = "/stats?format=prometheus";
+        countersign_e2e::http::get(front.envoy.admin(), path).unwrap().text()
+    };
+    assert!(comes(|| page().contains("countersign_decision_us_bucket")), "{}", page());
+    let page = page();
     let mut asked = 0;
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {

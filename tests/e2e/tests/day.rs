@@ -45,7 +45,7 @@ fn fetches_are_few_and_memory_is_flat() {
     front.issuer.take();
     front.upstream.take();
     let stat = |name: &str| front.envoy.stat(&format!("wasmcustom.countersign.{name}"));
-    let (failed_before, memory_before) = (stat("fetches.failed"), front.envoy.usage().unwrap().0);
+    let (failed_before, memory_before) = (stat("fetches.failed"), front.envoy.written().unwrap());
     let start = Instant::now();
     let (mut allowed, mut unavailable, mut late, mut ages) = (0, 0, 0, Vec::new());
     while start.elapsed() * SPEED < DAY {
@@ -64,7 +64,7 @@ fn fetches_are_few_and_memory_is_flat() {
     let age = ages[ages.len() / 2];
     let seconds = (start.elapsed() * SPEED).as_secs();
     let failed = stat("fetches.failed") - failed_before;
-    let memory = front.envoy.usage().unwrap().0;
+    let memory = front.envoy.written().unwrap();
     let asked = front.issuer.take();
     let of = |path: &str| asked.iter().filter(|request| request.target() == path).count() as u64;
     let (keys, lists, aggregations) = (of("/keys"), of("/status-lists/1"), of("/status-lists"));

@@ -4,10 +4,9 @@
 
 mod common;
 
-use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{Front, HOST, ISSUER, Setup, good_keys, policy};
+use common::{Front, HOST, ISSUER, Setup, comes, good_keys, policy};
 use countersign_e2e::Stub;
 use countersign_e2e::http::{Message, Request};
 use countersign_testkit::{keys::TestKey, token::Token};
@@ -78,15 +77,16 @@ fn proven(path: &str, token: &str, proof: &str) -> Request {
 }
 
 fn last_reason(front: &Front) -> String {
-    // Envoy writes its log a little later.
-    thread::sleep(Duration::from_millis(20));
     front.envoy.reasons().pop().unwrap_or_default()
 }
 
 /// Refused as it must be: 401, both schemes in the challenge, this reason, and nobody saw it.
 fn refused(front: &Front, what: &str, request: &Request, reason: &str) -> Message {
+    let before = front.envoy.reasons().len();
     let answer = front.send(request);
     assert_eq!(answer.status(), 401, "{what}");
+    // Envoy writes its log a little later.
+    assert!(comes(|| front.envoy.reasons().len() > before), "{what}: no reason in the log");
     assert_eq!(last_reason(front), reason, "{what}");
     let challenges: Vec<String> = answer.headers.all("www-authenticate").collect();
     assert!(challenges.join(", ").contains("resource_metadata="), "{what}: {challenges:?}");

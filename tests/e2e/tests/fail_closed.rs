@@ -7,9 +7,10 @@ mod common;
 use std::thread;
 use std::time::Duration;
 
-use common::{Front, HOST, Setup, call, good_keys, policy, token};
-use countersign_e2e::http::Request;
-use countersign_e2e::{Answer, EnvoyConfig, Stub};
+use common::{HOST, Setup, call, good_keys, policy, token};
+use countersign_e2e::http::{Message, Request};
+use countersign_e2e::{Answer, Envoy, EnvoyConfig, Failure, Places, Scratch, Stub, free_ports};
+use countersign_testkit::keys::TestKey;
 use serde_json::{Value, json};
 
 /// Something that is broken.
@@ -17,25 +18,32 @@ struct Fault {
     name: &'static str,
     /// What the issuer answers.
     keys: fn() -> Answer,
-    break_config: fn(EnvoyConfig) -> EnvoyConfig,
+    /// Where the policy says that the issuer is.
+    cluster: &'static str,
+    /// What the filter may not call.
+    without: Option<&'static str>,
+    break_manager: fn(&mut Value),
     /// Sent instead of an ordinary good request.
     request: fn(Request) -> Request,
-    /// What clients may get.
+    /// What clients may get who have a good token.
     statuses: &'static [u16],
 }
 
 const SOUND: Fault = Fault {
     name: "nothing",
     keys: good_keys,
-    break_config: |config| config,
+    cluster: "auth",
+    without: None,
+    break_manager: |_| {},
     request: |request| request,
     statuses: &[],
 };
 
+/// The first is the slowest: fetches begin with Envoy.
 fn faults() -> Vec<Fault> {
     vec![
-        Fault { name: "key set unreachable", keys: || Answer::raw(""), statuses: &[503], ..SOUND },
         Fault { name: "no answer", keys: hang, statuses: &[503], ..SOUND },
+        Fault { name: "key set unreachable", cluster: "closed", statuses: &[503], ..SOUND },
         Fault {
             name: "key set empty",
             keys: || Answer::json(r#"{"keys":[]}"#),
@@ -43,32 +51,18 @@ fn faults() -> Vec<Fault> {
             ..SOUND
         },
         Fault { name: "key set malformed", keys: || Answer::json("{"), statuses: &[503], ..SOUND },
-        Fault {
-            name: "no cluster",
-            break_config: |config| {
-                config.edit(|document| {
-                    document["static_resources"]["clusters"][1]["name"] = json!("other");
-                })
-            },
-            statuses: &[503],
-            ..SOUND
-        },
-        without("proxy_get_current_time_nanoseconds", "clock missing", &[503]),
-        without("proxy_get_header_map_pairs", "headers cannot be read", &[503]),
-        without("proxy_remove_header_map_value", "headers cannot be removed", &[503]),
-        without("proxy_replace_header_map_value", "headers cannot be set", &[503]),
-        without("proxy_get_buffer_bytes", "body cannot be read", &[503]),
-        without("proxy_http_call", "nothing can be fetched", &[503]),
+        Fault { name: "no cluster", cluster: "other", statuses: &[503], ..SOUND },
+        without("proxy_get_current_time_nanoseconds", "clock missing"),
+        without("proxy_get_header_map_pairs", "headers cannot be read"),
+        without("proxy_remove_header_map_value", "headers cannot be removed"),
+        without("proxy_replace_header_map_value", "headers cannot be set"),
+        without("proxy_http_call", "nothing can be fetched"),
         // The module's framework gives up then: its VM ends with each answer to a fetch. Requests that
         // waited in it are ended by Envoy's stream_idle_timeout.
         Fault {
-            break_config: |config| {
-                let config = config.without("proxy_set_effective_context");
-                config.manager(|manager| manager["stream_idle_timeout"] = json!("2s"))
-            },
-            name: "VM traps",
+            break_manager: |manager| manager["stream_idle_timeout"] = json!("2s"),
             statuses: &[408, 503, 504],
-            ..SOUND
+            ..without("proxy_set_effective_context", "VM traps")
         },
         Fault {
             name: "headers over Envoy's limit",
@@ -78,7 +72,10 @@ fn faults() -> Vec<Fault> {
         },
         Fault {
             name: "headers over the host's limit",
-            break_config: large_headers,
+            break_manager: |manager| {
+                manager["max_request_headers_kb"] = json!(900);
+                manager["common_http_protocol_options"] = json!({ "max_headers_count": 5000 });
+            },
             request: |request| {
                 (0..2000)
                     .fold(request, |request, number| request.header("x-many", format!("{number}")))
@@ -90,73 +87,81 @@ fn faults() -> Vec<Fault> {
     ]
 }
 
+/// The plugin may not make this call.
+const fn without(capability: &'static str, name: &'static str) -> Fault {
+    Fault { name, without: Some(capability), statuses: &[503], ..SOUND }
+}
+
+/// Longer than any fetch waits.
 fn hang() -> Answer {
-    thread::sleep(Duration::from_secs(15));
+    thread::sleep(Duration::from_secs(60));
     Answer::status(500)
 }
 
-fn large_headers(config: EnvoyConfig) -> EnvoyConfig {
-    config.manager(|manager| {
-        manager["max_request_headers_kb"] = json!(900);
-        manager["common_http_protocol_options"] = json!({ "max_headers_count": 5000 });
-    })
+/// One Envoy with everything that is broken, each at a port and in a virtual machine of its own.
+struct Broken {
+    envoy: Envoy,
+    upstream: Stub,
+    _issuer: Stub,
+    _scratch: Scratch,
+    faults: Vec<(Fault, u16)>,
 }
 
-/// The plugin may not make this call.
-fn without(capability: &'static str, name: &'static str, statuses: &'static [u16]) -> Fault {
-    // A function pointer cannot carry the name along.
-    macro_rules! restricted {
-        ($($known:literal),*) => {
-            match capability {
-                $($known => (|config: EnvoyConfig| config.without($known)) as fn(EnvoyConfig) -> EnvoyConfig,)*
-                _ => panic!("unknown capability {capability}"),
-            }
-        };
+impl Broken {
+    fn start(faults: Vec<Fault>, workers: u16) -> Result<Self, Failure> {
+        let upstream = Stub::upstream()?;
+        let keys: Vec<_> = faults.iter().map(|fault| fault.keys).collect();
+        let issuer = Stub::start(move |request| {
+            let number: usize = request.target().trim_start_matches("/keys/").parse().unwrap();
+            keys[number]()
+        })?;
+        let places = Places::of_checkout();
+        // Nobody listens at port 1.
+        let clusters = [("auth", issuer.port()), ("closed", 1)];
+        let mut configs = Vec::new();
+        let mut with_ports = Vec::new();
+        for (number, fault) in faults.into_iter().enumerate() {
+            let [port] = free_ports()?;
+            let mut policy = policy(true);
+            policy["issuers"][0]["jwks_uri"] =
+                json!(format!("https://auth.example.com/keys/{number}"));
+            policy["issuers"][0]["cluster"] = json!(fault.cluster);
+            let (policy, upstream) = (policy.to_string(), upstream.port());
+            let config = EnvoyConfig::new(&places, port, &policy, true, upstream, &clusters)
+                .manager(fault.break_manager)
+                .plugin(|plugin| plugin["vm_config"]["vm_id"] = json!(fault.name));
+            configs.push(match fault.without {
+                Some(capability) => config.without(capability),
+                None => config,
+            });
+            with_ports.push((fault, port));
+        }
+        let first = configs.pop().unwrap().with_workers(workers);
+        let scratch = Scratch::new()?;
+        let envoy = Envoy::start(&places, &first.beside(configs), scratch.path())?;
+        Ok(Self { envoy, upstream, _issuer: issuer, _scratch: scratch, faults: with_ports })
     }
-    let break_config = restricted!(
-        "proxy_get_current_time_nanoseconds",
-        "proxy_get_header_map_pairs",
-        "proxy_remove_header_map_value",
-        "proxy_replace_header_map_value",
-        "proxy_get_buffer_bytes",
-        "proxy_http_call"
-    );
-    Fault { name, break_config, statuses, ..SOUND }
-}
-
-fn start(fault: &Fault, workers: u16, policy: Value) -> Result<Front, String> {
-    let keys = fault.keys;
-    let setup = Setup::with(Stub::upstream().unwrap(), policy, true, move |_| keys());
-    let setup = setup.config(|config| (fault.break_config)(config.with_workers(workers)));
-    setup.try_start().map_err(|failure| failure.to_string())
 }
 
 #[test]
 fn nothing_passes_when_something_is_broken() {
     for workers in [1, 2] {
-        for fault in faults() {
-            let front = match start(&fault, workers, policy(true)) {
-                Ok(front) => front,
-                // Where the filter cannot even be configured, Envoy does not serve.
-                Err(failure) => {
-                    assert!(failure.contains("fail"), "{}: {failure}", fault.name);
-                    println!("{}, {workers} workers: not served", fault.name);
-                    continue;
-                }
-            };
-            let forged = token().key(countersign_testkit::keys::TestKey::Es256(9), "es1").sign();
+        let broken = Broken::start(faults(), workers).unwrap();
+        for (fault, port) in &broken.faults {
+            let send = |request: &Request| -> Message { request.send(*port).unwrap() };
+            let forged = token().key(TestKey::Es256(9), "es1").sign();
             let good = (fault.request)(call(&token().sign(), "read_file"));
             let bad = (fault.request)(call(&forged, "read_file"));
             let none = (fault.request)(Request::new("GET", "/mcp", HOST));
             let mut found = Vec::new();
             let mut allowed = 0;
             for _ in 0..6 {
-                let status = front.send(&good).status();
+                let status = send(&good).status();
                 assert!(fault.statuses.contains(&status), "{}: a good token: {status}", fault.name);
                 allowed += usize::from(status == 200);
                 found.push(status);
                 for request in [&bad, &none] {
-                    let status = front.send(request).status();
+                    let status = send(request).status();
                     assert!(
                         matches!(status, 401 | 408 | 431 | 503 | 504),
                         "{}: {status}",
@@ -167,14 +172,25 @@ fn nothing_passes_when_something_is_broken() {
                 if matches!(fault.name, "no answer" | "VM traps") {
                     break;
                 }
-                thread::sleep(Duration::from_millis(150));
+                thread::sleep(Duration::from_millis(50));
             }
             if fault.name == "VM traps" {
-                assert!(front.envoy.logs("Function: proxy_on_http_call_response failed"));
+                assert!(broken.envoy.logs("Function: proxy_on_http_call_response failed"));
             }
-            assert_eq!(front.seen(), allowed, "{}: what the server saw", fault.name);
+            let seen = broken.upstream.take().len();
+            assert_eq!(seen, allowed, "{}: what the server saw", fault.name);
             println!("{}, {workers} workers: {found:?}", fault.name);
         }
+    }
+}
+
+/// It sees at once that it could read no body.
+#[test]
+fn a_filter_that_cannot_be_configured_is_not_served() {
+    let fault = || without("proxy_get_buffer_bytes", "body cannot be read");
+    for workers in [1, 2] {
+        let failure = Broken::start(vec![fault()], workers).err().unwrap().to_string();
+        assert!(failure.contains("ended early") && failure.contains("fail"), "{failure}");
     }
 }
 
@@ -196,7 +212,9 @@ fn a_policy_that_is_wrong_is_not_served() {
     for (name, spoil) in wrong {
         let mut policy = policy(true);
         spoil(&mut policy);
-        let failure = start(&SOUND, 1, policy).err().unwrap_or_default();
+        let upstream = Stub::upstream().unwrap();
+        let started = Setup::with(upstream, policy, true, |_| good_keys()).try_start();
+        let failure = started.err().unwrap().to_string();
         assert!(failure.contains("policy error at"), "{name}: {failure}");
     }
 }

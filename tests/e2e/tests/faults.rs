@@ -8,11 +8,12 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use std::thread;
-use std::time::Duration;
 
-use common::{Front, HOST, call, good_keys, jwks, post, token};
+use common::{
+    Front, Gate, HOST, Setup, call, comes, good_keys, held_at, jwks, policy, post, token, with_page,
+};
 use countersign_e2e::http::{Request, send_raw};
-use countersign_e2e::{Answer, Stub};
+use countersign_e2e::{Answer, Clock, Places, Stub};
 use countersign_testkit::keys::TestKey;
 
 #[test]
@@ -38,13 +39,23 @@ fn keys_that_are_down_at_the_start_mean_503_until_they_are_back() {
     }
 }
 
+/// An Envoy whose issuer answers when this is open; what the policy says of holding headers back, and what
+/// Envoy does, may differ. A fetch is given up after twenty seconds, not five.
+fn slow(hold: bool, envoy_holds: bool, gate: &Gate) -> Front {
+    let (upstream, closed) = (Stub::upstream().unwrap(), gate.clone());
+    let setup = Setup::with(upstream, with_page(policy(hold)), envoy_holds, move |_| {
+        closed.pass();
+        good_keys()
+    });
+    let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap().slower(4);
+    setup.config(|config| config.with_clock(&clock)).start()
+}
+
 #[test]
 fn requests_wait_for_keys_that_are_slow() {
     for hold in [true, false] {
-        let front = Front::start(hold, || {
-            thread::sleep(Duration::from_secs(2));
-            good_keys()
-        });
+        let gate = Gate::default();
+        let front = slow(hold, hold, &gate);
         let good = call(&token().sign(), "read_file");
         let bad = call(&token().sign(), "write_file");
         let forged = call(&token().key(TestKey::Es256(2), "es1").sign(), "read_file");
@@ -55,6 +66,8 @@ fn requests_wait_for_keys_that_are_slow() {
                 thread::spawn(move || (request.send(port).unwrap().status(), status))
             })
             .collect();
+        assert!(comes(|| held_at(port)[1] == 4), "all wait");
+        gate.open();
         for thread in waiting {
             let (found, expected) = thread.join().unwrap();
             assert_eq!(found, expected, "hold_headers {hold}");
@@ -149,13 +162,13 @@ fn bodies_are_refused_as_soon_as_they_are_wrong() {
 /// headers are still to be changed.
 #[test]
 fn a_request_that_waited_with_its_body_is_stripped_all_the_same() {
-    let slow = || {
-        thread::sleep(Duration::from_secs(2));
-        good_keys()
-    };
-    let front = Front::with_holds(Stub::upstream().unwrap(), false, true, slow);
-    let answer = front.send(&call(&token().sign(), "read_file"));
-    assert_eq!(answer.status(), 200);
+    let gate = Gate::default();
+    let front = slow(false, true, &gate);
+    let port = front.envoy.port();
+    let waiting = thread::spawn(move || call(&token().sign(), "read_file").send(port).unwrap());
+    assert!(comes(|| held_at(port)[1] == 1), "it waits");
+    gate.open();
+    assert_eq!(waiting.join().unwrap().status(), 200);
     let seen = front.upstream.take();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].headers.get("authorization"), None, "the token reaches the server");

@@ -39,6 +39,33 @@ fn walk_in_python(mode: &str) {
     });
 }
 
+/// The official Rust SDK on this revision, registering itself or pre-registered.
+fn walk_in_rust(revision: &str, is_preregistered: bool) {
+    let said = run(true, |places, stack| {
+        let mut client = Command::new(places.sdk_rust());
+        stack.tell(&mut client);
+        client.arg(revision);
+        if is_preregistered {
+            let add = ["client", "add", "--json", "--name", "Rust SDK", "--redirect-uri"];
+            let added = stack.administer(&[&add[..], &["http://127.0.0.1/callback"]].concat());
+            let added: serde_json::Value = serde_json::from_str(&added.unwrap()).unwrap();
+            client.arg(added["client_id"].as_str().unwrap());
+        }
+        client
+    });
+    assert!(said.contains("6 steps passed"));
+}
+
+#[test]
+fn rust_sdk_2026_07_28_preregistered() {
+    walk_in_rust("2026-07-28", true);
+}
+
+#[test]
+fn rust_sdk_legacy_registered() {
+    walk_in_rust("legacy", false);
+}
+
 #[test]
 fn python_sdk_2026_07_28() {
     walk_in_python("2026-07-28");

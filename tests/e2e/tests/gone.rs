@@ -6,14 +6,14 @@ mod common;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{Front, HOST, Setup, call, good_keys, policy, token};
-use countersign_e2e::Stub;
+use common::{Front, Gate, HOST, Setup, call, comes, good_keys, policy, token, with_page};
 use countersign_e2e::http::get;
+use countersign_e2e::{Clock, Places, Stub};
 use serde_json::{Value, json};
 
 const CALL: &str =
@@ -45,7 +45,7 @@ impl Server {
     }
 
     fn serve(&self, mut stream: TcpStream) {
-        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
         let mut text = Vec::new();
         let mut answering = false;
         loop {
@@ -103,8 +103,7 @@ fn document(hold: bool, filter_lists: bool) -> Value {
     let mut policy = policy(hold);
     policy["resources"][0]["scopes"]["filter_lists"] = json!(filter_lists);
     policy["limits"] = json!({ "failures_per_minute": 0 });
-    json!({ "policy": policy, "filter": {
-        "debug": { "path": "/countersign", "from": ["127.0.0.1"] } } })
+    with_page(policy)
 }
 
 /// An Envoy before this server.
@@ -121,25 +120,13 @@ fn before(port: u16, hold: bool, filter_lists: bool) -> Front {
     setup.config(config).start()
 }
 
-/// Held and waiting requests, as the worker says.
-fn held(front: &Front) -> (u64, u64) {
-    let page = get(front.envoy.port(), "/countersign").unwrap();
-    let state: Value = serde_json::from_slice(&page.body).unwrap();
-    let number = |name: &str| state["requests"][name].as_u64().unwrap();
-    (number("held"), number("waiting_for_keys"))
-}
-
 fn until(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(10), "{what}");
-        thread::sleep(Duration::from_millis(50));
-    }
+    assert!(comes(holds), "{what}");
 }
 
 /// Nothing is left: not in the filter, nor in Envoy.
 fn nothing_stays(front: &Front) {
-    until("requests are held", || held(front) == (0, 0));
+    until("requests are held", || front.held() == [0, 0]);
     until("the gauge", || front.envoy.stat("wasmcustom.countersign.requests.waiting") == 0);
     until("Envoy's requests", || front.envoy.stat("http.mcp.downstream_rq_active") <= 1);
     until("the server's requests", || front.envoy.stat("cluster.upstream.upstream_rq_active") == 0);
@@ -148,7 +135,7 @@ fn nothing_stays(front: &Front) {
 
 fn connect(front: &Front) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", front.envoy.port())).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream
 }
 
@@ -165,25 +152,26 @@ fn growth(front: &Front, mut round: impl FnMut()) -> u64 {
     for _ in 0..100 {
         round();
     }
-    let before = front.envoy.usage().unwrap().0;
+    let before = front.envoy.written().unwrap();
     for _ in 0..400 {
         round();
     }
-    front.envoy.usage().unwrap().0.saturating_sub(before)
+    front.envoy.written().unwrap().saturating_sub(before)
 }
 
 #[test]
 fn while_the_keys_are_being_fetched() {
     for hold in [true, false] {
-        let gate = Arc::new(Mutex::new(()));
-        let held_back = Arc::clone(&gate);
+        let gate = Gate::default();
+        let held_back = gate.clone();
         let setup =
             Setup::with(Stub::upstream().unwrap(), document(hold, false), hold, move |_| {
-                drop(held_back.lock());
+                held_back.pass();
                 good_keys()
             });
-        let lock = gate.lock().unwrap();
-        let front = setup.start();
+        // The fetch is given up after twenty seconds, not five.
+        let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap().slower(4);
+        let front = setup.config(|config| config.with_clock(&clock)).start();
         let whole = head("POST", &format!("content-length: {}\r\n", CALL.len()));
         let clients: Vec<TcpStream> = (0..40)
             .map(|number| {
@@ -194,14 +182,14 @@ fn while_the_keys_are_being_fetched() {
                 client
             })
             .collect();
-        until("they wait", || held(&front).1 >= 40);
+        until("they wait", || front.held()[1] >= 40);
         until("the gauge tells", || {
             front.envoy.stat("wasmcustom.countersign.requests.waiting") >= 40
         });
         drop(clients);
         // Before the keys are there.
-        until("they are forgotten", || held(&front) == (0, 0));
-        drop(lock);
+        until("they are forgotten", || front.held() == [0, 0]);
+        gate.open();
         assert!(front.until(200, &call(&token().sign(), "read_file")), "hold_headers {hold}");
         assert_eq!(front.seen(), 1, "nobody else's request went on");
         nothing_stays(&front);
@@ -218,6 +206,8 @@ fn in_the_middle_of_a_body_in_chunks() {
         until("the server sees the first ones go", || server.seen()[0] == server.seen()[1]);
         let before = server.seen();
         let chunked = head("POST", "transfer-encoding: chunked\r\n");
+        let accepted = || front.envoy.stat("http.mcp.downstream_cx_total");
+        let mut connections = accepted();
         let round = || {
             let mut client = connect(&front);
             let half = &CALL[..CALL.len() / 2];
@@ -225,7 +215,8 @@ fn in_the_middle_of_a_body_in_chunks() {
                 .write_all(format!("{chunked}{:x}\r\n{half}\r\n", half.len()).as_bytes())
                 .unwrap();
             // Until Envoy has it; the end of the connection may overtake nothing.
-            thread::sleep(Duration::from_millis(2));
+            connections += 1;
+            until("it is accepted", || accepted() >= connections);
         };
         let growth = growth(&front, round);
         nothing_stays(&front);
@@ -281,11 +272,11 @@ fn in_the_middle_of_events() {
         for _ in 0..20 {
             round();
         }
-        let before = front.envoy.usage().unwrap().0;
+        let before = front.envoy.written().unwrap();
         for _ in 0..80 {
             round();
         }
-        let growth = front.envoy.usage().unwrap().0.saturating_sub(before);
+        let growth = front.envoy.written().unwrap().saturating_sub(before);
         nothing_stays(&front);
         println!("hold_headers {hold}, filter_lists {filter_lists}: {growth} KiB more");
         assert!(growth < 8 * 1024, "{growth} KiB");
@@ -301,16 +292,19 @@ fn in_the_middle_of_events() {
 fn while_the_server_thinks() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let gone = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&gone);
+    let [arrived, gone] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let counted = [Arc::clone(&arrived), Arc::clone(&gone)];
     thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let counted = Arc::clone(&counted);
+            let [arrived, gone] = counted.clone();
             thread::spawn(move || {
                 // It reads, and answers nothing.
                 let mut buffer = [0; 4096];
-                while stream.read(&mut buffer).is_ok_and(|read| read > 0) {}
-                counted.fetch_add(1, Ordering::SeqCst);
+                if stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                    arrived.fetch_add(1, Ordering::SeqCst);
+                    while stream.read(&mut buffer).is_ok_and(|read| read > 0) {}
+                    gone.fetch_add(1, Ordering::SeqCst);
+                }
             });
         }
     });
@@ -320,13 +314,16 @@ fn while_the_server_thinks() {
         let mut client = connect(&front);
         client.write_all(format!("{whole}{CALL}").as_bytes()).unwrap();
         thread::sleep(Duration::from_millis(100));
-        front.envoy.stat("cluster.upstream.upstream_rq_total") > 0
+        arrived.load(Ordering::SeqCst) > 0
     });
     for _ in 0..20 {
+        let before = arrived.load(Ordering::SeqCst);
         let mut client = connect(&front);
         client.write_all(format!("{whole}{CALL}").as_bytes()).unwrap();
-        thread::sleep(Duration::from_millis(10));
+        until("it arrives", || arrived.load(Ordering::SeqCst) > before);
     }
-    until("the server sees them go", || gone.load(Ordering::SeqCst) >= 20);
+    let arrived = arrived.load(Ordering::SeqCst);
+    assert!(arrived > 20, "{arrived}");
+    until("the server sees them go", || gone.load(Ordering::SeqCst) >= arrived);
     nothing_stays(&front);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{Front, RESOURCE, Setup, call, policy};
 use countersign_e2e::http::Message;
-use countersign_e2e::{Answer, Stub};
+use countersign_e2e::{Answer, Clock, Places, Stub};
 use serde_json::{Value, json};
 
 fn with_introspection(cache: u64) -> Value {
@@ -50,12 +50,13 @@ fn issuer(request: &Message) -> Answer {
     }
 }
 
-fn start(cache: u64, workers: u16) -> Front {
-    let setup =
-        Setup::with(Stub::upstream().unwrap(), with_introspection(cache), true, |request| {
-            if request.target() == "/introspect" { issuer(request) } else { common::good_keys() }
-        });
-    setup.config(|config| config.with_workers(workers)).start()
+/// Answers are remembered for half a minute, by the clock that comes with it.
+fn start(workers: u16) -> (Front, Clock) {
+    let setup = Setup::with(Stub::upstream().unwrap(), with_introspection(30), true, |request| {
+        if request.target() == "/introspect" { issuer(request) } else { common::good_keys() }
+    });
+    let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap();
+    (setup.config(|config| config.with_workers(workers).with_clock(&clock)).start(), clock)
 }
 
 fn subject(request: &Message) -> Option<String> {
@@ -68,7 +69,7 @@ fn questions(front: &Front) -> usize {
 
 #[test]
 fn the_issuer_is_asked() {
-    let front = start(2, 1);
+    let (front, clock) = start(1);
     let ask = |token, tool, status| {
         assert_eq!(front.send(&call(token, tool)).status(), status, "{token} {tool}");
     };
@@ -83,7 +84,7 @@ fn the_issuer_is_asked() {
     ask("made-up", "read_file", 401);
     ask("made-up", "read_file", 401);
     assert_eq!(questions(&front), 1);
-    thread::sleep(Duration::from_secs(3));
+    clock.set(31).unwrap();
     ask("ada", "read_file", 200);
     assert_eq!(questions(&front), 1, "asked again after its time");
     assert_eq!(front.seen(), 1);
@@ -100,7 +101,7 @@ fn the_issuer_is_asked() {
 /// Workers share what they fetch by its URL; answers about tokens have one URL for all.
 #[test]
 fn nobody_gets_the_answer_about_another() {
-    let front = start(30, 2);
+    let (front, _clock) = start(2);
     let ask = |token: &'static str| {
         let port = front.envoy.port();
         move || {

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{HOST, ISSUER, RESOURCE, good_keys, post, token};
+use common::{Gate, HOST, ISSUER, RESOURCE, comes, good_keys, held_at, post, token, with_page};
 use countersign_e2e::http::send_raw;
-use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
+use countersign_e2e::{Answer, Clock, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
 use countersign_testkit::keys::TestKey;
 use serde_json::{Value, json};
 
 /// A policy under which lists are filtered, with an issuer whose keys come from there.
-fn policy(keys: Value, hold: bool) -> String {
+fn policy(keys: Value, hold: bool) -> Value {
     let mut issuer = json!({ "issuer": ISSUER, "max_lifetime": 3_155_760_000_u64 });
     issuer.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
     json!({
@@ -28,7 +28,6 @@ fn policy(keys: Value, hold: bool) -> String {
         "limits": { "body_bytes": 4 << 20 },
         "hold_headers": hold,
     })
-    .to_string()
 }
 
 /// An Envoy before a server whose lists are filtered, up to 4 MiB of them.
@@ -41,7 +40,7 @@ fn before_port(upstream: u16, hold: bool) -> (Envoy, Scratch) {
     let scratch = Scratch::new().unwrap();
     let [port] = free_ports().unwrap();
     let policy = policy(json!({ "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] } }), hold);
-    let config = EnvoyConfig::new(&places, port, &policy, hold, upstream, &[]);
+    let config = EnvoyConfig::new(&places, port, &policy.to_string(), hold, upstream, &[]);
     let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
     (envoy, scratch)
 }
@@ -64,22 +63,34 @@ fn what_envoy_answers_itself_is_filtered() {
     for hold in [true, false] {
         let places = Places::of_checkout();
         let scratch = Scratch::new().unwrap();
-        let issuer = Stub::start(|_| {
-            thread::sleep(Duration::from_secs(2));
+        let gate = Gate::default();
+        let closed = gate.clone();
+        let issuer = Stub::start(move |_| {
+            closed.pass();
             good_keys()
         })
         .unwrap();
         let keys = json!({ "jwks_uri": "https://auth.example.com/keys", "cluster": "auth" });
         let [port] = free_ports().unwrap();
         let clusters = [("auth", issuer.port())];
-        let config = EnvoyConfig::new(&places, port, &policy(keys, hold), hold, port, &clusters)
-            .answering("application/json", LIST);
-        let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
+        let policy = with_page(policy(keys, hold)).to_string();
+        // The fetch is given up after twenty seconds, not five.
+        let clock = Clock::new(&places, scratch.path(), 1).unwrap().slower(4);
+        let config = EnvoyConfig::new(&places, port, &policy, hold, port, &clusters)
+            .answering("application/json", LIST)
+            .with_clock(&clock);
+        let _envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
         let token = token().claim("scope", "mcp:use files:read").sign();
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
         let request = post(&token).header("origin", "https://mcp.example.com").body(body);
         for round in ["after a wait", "at once"] {
-            let answer = request.send(envoy.port()).unwrap();
+            let request = request.clone();
+            let sent = thread::spawn(move || request.send(port).unwrap());
+            if round == "after a wait" {
+                assert!(comes(|| held_at(port)[1] == 1), "it waits");
+                gate.open();
+            }
+            let answer = sent.join().unwrap();
             let origin = answer.headers.get("access-control-allow-origin");
             assert_eq!(origin.as_deref(), Some("https://mcp.example.com"), "{round} {hold}");
             if hold {

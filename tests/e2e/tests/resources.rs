@@ -147,7 +147,7 @@ fn attempts(front: &Front, count: u32, forwarded: impl Fn(u32) -> String) -> Vec
 
 fn limited(manager: impl FnOnce(&mut Value)) -> Front {
     let mut policy = policy(true);
-    policy["limits"] = json!({ "failures_per_minute": 5 });
+    policy["limits"] = json!({ "failures_per_minute": 1 });
     setup(policy).config(|config| config.manager(manager)).start()
 }
 
@@ -155,9 +155,8 @@ fn limited(manager: impl FnOnce(&mut Value)) -> Front {
 fn a_client_cannot_choose_the_address_that_its_failures_count_for() {
     let front = limited(|_| {});
     let statuses = attempts(&front, 12, |number| format!("192.0.2.{number}"));
-    assert_eq!(statuses[..5], [401; 5]);
-    assert!(statuses[5..].contains(&429), "{statuses:?}");
-    assert!(statuses[8..].iter().all(|status| *status == 429), "{statuses:?}");
+    assert_eq!(statuses[0], 401);
+    assert!(statuses[1..].iter().all(|status| *status == 429), "{statuses:?}");
     assert_eq!(front.seen(), 0);
 }
 
@@ -167,9 +166,9 @@ fn a_client_cannot_choose_the_address_that_its_failures_count_for() {
 fn behind_a_proxy_the_last_trusted_address_counts() {
     let front = limited(|manager| manager["xff_num_trusted_hops"] = json!(1));
     let statuses = attempts(&front, 8, |number| format!("203.0.113.{number}, 192.0.2.1"));
-    assert_eq!(statuses[..5], [401; 5]);
-    assert!(statuses[6..].iter().all(|status| *status == 429), "{statuses:?}");
+    assert_eq!(statuses[0], 401);
+    assert!(statuses[1..].iter().all(|status| *status == 429), "{statuses:?}");
     // Another client is not locked out, even one that names the first as its own.
-    let other = attempts(&front, 3, |_| "192.0.2.1, 192.0.2.2".to_owned());
-    assert_eq!(other, [401; 3]);
+    let other = attempts(&front, 1, |_| "192.0.2.1, 192.0.2.2".to_owned());
+    assert_eq!(other, [401]);
 }

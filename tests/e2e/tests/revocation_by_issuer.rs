@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use countersign_e2e::http::{Message, Request};
-use countersign_e2e::{Options, Places, Stack};
+use countersign_e2e::{Options, Places, Stack, Stopwatch};
 use serde_json::Value;
 
 const REDIRECT: &str = "http://127.0.0.1:1/callback";
@@ -45,30 +45,26 @@ fn what_the_issuer_revokes_is_refused_within_ten_seconds() {
         assert_eq!(call(&stack, token), 200, "{name}");
     }
 
-    let revoked = token("token");
-    assert_eq!(job.post(&stack, "/revoke", &[("token", &revoked)]).status(), 200);
-    refused_in_time(&stack, "token", &token("token"));
-    assert_eq!(call(&stack, &token("bystander")), 200, "another token of the same client");
-
-    stack.administer(&["client", "disable", &disabled.id]).unwrap();
-    refused_in_time(&stack, "client", &token("client"));
-
     let grants = json(&stack.administer(&["grant", "list", "--json"]).unwrap());
     assert_eq!(grants.as_array().unwrap().len(), 2, "{grants}");
-    stack.administer(&["grant", "revoke", &text(&grants[0], "id")]).unwrap();
     let either = [token("grant"), token("user")];
-    let begun = Instant::now();
-    while either.iter().all(|token| call(&stack, token) == 200) {
-        assert!(begun.elapsed() < Duration::from_secs(10), "grant");
-        thread::sleep(Duration::from_millis(100));
-    }
+    let refused = |name: &str| call(&stack, &token(name)) == 401;
+    // One after the other, and each is watched from then on.
+    thread::scope(|scope| {
+        let revoked = token("token");
+        assert_eq!(job.post(&stack, "/revoke", &[("token", &revoked)]).status(), 200);
+        scope.spawn(|| in_time("token", || refused("token")));
+        stack.administer(&["client", "disable", &disabled.id]).unwrap();
+        scope.spawn(|| in_time("client", || refused("client")));
+        stack.administer(&["grant", "revoke", &text(&grants[0], "id")]).unwrap();
+        in_time("grant", || either.iter().any(|token| call(&stack, token) == 401));
+    });
+    assert_eq!(call(&stack, &token("bystander")), 200, "another token of the same client");
     let alive = either.iter().filter(|token| call(&stack, token) == 200).count();
     assert_eq!(alive, 1, "the other grant of the same user and client");
 
     stack.administer(&["user", "disable", "ada"]).unwrap();
-    for token in &either {
-        refused_in_time(&stack, "user", token);
-    }
+    in_time("user", || either.iter().all(|token| call(&stack, token) == 401));
     assert_eq!(call(&stack, &token("bystander")), 200);
     assert!(stack.envoy().logs("token_revoked"));
 
@@ -108,13 +104,12 @@ impl Service {
 }
 
 #[track_caller]
-fn refused_in_time(stack: &Stack, name: &str, token: &str) {
-    let begun = Instant::now();
-    while call(stack, token) != 401 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{name}");
-        thread::sleep(Duration::from_millis(100));
+fn in_time(name: &str, refused: impl Fn() -> bool) {
+    let mut watch = Stopwatch::start();
+    while !refused() {
+        assert!(watch.turn() < Duration::from_secs(10), "{name}");
     }
-    println!("{name}: refused after {:?}", begun.elapsed());
+    println!("{name}: refused after {:?}", watch.time());
 }
 
 /// The status of a tool list through Envoy.

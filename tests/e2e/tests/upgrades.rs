@@ -33,7 +33,9 @@ fn echo() -> (u16, Arc<[AtomicUsize; 2]>) {
                 counted[1]
                     .fetch_add(usize::from(head.contains("authorization:")), Ordering::SeqCst);
                 if !head.contains("upgrade: websocket") {
-                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                    let _ = stream.write_all(
+                        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+                    );
                     return;
                 }
                 let answer = "HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
@@ -71,7 +73,7 @@ fn before(port: u16, hold: bool, upgrades: bool) -> Front {
 /// The status of a handshake, and what comes back of some bytes.
 fn shake(front: &Front, credentials: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", front.envoy.port())).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let head = format!(
         "GET /mcp HTTP/1.1\r\nhost: {HOST}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{credentials}\r\n"

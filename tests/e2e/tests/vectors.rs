@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_e2e::http::{Message, Request};
 use countersign_e2e::{Answer, Envoy, EnvoyConfig, Places, Scratch, Stub, free_ports};
@@ -36,49 +36,66 @@ enum RsaBy {
     Filter,
 }
 
+/// All policies in one Envoy, each at a port of its own.
 fn run(hold: bool, rsa: RsaBy) {
     let places = Places::of_checkout();
     let path = places.path("tests/vectors/guard.json");
     let vectors: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let cases = vectors["cases"].as_array().unwrap();
-    let mut failures = Vec::new();
-    let mut verified = [0, 0];
+    let server = Server::new();
+    let issuer = issuer(vectors["fetches"].clone());
+    let mut ports = BTreeMap::new();
+    let mut configs = Vec::new();
     for (name, policy) in vectors["policies"].as_object().unwrap() {
-        let cases: Vec<&Value> =
-            cases.iter().filter(|case| case["policy"] == **name && case["once"] != true).collect();
-        failures.extend(run_policy(
-            &places,
-            policy,
-            &vectors["fetches"],
-            &cases,
-            (hold, rsa),
-            &mut verified,
-        ));
+        let [port] = free_ports().unwrap();
+        let mut policy = policy.clone();
+        policy["hold_headers"] = Value::Bool(hold);
+        let (policy, clusters) = (policy.to_string(), [("auth", issuer.port())]);
+        let upstream = server.upstream.port();
+        let config = EnvoyConfig::new(&places, port, &policy, hold, upstream, &clusters);
+        let narrow = rsa == RsaBy::Filter;
+        configs.push(if narrow { config.without_foreign_functions() } else { config });
+        ports.insert(name.as_str(), port);
     }
-    let run = cases.iter().filter(|case| case["once"] != true).count();
-    println!("{run} of {} cases in Envoy, hold_headers {hold}", cases.len());
-    let [by_envoy, in_filter] = verified;
+    let scratch = Scratch::new().unwrap();
+    let first = configs.pop().unwrap();
+    let envoy = Envoy::start(&places, &first.beside(configs), scratch.path()).unwrap();
+
+    let all = vectors["cases"].as_array().unwrap();
+    let cases: Vec<&Value> = all.iter().filter(|case| case["once"] != true).collect();
+    let (mut failures, mut reasons) = (Vec::new(), Vec::new());
+    for case in &cases {
+        let port = ports[case["policy"].as_str().unwrap()];
+        let name = case["name"].as_str().unwrap();
+        let found = server.run(case, port, hold, &mut reasons);
+        failures.extend(found.into_iter().map(|failure| format!("{name}: {failure}")));
+    }
+    println!("{} of {} cases in Envoy, hold_headers {hold}", cases.len(), all.len());
+    let verified = |by: &str| envoy.stat(&format!("wasmcustom.countersign.signatures.{by}"));
+    let (by_envoy, in_filter) = (verified("envoy"), verified("filter"));
     println!("signatures: {by_envoy} by Envoy, {in_filter} in the filter");
     assert_eq!(by_envoy > 0, rsa == RsaBy::Envoy);
     assert!(in_filter > 0);
+    failures.extend(wrong_log(&envoy, &reasons));
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-fn run_policy(
-    places: &Places,
-    policy: &Value,
-    fetches: &Value,
-    cases: &[&Value],
-    (hold, rsa): (bool, RsaBy),
-    [by_envoy, in_filter]: &mut [u64; 2],
-) -> Vec<String> {
-    let mut policy = policy.clone();
-    policy["hold_headers"] = Value::Bool(hold);
-    let served = Arc::new(Mutex::new(Answer::json("{}")));
-    let answers = Arc::clone(&served);
-    let upstream = Stub::start(move |_| answers.lock().unwrap().clone()).unwrap();
-    let fetches = fetches.clone();
-    let issuer = Stub::start(move |request| {
+/// The log has one line for each refusal, in order.
+fn wrong_log(envoy: &Envoy, reasons: &[String]) -> Option<String> {
+    let start = Instant::now();
+    while envoy.reasons().len() < reasons.len() && start.elapsed() < Duration::from_secs(30) {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let logged = envoy.reasons();
+    if logged == reasons {
+        return None;
+    }
+    let at = logged.iter().zip(reasons).position(|(logged, expected)| logged != expected);
+    Some(format!("reasons in the log differ at {at:?}: {logged:?}\nexpected {reasons:?}"))
+}
+
+/// An issuer with these answers.
+fn issuer(fetches: Value) -> Stub {
+    Stub::start(move |request| {
         let host = request.headers.get("host").unwrap_or_default();
         let form = String::from_utf8_lossy(&request.body);
         let separator = if form.is_empty() { "" } else { "?" };
@@ -92,72 +109,53 @@ fn run_policy(
             },
         }
     })
-    .unwrap();
-    let [port] = free_ports().unwrap();
-    let config = EnvoyConfig::new(
-        places,
-        port,
-        &policy.to_string(),
-        hold,
-        upstream.port(),
-        &[("auth", issuer.port())],
-    );
-    let config = if rsa == RsaBy::Filter { config.without_foreign_functions() } else { config };
-    let scratch = Scratch::new().unwrap();
-    let envoy = Envoy::start(places, &config, scratch.path()).unwrap();
-    let mut failures = Vec::new();
-    let mut reasons = Vec::new();
-    for case in cases {
-        let name = case["name"].as_str().unwrap();
-        *served.lock().unwrap() = response(case);
+    .unwrap()
+}
+
+/// A server that answers what the case says.
+struct Server {
+    upstream: Stub,
+    served: Arc<Mutex<Answer>>,
+}
+
+impl Server {
+    fn new() -> Self {
+        let served = Arc::new(Mutex::new(Answer::json("{}")));
+        let answers = Arc::clone(&served);
+        let upstream = Stub::start(move |_| answers.lock().unwrap().clone()).unwrap();
+        Self { upstream, served }
+    }
+
+    /// Sends the request of a case: what is wrong. The reasons that the log must have are added.
+    fn run(&self, case: &Value, port: u16, hold: bool, reasons: &mut Vec<String>) -> Vec<String> {
+        *self.served.lock().unwrap() = response(case);
         let answer = match request(case).send(port) {
             Ok(answer) => answer,
-            Err(failure) => {
-                failures.push(format!("{name}: {failure}"));
-                continue;
-            }
+            Err(failure) => return vec![failure.to_string()],
         };
+        let mut failures = Vec::new();
         // Without holding, the head of a request is on its way before its body is decided upon: what
         // must never arrive is a whole request, or a token.
-        let (seen, beheaded): (Vec<_>, Vec<_>) = upstream.take().into_iter().partition(is_whole);
+        let (seen, beheaded): (Vec<_>, Vec<_>) =
+            self.upstream.take().into_iter().partition(is_whole);
         if hold && !beheaded.is_empty() {
-            failures.push(format!("{name}: the server saw a part of the request"));
+            failures.push("the server saw a part of the request".to_owned());
         }
         if beheaded.iter().any(|request| request.headers.get("authorization").is_some()) {
-            failures.push(format!("{name}: the server saw the token"));
+            failures.push("the server saw the token".to_owned());
         }
         if case["envoy_may_refuse"] == true && answer.headers.get("cache-control").is_none() {
             if !settled_by_envoy(&answer, &seen) {
-                failures.push(format!("{name}: neither refused nor made plain: {seen:?}"));
+                failures.push(format!("neither refused nor made plain: {seen:?}"));
             }
-            continue;
+            return failures;
         }
-        if let Some(reason) = case["expect"]["reason"].as_str() {
-            reasons.push(reason.to_owned());
+        for expect in [&case["expect"], &case["response"]["expect"]] {
+            reasons.extend(expect["reason"].as_str().map(str::to_owned));
         }
-        if let Some(reason) = case["response"]["expect"]["reason"].as_str() {
-            reasons.push(reason.to_owned());
-        }
-        for difference in differences(case, &answer, &seen) {
-            failures.push(format!("{name}: {difference}"));
-        }
-    }
-    *by_envoy += envoy.stat("wasmcustom.countersign.signatures.envoy");
-    *in_filter += envoy.stat("wasmcustom.countersign.signatures.filter");
-    // The log has one line for each refusal, in order.
-    for _ in 0..50 {
-        if envoy.reasons().len() >= reasons.len() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    let logged = envoy.reasons();
-    if logged != reasons {
-        let at = logged.iter().zip(&reasons).position(|(logged, expected)| logged != expected);
+        failures.extend(differences(case, &answer, &seen));
         failures
-            .push(format!("reasons in the log differ at {at:?}: {logged:?}\nexpected {reasons:?}"));
     }
-    failures
 }
 
 /// Whether the body is as long as the head says.

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
 };
@@ -35,9 +35,11 @@ const OURS: [&str; 4] = [
 
 pub(super) async fn endpoint(
     State(app): Shared,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     request: Request<Body>,
 ) -> Response {
+    // A name that is no text is nobody's.
+    let id = id.map_or_else(|_| String::new(), |Path(id)| id);
     let (parts, body) = request.into_parts();
     let outcome = match parts.method {
         Method::GET => look(&app, &parts.headers, &id).await,

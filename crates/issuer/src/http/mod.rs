@@ -35,7 +35,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::{Method, StatusCode, Uri},
     response::Response,
-    routing::{any, get},
+    routing::{MethodRouter, any, get},
 };
 
 use tokio::sync::Semaphore;
@@ -104,28 +104,33 @@ impl App {
     }
 }
 
-/// All routes, under the issuer's path where it has one.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let path = app.issuer.path().to_owned();
-    let mut router = Router::new()
-        .route(&format!("{path}/authorize"), any(authorize::endpoint))
-        .route(&format!("{path}/token"), any(token::endpoint))
-        .route(&format!("{path}/par"), any(par::endpoint))
-        .route(&format!("{path}/device_authorization"), any(device::endpoint))
-        .route(&format!("{path}/device"), any(verification::endpoint))
-        .route(&format!("{path}/revoke"), any(revoke::endpoint))
-        .route(&format!("{path}/introspect"), any(introspect::endpoint))
-        .route(&format!("{path}/userinfo"), any(userinfo::endpoint))
-        .route(&format!("{path}/status-lists"), any(status_lists::all))
-        .route(&format!("{path}/status-lists/{{list}}"), any(status_lists::one))
-        .route(&format!("{path}/register"), any(register::endpoint))
-        .route(&format!("{path}/register/{{client}}"), any(manage::endpoint))
-        .route(&format!("{path}/jwks"), any(documents::jwks))
-        .route(&format!("{path}/healthz"), get(healthz))
-        .route(&format!("{path}/readyz"), get(readyz))
-        .route(&format!("{path}/"), get(front));
-    // RFC 8414 §3.1 inserts the well-known part before the issuer's path, OpenID appends it; some
-    // clients do the one for the other. And some write a slash after the issuer.
+/// The endpoints, below the issuer's path. Each of them is described in `openapi.json`.
+fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+    vec![
+        ("/authorize", any(authorize::endpoint)),
+        ("/token", any(token::endpoint)),
+        ("/par", any(par::endpoint)),
+        ("/device_authorization", any(device::endpoint)),
+        ("/device", any(verification::endpoint)),
+        ("/revoke", any(revoke::endpoint)),
+        ("/introspect", any(introspect::endpoint)),
+        ("/userinfo", any(userinfo::endpoint)),
+        ("/status-lists", any(status_lists::all)),
+        ("/status-lists/{list}", any(status_lists::one)),
+        ("/register", any(register::endpoint)),
+        ("/register/{client}", any(manage::endpoint)),
+        ("/jwks", any(documents::jwks)),
+        ("/healthz", get(healthz)),
+        ("/readyz", get(readyz)),
+        ("/", get(front)),
+    ]
+}
+
+/// Where clients look for the metadata of an issuer with this path.
+///
+/// RFC 8414 §3.1 inserts the well-known part before the issuer's path, OpenID appends it; some clients
+/// do the one for the other. And some write a slash after the issuer.
+fn metadata_paths(path: &str) -> Vec<String> {
     let mut known = Vec::new();
     for name in ["oauth-authorization-server", "openid-configuration"] {
         known.push(format!("/.well-known/{name}{path}"));
@@ -134,7 +139,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             known.push(format!("{path}/.well-known/{name}"));
         }
     }
-    for known in known {
+    known
+}
+
+/// All routes, under the issuer's path where it has one.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let path = app.issuer.path().to_owned();
+    let mut router = Router::new();
+    for (below, endpoint) in endpoints() {
+        router = router.route(&format!("{path}{below}"), endpoint);
+    }
+    for known in metadata_paths(&path) {
         router = router.route(&known, any(documents::metadata));
     }
     router.fallback(not_found).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(app)
@@ -178,4 +193,23 @@ async fn not_found(State(app): Shared, method: Method, uri: Uri) -> Response {
         "There is nothing here",
         "The address is wrong, or the link that brought you here is.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What is served and what `openapi.json` describes is the same.
+    #[test]
+    fn every_route_is_described() {
+        let document: serde_json::Value = serde_json::from_str(crate::OPENAPI).unwrap();
+        let described: BTreeSet<String> =
+            document["paths"].as_object().unwrap().keys().cloned().collect();
+        let paths = endpoints().into_iter().map(|(path, _)| path.to_owned());
+        // The slash at the end is for those who got the address wrong.
+        let metadata = metadata_paths("").into_iter().filter(|path| !path.ends_with('/'));
+        assert_eq!(described, paths.chain(metadata).collect());
+    }
 }

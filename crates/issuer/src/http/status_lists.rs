@@ -2,7 +2,7 @@
 //! holds one or checks one.
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
 };
@@ -40,13 +40,15 @@ pub(super) async fn all(State(app): Shared, method: Method) -> Response {
 /// `/status-lists/{list}`: one of them, signed (§8.1).
 pub(super) async fn one(
     State(app): Shared,
-    Path(list): Path<String>,
+    list: Result<Path<String>, PathRejection>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
     if let Some(response) = not_a_read(&method) {
         return response;
     }
+    // A name that is no text is none that there is.
+    let list = list.map_or_else(|_| String::new(), |Path(list)| list);
     let published = match app.status.publish(&app, &list).await {
         Ok(Some(published)) => published,
         Ok(None) => {

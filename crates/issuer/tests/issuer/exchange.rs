@@ -1,5 +1,10 @@
 //! Token exchange (RFC 8693): less, never more.
 
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
 use countersign_issuer::{ClientResource, NewClient};
 use serde_json::{Value, json};
 
@@ -296,6 +301,40 @@ fn exchanged_tokens_end_with_their_grant() {
     assert!(!is_active(&issuer, &server, &exchanged));
     let own = text(&tokens, "access_token");
     exchange(&issuer, &server, own, &[]).assert_error(400, "invalid_request");
+}
+
+/// Attack 23: while tokens are exchanged, the client is shut out; none slips through in between.
+#[test]
+fn attack_23_shut_out_in_the_middle() {
+    let issuer = start();
+    let server = add(&issuer, Some(FILES), &[(FILES, "files:read")]);
+    let (_, tokens) = subject(&issuer, "files:read");
+    let token = text(&tokens, "access_token");
+    let begun = AtomicUsize::new(0);
+    let got: Vec<String> = thread::scope(|scope| {
+        let exchange = || {
+            let mut got = Vec::new();
+            loop {
+                let answer = exchange(&issuer, &server, token, &[]);
+                if answer.status != 200 {
+                    return got;
+                }
+                got.push(text(&answer.json(), "access_token").to_owned());
+                begun.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(exchange)).collect();
+        while begun.load(Ordering::Relaxed) < 8 && all.iter().any(|one| !one.is_finished()) {
+            thread::yield_now();
+        }
+        issuer.disable_client(&server);
+        all.into_iter().flat_map(|one| one.join().unwrap()).collect()
+    });
+    assert!(got.len() >= 8, "{}", got.len());
+    issuer.enable_client(&server);
+    for token in &got {
+        assert!(!is_active(&issuer, &server, token));
+    }
 }
 
 /// Mistakes of the administrator are told at once.

@@ -1,7 +1,10 @@
 //! Identity assertions (ID-JAG, draft-ietf-oauth-identity-assertion-authz-grant-03; MCP AS-25,
 //! enterprise-managed authorization).
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
 
 use countersign_issuer::{ClientResource, IdentityProvider, NewClient};
 use countersign_testkit::{
@@ -301,6 +304,38 @@ fn attack_22_users_and_providers_that_are_gone() {
     // Trusted again, it is not known whom it means.
     issuer.trust(&provider(IDP)).unwrap();
     ask().assert_error(400, "invalid_grant");
+}
+
+/// Attack 22: while assertions come, the user is shut out; no grant slips through in between.
+#[test]
+fn attack_22_shut_out_in_the_middle() {
+    let (issuer, client) = start();
+    let begun = AtomicU32::new(0);
+    let got: Vec<String> = thread::scope(|scope| {
+        let present = || {
+            let mut got = Vec::new();
+            loop {
+                let answer = present(&issuer, &client, &assertion(&issuer, &client), &[]);
+                if answer.status != 200 {
+                    return got;
+                }
+                got.push(text(&answer.json(), "access_token").to_owned());
+                begun.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(present)).collect();
+        while begun.load(Ordering::Relaxed) < 8 && all.iter().any(|one| !one.is_finished()) {
+            thread::yield_now();
+        }
+        issuer.disable_user(ACCOUNT);
+        all.into_iter().flat_map(|one| one.join().unwrap()).collect()
+    });
+    assert!(got.len() >= 8, "{}", got.len());
+    assert_eq!(issuer.grants().len(), 0);
+    for token in &got {
+        let introspected = issuer.post("/introspect", &client, &[("token", token)]);
+        assert_eq!(introspected.json(), json!({ "active": false }));
+    }
 }
 
 /// Keys that are published: fetched once, by the guarded fetcher; gone for a moment, nobody is told to

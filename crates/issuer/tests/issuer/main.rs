@@ -21,6 +21,7 @@ mod limits;
 mod login;
 mod manage;
 mod metadata;
+mod openapi;
 mod par;
 mod private_key_jwt;
 mod refresh;

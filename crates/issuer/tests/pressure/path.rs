@@ -93,7 +93,7 @@ fn rfc_8414_an_issuer_under_a_path() {
 #[test]
 fn nothing_is_outside_of_the_path() {
     let (issuer, origin) = start();
-    for path in ["/authorize", "/token", "/jwks", "/register", "/healthz"] {
+    for path in ["/authorize", "/token", "/device", "/jwks", "/register", "/healthz"] {
         let answer = Browser::new().send("GET", &format!("{origin}{path}"), &[BY_ITSELF], None);
         assert_eq!(answer.status, 404, "{path}");
         assert_ne!(get(&issuer.at(path)).status, 404, "{path}");

@@ -2,6 +2,7 @@
 
 mod envoy;
 mod npm;
+mod sdk_rust;
 mod wheels;
 
 use std::fs::{self, File};
@@ -22,7 +23,9 @@ pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {
     envoy(places)?;
     wheels::install(places, "sdk-python", "the MCP Python SDK")?;
     wheels::install(places, "authlab", "mcp-authlab")?;
-    wheels::install(places, "clients", "Authlib")
+    wheels::install(places, "clients", "Authlib")?;
+    wheels::install(places, "schemathesis", "Schemathesis")?;
+    sdk_rust::build(places)
 }
 
 /// Runs `fetch` unless the folder already holds what `pin` (a lock file's text) asks for.

@@ -1,4 +1,5 @@
-//! Python packages by hashed requirements file: Envoy's binary, the MCP Python SDK, mcp-authlab, Authlib.
+//! Python packages by hashed requirements file: Envoy's binary, the MCP Python SDK, mcp-authlab, Authlib,
+//! Schemathesis.
 
 use std::process::Command;
 

@@ -160,6 +160,22 @@ impl EnvoyConfig {
         Self { workers, ..self }
     }
 
+    /// Other configurations beside this one, each with its port: the same clusters, and one virtual machine
+    /// for all their filters.
+    #[must_use]
+    pub fn beside(self, others: impl IntoIterator<Item = Self>) -> Self {
+        others.into_iter().fold(self, |all, other| {
+            let Document::Json(mut document) = other.document else { return all };
+            let mut listener = document["static_resources"]["listeners"][0].take();
+            listener["name"] = json!(format!("mcp-{}", other.port));
+            all.edit(|document| {
+                if let Some(all) = document["static_resources"]["listeners"].as_array_mut() {
+                    all.push(listener);
+                }
+            })
+        })
+    }
+
     /// Another clock than the machine's.
     #[must_use]
     pub fn with_clock(self, clock: &Clock) -> Self {

@@ -7,10 +7,12 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use countersign_e2e::http::{Message, Request};
+use countersign_e2e::http::{Message, Request, get};
 use countersign_e2e::{Answer, Envoy, EnvoyConfig, Outcome, Places, Scratch, Stub, free_ports};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::{Value, json};
@@ -41,8 +43,9 @@ impl Setup {
         hold: bool,
         issuer: impl Fn(&Message) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let issuer = Stub::start(issuer).unwrap();
-        let [port] = free_ports().unwrap();
+        // A port of this program's own: an issuer that ends finds it free when it comes again.
+        let [port, own] = free_ports().unwrap();
+        let issuer = Stub::start_at(own, issuer).unwrap();
         let places = Places::of_checkout();
         let (policy, clusters) = (policy.to_string(), [("auth", issuer.port())]);
         let config = EnvoyConfig::new(&places, port, &policy, hold, upstream.port(), &clusters);
@@ -131,15 +134,81 @@ impl Front {
         self.upstream.take().iter().filter(|request| whole(request)).count()
     }
 
-    /// Asks until the status comes, at most ten seconds.
+    /// Asks until the status comes, at most half a minute.
     pub fn until(&self, status: u16, request: &Request) -> bool {
-        (0..50).any(|_| {
-            let found = self.send(request).status() == status;
-            if !found {
-                thread::sleep(Duration::from_millis(200));
+        comes(|| self.send(request).status() == status)
+    }
+
+    /// Asks until this status came so many times in a row, at most half a minute: from every worker.
+    pub fn settles(&self, times: usize, status: u16, request: impl Fn(usize) -> Request) -> bool {
+        let start = Instant::now();
+        let mut in_a_row = 0;
+        for number in 0.. {
+            let found = self.send(&request(number)).status() == status;
+            in_a_row = if found { in_a_row + 1 } else { 0 };
+            if in_a_row == times || start.elapsed() > PATIENCE {
+                break;
             }
-            found
-        })
+            if !found {
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        in_a_row == times
+    }
+
+    /// Held requests, and those of them that wait for keys, as the worker says that answers; for
+    /// documents [`with_page`].
+    pub fn held(&self) -> [u64; 2] {
+        held_at(self.envoy.port())
+    }
+}
+
+/// Nothing takes longer on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something holds, half a minute at most.
+pub fn comes(holds: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    loop {
+        if holds() {
+            return true;
+        }
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A document with this policy, and a debug page for tests.
+pub fn with_page(policy: Value) -> Value {
+    json!({ "policy": policy, "filter": {
+        "debug": { "path": "/countersign", "from": ["127.0.0.1"] } } })
+}
+
+/// [`Front::held`] of the Envoy at this port.
+pub fn held_at(port: u16) -> [u64; 2] {
+    let page = get(port, "/countersign").unwrap();
+    let state: Value = serde_json::from_slice(&page.body).unwrap();
+    ["held", "waiting_for_keys"].map(|name| state["requests"][name].as_u64().unwrap())
+}
+
+/// What an issuer waits for before it answers, so that a test can do something meanwhile. An Envoy gives a
+/// fetch up after five of its seconds: give it a [`countersign_e2e::Clock`] that is slower.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    pub fn open(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Until it is open, or nobody waits for this any more.
+    pub fn pass(&self) {
+        let start = Instant::now();
+        while !self.0.load(Ordering::SeqCst) && start.elapsed() < 4 * PATIENCE {
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
