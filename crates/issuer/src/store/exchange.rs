@@ -1,7 +1,7 @@
 //! Tokens that come of other tokens (RFC 8693): they belong to the grant of the first one.
 
 use super::{
-    Client, Store, Transaction,
+    Client, Store,
     codes::lock_grant,
     status::{IssuedToken, insert_issued_token, lock_client},
 };
