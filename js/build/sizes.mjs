@@ -1,5 +1,5 @@
 // What the package weighs, as the table of README.md: run by hand after a build, `--write` puts it there.
-// js/test/readme.test.mjs holds README.md to it.
+// js/test/once/readme.test.mjs holds README.md to it.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";

@@ -2,6 +2,7 @@
 
 import { initSync } from "./core.js";
 import module from "./core_bg.wasm?module";
+import { onFirstUse, ready } from "./module.js";
 
 export * from "./index.js";
 
@@ -11,4 +12,5 @@ if (isModule && !(module instanceof WebAssembly.Module)) {
   Object.setPrototypeOf(module, WebAssembly.Module.prototype);
 }
 
-initSync({ module });
+onFirstUse(() => initSync({ module }));
+ready();

@@ -2,6 +2,7 @@
 
 import {
   type SignatureParts,
+  Tells,
   Waiting,
   Wants,
   WasmEngine,
@@ -10,7 +11,7 @@ import {
 } from "./core.js";
 import { asPolicyError } from "./errors.js";
 import { byteString } from "./headers.js";
-import { KeyFetcher, type Owner } from "./keys.js";
+import { KeyFetcher, type Owner, type Warn } from "./keys.js";
 import type { KeyCache } from "./key-cache.js";
 import type { Source } from "./key-source.js";
 import { frozen } from "./frozen.js";
@@ -39,6 +40,7 @@ const TEXT = -1;
 const WAITING = -2;
 const FILTER = -3;
 const OTHER_WAY = -4;
+const NOT_TO_KEEP = -5;
 const TO_KEEP = -16;
 
 /** A final answer: with a filter, where the response to a forwarded request is filtered. */
@@ -61,7 +63,7 @@ export class Engine<All = Answer> {
   readonly #wasm: WasmEngine;
   readonly #keys: KeyFetcher;
   readonly #signatures: HostSignatures | undefined;
-  readonly #claimsOnly: boolean;
+  readonly #tells: Tells;
   /** Who waits for keys, and since when. */
   readonly #waiting = new Map<Waiting, number>();
   /**
@@ -71,23 +73,21 @@ export class Engine<All = Answer> {
    */
   readonly #told: (All | undefined)[] = [];
 
-  /**
-   * Throws a {@link PolicyError} for a mistake in the policy document. `claimsOnly`: for {@link decideToken},
-   * which gives the claims of who may pass.
-   */
+  /** Throws a {@link PolicyError} for a mistake in the policy document. */
   constructor(
     policy: string,
     source: Source | ((policy: string) => Source),
     cache?: KeyCache,
-    claimsOnly = false,
+    tells: Tells = Tells.Answers,
+    warn?: Warn,
   ) {
     ready();
     testOnce();
-    this.#claimsOnly = claimsOnly;
-    this.#wasm = make(policy, claimsOnly);
+    this.#tells = tells;
+    this.#wasm = make(policy, tells);
     // What has to look into the policy gets one that was found in order.
     const found = typeof source === "function" ? source(policy) : source;
-    this.#keys = new KeyFetcher(this.#wasm, found, cache);
+    this.#keys = new KeyFetcher(this.#wasm, found, cache, warn);
     this.#signatures = hostSignatures();
     if (this.#signatures) {
       this.#wasm.ask_host(this.#signatures.atOnce);
@@ -169,8 +169,7 @@ export class Engine<All = Answer> {
       const place = TO_KEEP - step;
       // Should the next lines throw, nothing is left to be taken for what they would have put there.
       this.#told[place] = undefined;
-      const said = frozen(JSON.parse(this.#wasm.take_text()));
-      const answer = (this.#claimsOnly ? { kind: "claims", claims: said } : said) as All;
+      const answer = this.#read();
       this.#told[place] = answer;
       return answer;
     }
@@ -179,6 +178,8 @@ export class Engine<All = Answer> {
         return frozen(JSON.parse(this.#wasm.take_text()));
       case WAITING:
         return this.#wasm.take_waiting()!;
+      case NOT_TO_KEEP:
+        return this.#read();
       case FILTER: {
         const filter = this.#wasm.take_filter()!;
         return { ...frozen(JSON.parse(filter.forward)), filter };
@@ -186,6 +187,12 @@ export class Engine<All = Answer> {
       default:
         throw new Error(`countersign: there is no step ${step}`);
     }
+  }
+
+  /** How the request goes on, or the claims of who sends it. */
+  #read(): All {
+    const said = frozen(JSON.parse(this.#wasm.take_text()));
+    return (this.#tells === Tells.Claims ? { kind: "claims", claims: said } : said) as All;
   }
 
   #proceed(
@@ -313,9 +320,9 @@ function testOnce(): void {
   }
 }
 
-function make(policy: string, claimsOnly: boolean): WasmEngine {
+function make(policy: string, tells: Tells): WasmEngine {
   try {
-    return new WasmEngine(policy, claimsOnly);
+    return new WasmEngine(policy, tells);
   } catch (error) {
     throw asPolicyError(error);
   }

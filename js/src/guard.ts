@@ -13,6 +13,7 @@ import {
   clock,
   hostFetch,
 } from "./options.js";
+import type { Policy } from "./policy.js";
 import { answered, decorated, forwarded, headOf } from "./request.js";
 import { sealed } from "./session.js";
 import { BodyReader } from "./stream.js";
@@ -98,7 +99,7 @@ export interface Guard {
  * A guard for a policy document, given as object or as JSON text. To be made once: it holds the
  * issuers' keys and remembers verified tokens. Throws a `PolicyError` for a mistake.
  */
-export function createGuard(policy: object | string, options: GuardOptions = {}): Guard {
+export function createGuard(policy: Policy | string, options: GuardOptions = {}): Guard {
   checkNames(options, ["fetch", "now", "keyCache", "keys", "onDecision", "clientAddress"]);
   const { keyCache, keys, ...functions } = options;
   checkFunctions(functions);

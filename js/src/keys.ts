@@ -43,10 +43,15 @@ export class KeyFetcher {
   readonly #flights = new Map<number, Flight>();
   /** When what the engine got last from each URL had been fetched. */
   readonly #seen = new Map<string, number>();
-  /** The next landing, whichever it is: one promise for all that wait, however many they are. */
-  #next = signal();
+  readonly #warn: Warn;
+  /**
+   * Who waits for the next landing, whichever it is. Each has a promise of its own, made in its own request: on
+   * Workers one that was made in a request that is over wakes nobody any more.
+   */
+  readonly #waiters = new Set<() => void>();
 
-  constructor(engine: WasmEngine, source: Source, cache?: KeyCache) {
+  constructor(engine: WasmEngine, source: Source, cache?: KeyCache, warn: Warn = log) {
+    this.#warn = warn;
     this.#engine = engine;
     this.#source = source;
     this.#cache = cache;
@@ -77,20 +82,28 @@ export class KeyFetcher {
    */
   async landed(over: Promise<unknown>, owner: Owner): Promise<boolean> {
     const before = [...this.#flights.values()];
-    const landed = this.#next.promise.then(() => true);
+    let wake!: () => void;
+    const landed = new Promise<boolean>((resolve) => {
+      wake = () => resolve(true);
+    });
+    this.#waiters.add(wake);
     const end = over.then(() => false);
-    const first = await within(SECOND_TRY, Promise.race([landed, end]));
-    if (first !== undefined) {
-      return first;
-    }
-    for (const flight of before) {
-      const isUnderWay = this.#flights.get(flight.fetch.id) === flight;
-      if (isUnderWay && !flight.again && flight.owner !== owner) {
-        flight.again = true;
-        owner.keep(this.#launch(flight.fetch, owner));
+    try {
+      const first = await within(SECOND_TRY, Promise.race([landed, end]));
+      if (first !== undefined) {
+        return first;
       }
+      for (const flight of before) {
+        const isUnderWay = this.#flights.get(flight.fetch.id) === flight;
+        if (isUnderWay && !flight.again && flight.owner !== owner) {
+          flight.again = true;
+          owner.keep(this.#launch(flight.fetch, owner));
+        }
+      }
+      return await Promise.race([landed, end]);
+    } finally {
+      this.#waiters.delete(wake);
     }
-    return Promise.race([landed, end]);
   }
 
   /** Resolves when all is done that the landing made due; those who wait go on with the landing itself. */
@@ -99,12 +112,15 @@ export class KeyFetcher {
     try {
       work = await this.#fly(fetch, owner.now);
     } catch (error) {
-      warn(fetch.url, error);
+      this.#warn(fetch.url, error);
     }
     this.#flights.delete(fetch.id);
-    const { resolve } = this.#next;
-    this.#next = signal();
-    resolve();
+    const waiters = [...this.#waiters];
+    // Requests that the host ended without a word are among them.
+    this.#waiters.clear();
+    for (const wake of waiters) {
+      wake();
+    }
     await Promise.allSettled([work?.put, (async () => this.start(owner, owner.now()))()]);
   }
 
@@ -119,10 +135,16 @@ export class KeyFetcher {
     const fetchedAt = now();
     const error = this.#engine.fetched(id, answer.status, answer.body, fetchedAt);
     if (error !== undefined) {
-      warn(url, answer.failure ? `${error} (${answer.failure})` : error);
+      this.#warn(url, answer.failure ? `${error} (${answer.failure})` : error);
       return undefined;
     }
-    return cache && { put: this.#put(cache, url, answer.body, fetchedAt) };
+    // The engine has said nothing against it. That counts only if it looked: not when it had given up on it.
+    const since = this.#flights.get(id)?.since ?? 0;
+    const isJudged = fetchedAt >= since && fetchedAt - since < fetch_timeout();
+    if (cache === undefined || !isJudged || answer.status !== 200) {
+      return undefined;
+    }
+    return { put: this.#put(cache, url, answer.body, fetchedAt) };
   }
 
   /**
@@ -130,7 +152,7 @@ export class KeyFetcher {
    * for the same again, somebody has to fetch it.
    */
   async #takeCached({ id, url }: KeyFetch, cache: KeyCache, now: Clock): Promise<boolean> {
-    const document = await within(CACHE_PATIENCE, read(cache, url));
+    const document = await within(CACHE_PATIENCE, read(cache, url, this.#warn));
     const latest = now();
     const earliest = Math.max(this.#seen.get(url) ?? 0, latest - KEPT);
     if (!document || !(document.fetchedAt > earliest && document.fetchedAt <= latest)) {
@@ -140,7 +162,7 @@ export class KeyFetcher {
     const body = new TextEncoder().encode(document.body);
     const error = this.#engine.fetched(id, 200, body, document.fetchedAt);
     if (error !== undefined) {
-      warn(`the key cache for ${url}`, error);
+      this.#warn(`the key cache for ${url}`, error);
     }
     return true;
   }
@@ -150,7 +172,7 @@ export class KeyFetcher {
     try {
       await cache.put(url, { body: new TextDecoder().decode(body), fetchedAt });
     } catch (error) {
-      warn(`the key cache for ${url}`, error);
+      this.#warn(`the key cache for ${url}`, error);
     }
   }
 
@@ -180,7 +202,7 @@ export class KeyFetcher {
 const MAX_SEEN = 1024;
 
 /** What a cache has that is a document; nothing where it throws. */
-async function read(cache: KeyCache, url: string): Promise<CachedDocument | undefined> {
+async function read(cache: KeyCache, url: string, warn: Warn): Promise<CachedDocument | undefined> {
   try {
     const document = await cache.get(url);
     const { body, fetchedAt } = document ?? {};
@@ -204,16 +226,12 @@ async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T |
   }
 }
 
-/** Logged although nobody asked for it: without it a 503 could not be explained. */
-function warn(url: string, error: unknown): void {
-  console.warn(`countersign: cannot use what ${url} answers: ${error}`);
-}
+/** Is told of what answers cannot be used, and why. */
+export type Warn = (url: string, error: unknown) => void;
 
-/** A promise, and what settles it. */
-function signal(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((settle) => (resolve = settle));
-  return { promise, resolve };
+/** Logged although nobody asked for it: without it a 503 could not be explained. */
+function log(url: string, error: unknown): void {
+  console.warn(`countersign: cannot use what ${url} answers: ${error}`);
 }
 
 /** Gets an answer within the engine's limits of time and size. Never rejects. */

@@ -3,6 +3,7 @@
 import { minimal_scopes } from "./core.js";
 import { PolicyError, asPolicyError } from "./errors.js";
 import { ready } from "./module.js";
+import type { Policy } from "./policy.js";
 
 /** What a client means to do: a JSON-RPC method of MCP, with the tool's, prompt's or resource's name. */
 export interface Operation {
@@ -20,7 +21,7 @@ export interface Operation {
  * operation that no scope allows.
  */
 export function minimalScopes(
-  policy: object | string,
+  policy: Policy | string,
   operations: readonly Operation[],
   resource?: string,
 ): string[] {

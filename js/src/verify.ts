@@ -1,5 +1,6 @@
 // Verifying one access token, for servers that look after requests themselves.
 
+import { Tells } from "./core.js";
 import { Engine, type Host, type TokenAnswer } from "./engine.js";
 import { AuthError, PolicyError } from "./errors.js";
 import type { KeyCache } from "./key-cache.js";
@@ -184,7 +185,7 @@ function keysOf(jwks: KeySource): { jwks: KeySet } | { jwks_uri: string } {
 /** Makes an engine; mistakes are told by the names of the options. */
 function make(policy: string, source: Source, cache: KeyCache | undefined): TokenEngine {
   try {
-    return new Engine(policy, source, cache, true);
+    return new Engine(policy, source, cache, Tells.Claims);
   } catch (error) {
     if (!(error instanceof PolicyError)) {
       throw error;

@@ -23,6 +23,18 @@ export interface Decision {
   detail: string | null;
   /** All of this as one line that is safe to log. */
   line: string;
+  /** Every check on the way, where an explanation was asked for. */
+  trace?: TraceEntry[];
+}
+
+/** One check on the way to a decision. It never holds a token, a proof or a key. */
+export interface TraceEntry {
+  /** What was checked, in a word or two: `audience`, `token type`. */
+  check: string;
+  /** `noted`: nothing was checked; this is how it is. */
+  outcome: "passed" | "failed" | "noted";
+  /** What was compared to what. */
+  text: string;
 }
 
 /** A verified caller. */

@@ -2,7 +2,9 @@
 
 import { initSync } from "./core.js";
 import module from "./core_bg.wasm";
+import { onFirstUse, ready } from "./module.js";
 
 export * from "./index.js";
 
-initSync({ module });
+onFirstUse(() => initSync({ module }));
+ready();

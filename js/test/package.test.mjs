@@ -34,7 +34,10 @@ test("the module asks for nothing of its host but the glue's functions", () => {
 
 test("the main entry is the inline one, with the whole interface, for import and require", async () => {
   const main = await import("countersign");
-  const names = ["AuthError", "PolicyError", "createGuard", "keyCaches", "minimalScopes", "pkce", "verifyAccessToken"];
+  const names = [
+    "AuthError", "PolicyError", "authorizationServerMetadata", "challenges", "createGuard", "explain", "keyCaches",
+    "minimalScopes", "pkce", "protectedResourceMetadata", "verifyAccessToken",
+  ];
   assert.deepEqual(Object.keys(main).sort(), names);
   assert.equal(main.createGuard, (await import("countersign/inline")).createGuard);
   if (process.features.require_module) {

@@ -119,6 +119,12 @@ test("more tokens than are remembered each have their own claims", async () => {
   }
 });
 
+test("an engine that remembers no tokens gives their answers all the same", async () => {
+  const guard = createGuard(inline({ limits: { cached_tokens: 0 } }), { now });
+  const token = await key.token();
+  for (let turn = 0; turn < 2; turn++) assert.equal((await guard.check(post(token))).identity.subject, CLAIMS.sub);
+});
+
 test("heads that are long, not ASCII, or hold separators go the other way, to the same end", async () => {
   const guard = createGuard(inline(), { now });
   const token = await key.token();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     Global,
-    output::{Outcome, print},
+    output::{Outcome, print, warn},
     settings::Options,
 };
 
@@ -22,7 +22,10 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     let Command::Check(options) = command;
     let config = options.resolve(global)?;
     config.check()?;
-    let issuer = config.issuer.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let issuer = config.issuer_url()?;
+    if let Some(text) = config.warning() {
+        warn(global.json, "addresses_unknown", &text);
+    }
     let key_file = config.sealing_key_file();
     let registration = match config.registration {
         Registration::Off => "off",

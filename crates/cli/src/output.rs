@@ -40,6 +40,15 @@ impl From<countersign_issuer::Error> for Problem {
     }
 }
 
+/// Says beside the output what is most likely a mistake.
+pub(crate) fn warn(as_json: bool, reason: &str, text: &str) {
+    if as_json {
+        eprintln!("{}", json!({ "warning": reason, "message": text }));
+    } else {
+        eprintln!("warning: {text}");
+    }
+}
+
 /// Prints data: as JSON if that was asked for, else as the text says.
 pub(crate) fn print(as_json: bool, data: &Value, text: impl FnOnce() -> String) {
     if as_json {

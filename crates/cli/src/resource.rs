@@ -1,5 +1,7 @@
 //! `countersign resource`: the MCP servers that tokens are issued for.
 
+use std::net::SocketAddr;
+
 use clap::Subcommand;
 use countersign_issuer::{NewResource, NewScope, Resource, ToolRule};
 use serde_json::{Map, Value, json};
@@ -59,6 +61,14 @@ pub(crate) enum Command {
         /// The issuer's public URL
         #[arg(long, env = "COUNTERSIGN_ISSUER", hide_env_values = true, value_name = "URL")]
         issuer: Option<String>,
+        /// Where `serve` listens, if it has no other URL [default: 127.0.0.1:8090]
+        #[arg(
+            long,
+            env = "COUNTERSIGN_LISTEN",
+            hide_env_values = true,
+            value_name = "ADDRESS:PORT"
+        )]
+        listen: Option<SocketAddr>,
         /// Envoy's cluster for the issuer
         #[arg(long, value_name = "NAME")]
         cluster: Option<String>,
@@ -99,14 +109,14 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 format!("Added the resource {}.", resource.uri)
             });
         }
-        Command::Export { uri, issuer, cluster, deny_unlisted } => {
+        Command::Export { uri, issuer, listen, cluster, deny_unlisted } => {
             let store = open_existing_database(global).await?;
             let resources = store.resources().await?;
             let resource = resources.iter().find(|resource| resource.uri == uri);
             let resource = resource.ok_or_else(|| {
                 Problem::new("value_invalid", format!("there is no resource {uri}"))
             })?;
-            let issuer = issuer_of(issuer, global)?;
+            let issuer = issuer_of(issuer, listen, global)?;
             let policy = resource.policy(&issuer, cluster.as_deref(), deny_unlisted)?;
             // The same for people and programs: it is a document to be saved.
             println!("{policy:#}");

@@ -29,8 +29,13 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Outcome {
     start_logging(global.json);
     // From here on a signal is an orderly end, also one that comes before the first request.
     let terminate = terminated()?;
-    let server = Server::bind(arguments.options.resolve(global)?).await?;
+    let config = arguments.options.resolve(global)?;
+    let warning = config.warning();
+    let server = Server::bind(config).await?;
     tracing::info!("listening on {} as {}", server.local_addr()?, server.issuer());
+    if let Some(text) = warning {
+        tracing::warn!(reason = "addresses_unknown", "{text}");
+    }
     say_next_commands(&server, global).await?;
     server.run(terminate).await?;
     tracing::info!("stopped");

@@ -113,12 +113,22 @@ pub(crate) struct KeyOptions {
         global = true
     )]
     key_file: Option<PathBuf>,
+    /// How long a new key shall sign, as for `serve` [default: 7776000, 90 days]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_KEY_ROTATION",
+        hide_env_values = true,
+        value_name = "SECONDS",
+        global = true
+    )]
+    key_rotation: Option<u64>,
 }
 
 impl KeyOptions {
     /// The server's configuration, as far as keys are concerned.
     pub(crate) fn resolve(self, global: &Global) -> Result<Config, Problem> {
-        Options { key_file: self.key_file, ..Options::default() }.resolve(global)
+        let Self { key_file, key_rotation } = self;
+        Options { key_file, key_rotation, ..Options::default() }.resolve(global)
     }
 }
 
@@ -236,11 +246,15 @@ fn networks(text: Option<String>) -> Result<Vec<Network>, Problem> {
         .collect()
 }
 
-/// The issuer that `serve` would be, or the one that was named.
-pub(crate) fn issuer_of(named: Option<String>, global: &Global) -> Result<String, Problem> {
-    let config = Options { issuer: named, ..Options::default() }.resolve(global)?;
+/// The issuer that `serve` would be with these options.
+pub(crate) fn issuer_of(
+    issuer: Option<String>,
+    listen: Option<SocketAddr>,
+    global: &Global,
+) -> Result<String, Problem> {
+    let config = Options { issuer, listen, ..Options::default() }.resolve(global)?;
     config.check()?;
-    Ok(config.issuer.unwrap_or_else(|| format!("http://{}", config.listen)))
+    Ok(config.issuer_url()?)
 }
 
 /// Opens the database to add something; it is made when there is none.

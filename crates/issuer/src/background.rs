@@ -67,13 +67,14 @@ impl Tidying {
         if !app.store.take_lease("tidy", &app.node, now, LEASE).await? {
             return Ok(());
         }
-        app.keys.tend().await?;
-        let deleted = app.store.prune(self.horizon(now, Instant::now())).await?;
+        let horizon = self.horizon(now, Instant::now());
+        app.keys.tend(horizon).await?;
+        let deleted = app.store.prune(horizon).await?;
         if deleted > 0 {
             tracing::debug!(deleted, "deleted what is over");
         }
         if self.rounds.fetch_add(1, Ordering::Relaxed).is_multiple_of(CLIENTS_EVERY) {
-            app.store.prune_clients(self.horizon(now, Instant::now())).await?;
+            app.store.prune_clients(horizon).await?;
         }
         Ok(())
     }
@@ -111,6 +112,9 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Config, Database, Rotation, SigningKeys, keys::Keys, seal::KeyRing, store::test_stores,
+    };
 
     #[test]
     fn attack_64_a_leap_of_the_clock_prunes_nothing() {
@@ -120,5 +124,35 @@ mod tests {
         assert_eq!(tidying.horizon(1030, after(30)), 1030);
         assert_eq!(tidying.horizon(1_000_000, after(60)), 1060, "the clock leapt");
         assert_eq!(tidying.horizon(1010, after(60)), 1010, "the clock was put back");
+    }
+
+    /// Keys neither: what they signed is still valid when the clock comes back.
+    #[tokio::test]
+    async fn attack_64_a_leap_of_the_clock_drops_no_keys() {
+        let store = test_stores::sqlite().await;
+        let config = Config {
+            database: Database::Sqlite(store.folder.join("test.db")),
+            key_file: Some(store.folder.join("key")),
+            ..Config::default()
+        };
+        let ring = KeyRing::load(&config, false).unwrap();
+        let keys = Keys::open(store.clone(), ring, config.key_rotation_seconds()).await.unwrap();
+        let others = SigningKeys::open(&config).await.unwrap();
+        others.rotate("ES256", Rotation::AtOnce).await.unwrap();
+        store
+            .run("UPDATE signing_keys SET drop_at = drop_at - 864000 WHERE state = 'retiring'")
+            .await;
+        let issuer = config.issuer_at(config.listen).unwrap();
+        let app = App::new(config, issuer, store.clone(), keys).unwrap();
+        let retiring = "SELECT COUNT(*) FROM signing_keys WHERE state = 'retiring'";
+        let now = clock::now();
+        // For this server it is still the time before.
+        let leapt =
+            Tidying { began: (now - 20 * 86_400, Instant::now()), rounds: AtomicU32::new(0) };
+        leapt.run(&app).await.unwrap();
+        assert_eq!(store.number(retiring).await, 1);
+        let right = Tidying { began: (now, Instant::now()), rounds: AtomicU32::new(0) };
+        right.run(&app).await.unwrap();
+        assert_eq!(store.number(retiring).await, 0);
     }
 }

@@ -100,14 +100,7 @@ impl Config {
                 self.listen
             )));
         }
-        if self.key_rotation != 0 && !(7 * 86_400..=3650 * 86_400).contains(&self.key_rotation) {
-            return Err(Error::Config(format!(
-                "key-rotation {}: must be 0, or between 604800 (a week) and 315360000 seconds. A \
-                 key is announced a day before it signs and published a day after; 7776000 (90 \
-                 days) is a good choice",
-                self.key_rotation
-            )));
-        }
+        self.check_key_rotation()?;
         if let Some(name) = self.token_claims.iter().find(|name| !claims::is_free(name)) {
             return Err(Error::Config(format!(
                 "token-claims {name:?}: not a name, or one that has a meaning of its own in tokens"
@@ -121,6 +114,39 @@ impl Config {
             )));
         }
         Ok(())
+    }
+
+    pub(crate) fn check_key_rotation(&self) -> Result<(), Error> {
+        if self.key_rotation != 0 && !(7 * 86_400..=3650 * 86_400).contains(&self.key_rotation) {
+            return Err(Error::Config(format!(
+                "key-rotation {}: must be 0, or between 604800 (a week) and 315360000 seconds. A \
+                 key is announced a day before it signs and published a day after; 7776000 (90 \
+                 days) is a good choice",
+                self.key_rotation
+            )));
+        }
+        Ok(())
+    }
+
+    /// What is not wrong in every case, and most likely a mistake; it says what to do.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let is_https = self.issuer.as_deref().is_some_and(|issuer| issuer.starts_with("https://"));
+        let is_behind_a_proxy = is_https && self.listen.ip().is_loopback();
+        (is_behind_a_proxy && self.trusted_proxies == 0).then(|| {
+            "trusted-proxies is 0, and there must be a proxy in front: nobody is limited by \
+             address, and anybody can lock an account by failing to log in to it. Say \
+             --trusted-proxies 1 if the proxy appends the address that it sees to X-Forwarded-For"
+                .to_owned()
+        })
+    }
+
+    /// The identifier of a server with this configuration: as it is set, or that of its address.
+    ///
+    /// # Errors
+    /// [`Error::Config`] says what is wrong and what to do.
+    pub fn issuer_url(&self) -> Result<String, Error> {
+        Ok(self.issuer_at(self.listen)?.as_str().to_owned())
     }
 
     pub(crate) fn key_rotation_seconds(&self) -> i64 {
@@ -153,6 +179,37 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Complaint 20: without addresses there are no limits by address.
+    #[test]
+    fn undeclared_proxies_are_warned_about() {
+        let https = || Some("https://auth.example.com".to_owned());
+        let behind = Config { issuer: https(), ..Config::default() };
+        assert!(behind.warning().unwrap().contains("--trusted-proxies 1"));
+        let elsewhere = SocketAddr::from(([0, 0, 0, 0], 8090));
+        for good in [
+            Config::default(),
+            Config { trusted_proxies: 1, ..behind.clone() },
+            Config { listen: elsewhere, ..behind },
+        ] {
+            assert_eq!(good.warning(), None, "{good:?}");
+        }
+    }
+
+    #[test]
+    fn the_issuer_is_where_it_listens() {
+        let at = |listen: &str| Config { listen: listen.parse().unwrap(), ..Config::default() };
+        for (listen, url) in [
+            ("127.0.0.1:8090", "http://127.0.0.1:8090"),
+            ("127.0.0.1:80", "http://127.0.0.1"),
+            ("[::1]:80", "http://[::1]"),
+        ] {
+            assert_eq!(at(listen).issuer_url().unwrap(), url);
+        }
+        assert_eq!(at("192.0.2.1:80").issuer_url().unwrap_err().reason(), "config_invalid");
+        let named = Config { issuer: Some("https://a.example".to_owned()), ..at("127.0.0.1:80") };
+        assert_eq!(named.issuer_url().unwrap(), "https://a.example");
+    }
 
     /// Attack 57: nothing unsafe starts.
     #[test]

@@ -12,6 +12,8 @@ pub enum Error {
     Crypto(&'static str),
     /// The database refused.
     Database(sqlx::Error),
+    /// The user or the client was shut out in the meantime.
+    Ended,
     /// What is to be added exists already.
     Exists(String),
     /// A value given by an administrator is not acceptable; the text says why.
@@ -30,6 +32,7 @@ impl Error {
             Self::Config(_) => "config_invalid",
             Self::Crypto(_) => "crypto_failed",
             Self::Database(_) => "database_failed",
+            Self::Ended => "access_ended",
             Self::Exists(_) => "already_exists",
             Self::Invalid(_) => "value_invalid",
             Self::Io(..) => "io_failed",
@@ -43,6 +46,7 @@ impl fmt::Display for Error {
         match self {
             Self::Config(text) | Self::Exists(text) | Self::Invalid(text) => f.write_str(text),
             Self::Crypto(text) => f.write_str(text),
+            Self::Ended => f.write_str("the user or the client was shut out in the meantime"),
             Self::Database(error) => write!(f, "the database refused: {error}"),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Migration(error) => write!(f, "the database schema: {error}"),

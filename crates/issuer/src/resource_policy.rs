@@ -1,10 +1,12 @@
 //! A resource as its guard has to see it: the policy document (`docs/policy.md`), so that issuer and
 //! edge never disagree about identifiers, scopes and what implies what.
 
+use std::collections::BTreeSet;
+
 use countersign_core::guard::Policy;
 use serde_json::{Map, Value, json};
 
-use crate::{Error, store::Resource};
+use crate::{Error, keys::DEFAULT_ALGORITHM, store::Resource};
 
 /// What clients of MCP ask for before they call anything: lists, which need no more than the baseline.
 const LISTS: [&str; 5] = [
@@ -31,9 +33,15 @@ impl Resource {
         deny_unlisted: bool,
     ) -> Result<Value, Error> {
         let words = |text: &str| text.split_whitespace().map(Value::from).collect::<Value>();
+        // Status lists are signed by the default algorithm, whatever the tokens are signed with.
+        let algorithms: BTreeSet<&str> =
+            [self.token_alg.as_deref(), Some(DEFAULT_ALGORITHM.name())]
+                .into_iter()
+                .flatten()
+                .collect();
         let mut trusted = json!({
             "issuer": issuer,
-            "algorithms": [self.token_alg.as_deref().unwrap_or("ES256")],
+            "algorithms": algorithms,
             // Each token of this issuer has its place in a list.
             "status": "required",
         });

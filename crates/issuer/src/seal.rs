@@ -166,7 +166,7 @@ impl SealingKey {
     }
 }
 
-const WRONG_KEY: &str = "what is sealed in the database does not open with this key: use the key \
+pub(crate) const WRONG_KEY: &str = "what is sealed in the database does not open with this key: use the key \
                          file (or COUNTERSIGN_KEY) that the database was made with";
 
 /// A secret mount of a container is often readable for others, so this is no error.

@@ -30,7 +30,8 @@ use crate::{
 /// - −3: a [`WasmListFilter`], by [`WasmEngine::take_filter`], for a request that goes on and a response to
 ///   be filtered;
 /// - −4: the head cannot be begun like this, but by [`WasmEngine::begin`] it can;
-/// - −16 − n: the answer for place n, by [`WasmEngine::take_text`], to be kept.
+/// - −5: an answer as below, which has no place;
+/// - −16 − n: the answer for place n: how the request goes on, or the claims, by [`WasmEngine::take_text`], to be kept.
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct WasmEngine {
@@ -48,7 +49,20 @@ const TEXT: i32 = -1;
 const WAITING: i32 = -2;
 const FILTER: i32 = -3;
 const OTHER_WAY: i32 = -4;
+const NOT_TO_KEEP: i32 = -5;
 const TO_KEEP: i32 = -16;
+
+/// What an engine tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[wasm_bindgen]
+pub enum Tells {
+    /// How the request goes on, or is answered.
+    Answers,
+    /// The claims of who may pass, or how the request is answered.
+    Claims,
+    /// As the first, with every check on the way in the decision.
+    Trace,
+}
 
 /// A request in the middle of its decision. Consumed by what resumes it, else to be freed.
 #[derive(Debug)]
@@ -96,18 +110,20 @@ impl Waiting {
 
 #[wasm_bindgen]
 impl WasmEngine {
-    /// An engine for a policy document. `claims_only`: answers are refusals, or the claims of who may pass.
+    /// An engine for a policy document.
     ///
     /// # Errors
     /// An `Error` with the mistake's JSON `path` beside its message.
     #[wasm_bindgen(constructor)]
-    pub fn new(policy: &str, claims_only: bool) -> Result<Self, JsValue> {
+    pub fn new(policy: &str, tells: Tells) -> Result<Self, JsValue> {
         let policy = Policy::parse(policy.as_bytes()).map_err(|error| policy_error(&error))?;
+        let make = if tells == Tells::Trace { Engine::explaining } else { Engine::new };
+        let told = Told::new(policy.limits.cached_tokens);
         Ok(Self {
-            engine: Engine::new(policy),
+            engine: make(policy),
             signatures: Signatures::Module,
-            claims_only,
-            told: Told::default(),
+            claims_only: tells == Tells::Claims,
+            told,
             text: String::new(),
             waiting: None,
             filter: None,
@@ -321,16 +337,20 @@ impl WasmEngine {
             other => return self.say(wire::forward(&forward, other.as_deref())),
         };
         let forward = (!self.claims_only).then_some(forward);
-        match self.told.place(&identity, forward.as_ref()) {
-            Place::Known(place) => place as i32,
-            Place::New(place) => {
-                self.text = match &forward {
-                    None => wire::claims(&identity),
-                    Some(forward) => wire::forward(forward, Some(&identity)),
-                };
+        let place = self.told.place(&identity, forward.as_ref());
+        if let Some(Place::Known(place)) = place {
+            return place as i32;
+        }
+        self.text = match &forward {
+            None => wire::claims(&identity),
+            Some(forward) => wire::forward(forward, Some(&identity)),
+        };
+        match place {
+            Some(Place::New(place)) => {
                 self.told.tell(place, identity, forward);
                 TO_KEEP - place as i32
             }
+            _ => NOT_TO_KEEP,
         }
     }
 }

@@ -15,6 +15,7 @@ mod host;
 mod inbox;
 mod json;
 mod latin1;
+mod metadata;
 mod pkce;
 mod scopes;
 mod told;
@@ -22,11 +23,16 @@ mod wire;
 
 pub use corpus::WasmCorpus;
 pub use engine::{
-    Waiting, Wants, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout,
-    seal_session,
+    Tells, Waiting, Wants, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes,
+    fetch_timeout, seal_session,
 };
 pub use filter::WasmListFilter;
 pub use host::{HostVerifier, known_answers, self_test};
 pub use inbox::{inbox_bytes, inbox_start, module_memory};
+pub use metadata::{
+    authorization_server_metadata_urls, build_challenge, build_protected_resource_metadata,
+    parse_authorization_server_metadata, parse_challenges, parse_protected_resource_metadata,
+    protected_resource_metadata_url,
+};
 pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};
 pub use scopes::minimal_scopes;

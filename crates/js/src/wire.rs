@@ -117,4 +117,14 @@ fn members_of_decision(json: &mut Json, decision: &Decision) {
     json.name("rule").optional(decision.rule.as_deref());
     json.name("detail").optional(decision.detail.as_deref());
     json.name("line").text(&decision.to_string());
+    let trace = decision.trace.entries();
+    if !trace.is_empty() {
+        json.name("trace").array(trace, |json, entry| {
+            json.members(|json| {
+                json.name("check").text(entry.check);
+                json.name("outcome").text(entry.outcome.code());
+                json.name("text").text(&entry.text);
+            });
+        });
+    }
 }

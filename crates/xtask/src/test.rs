@@ -187,7 +187,8 @@ fn javascript(places: &Places) -> Outcome<Count> {
         say("js/test does not exist yet");
         return Ok(Count::default());
     }
-    build::parts(places, &["js".to_owned()])?;
+    // The issuer is the native program.
+    build::parts(places, &["native".to_owned(), "js".to_owned()])?;
     let corpus = verdicts::wycheproof(places)?;
     let files = files_below(&dir)?;
     let ending = |end: &str| {
@@ -206,6 +207,8 @@ fn javascript(places: &Places) -> Outcome<Count> {
             say(format_args!("node --test js/test with {}", node.display()));
             let mut command = Command::new(node);
             command.current_dir(places.path("js")).args(["--test", "--test-reporter=tap"]);
+            // By default as many files at once as there are processors but one; most of them wait.
+            command.arg("--test-concurrency=4");
             command.env("COUNTERSIGN_CORPUS", &corpus);
             total.add(counted(command.args(&scripts))?);
         }

@@ -34,7 +34,7 @@ test("every public name has a documentation comment", () => {
       if (!text.slice(0, index).trimEnd().endsWith("*/")) missing.push(`${file}: ${name}`);
     }
   };
-  for (const file of ["guard", "verify", "errors", "key-cache", "key-source", "options", "pkce", "scopes", "wire"]) check(`${file}.d.ts`);
+  for (const file of ["guard", "verify", "errors", "key-cache", "key-source", "options", "pkce", "scopes", "wire", "policy", "explain", "metadata"]) check(`${file}.d.ts`);
   for (const file of ["express", "fastify", "hono", "mcp", "next", "workers-oauth-provider", "node", "auth-info"]) check(`${file}.d.ts`);
   assert.deepEqual(missing, []);
   assert.ok(seen.size > 10);
@@ -46,7 +46,7 @@ test("publint --strict", async () => {
 });
 
 test("attw: every entry's types resolve as its code does", async () => {
-  const entries = ["core_bg.wasm", "core_bg.wasm*", "package.json"];
+  const entries = ["core_bg.wasm", "core_bg.wasm*", "policy.schema.json", "package.json"];
   const { code, text } = await run("attw", "--pack", ".", "--profile", "esm-only", "--exclude-entrypoints", ...entries);
   assert.equal(code, 0, text);
 });
@@ -55,7 +55,7 @@ test("npm pack: what is built, README and nothing else", async () => {
   const { stdout } = await promisify(execFile)("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root });
   const [{ files }] = JSON.parse(stdout);
   const paths = files.map(({ path }) => path);
-  const strange = paths.filter((path) => !/^(package\.json|README\.md|LICENSE.*|dist\/[\w-]+\.(js|d\.ts)|dist\/core_bg\.wasm(\.d\.ts)?)$/.test(path));
+  const strange = paths.filter((path) => !/^(package\.json|README\.md|LICENSE.*|policy\.schema\.json|dist\/[\w-]+\.(js|d\.ts)|dist\/core_bg\.wasm(\.d\.ts)?)$/.test(path));
   assert.deepEqual(strange, []);
   for (const path of ["package.json", "README.md", "dist/inline.js", "dist/core_bg.wasm", "dist/core_b64.js", "dist/index.d.ts"]) {
     assert.ok(paths.includes(path), path);

@@ -11,6 +11,9 @@ import { fileURLToPath } from "node:url";
 
 import * as esbuild from "esbuild";
 
+import { authorizationServerMetadata, challenges, protectedResourceMetadata } from "countersign";
+
+import { startCountersign } from "../countersign.mjs";
 import { freePort, startIssuer } from "../issuer.mjs";
 import { rpc } from "../support.mjs";
 
@@ -130,26 +133,78 @@ const message = ({ status, text }) => {
   return JSON.parse(/^data: (.*)$/m.exec(text)?.[1] ?? text);
 };
 
+/** A remote MCP server; `seen` is told of each request's headers. */
+async function startUpstream(seen) {
+  const { handler } = await import("../../examples/tools-v2.mjs");
+  const { toNodeHandler } = await import("@modelcontextprotocol/node");
+  const handle = toNodeHandler(handler);
+  const upstream = createServer((request, response) => {
+    seen.push(request.headers);
+    handle(request, response);
+  });
+  await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
+  const stop = () => {
+    upstream.closeAllConnections();
+    upstream.close();
+  };
+  return { UPSTREAM: `http://127.0.0.1:${upstream.address().port}`, stop };
+}
+
+describe("worker.mjs, a remote MCP server, and countersign serve", () => {
+  const seen = [];
+  let upstream, worker, issuer;
+  before(async () => {
+    upstream = await startUpstream(seen);
+    issuer = await startCountersign(RESOURCE, { "mcp:use": "Use", "files:read": "Read", "files:write": "Write" });
+    worker = await serve("worker.mjs", { ISSUER: issuer.issuer, RESOURCE, UPSTREAM: upstream.UPSTREAM });
+  });
+  after(async () => {
+    worker?.stop();
+    upstream.stop();
+    await issuer?.stop();
+  });
+
+  test("from the challenge to the tool, as a client goes", async () => {
+    const asked = await worker.post(call("read_file", { path: "a" }));
+    assert.equal(asked.status, 401);
+    const [challenge] = challenges.parse(asked.headers["www-authenticate"]);
+    const url = challenge.parameters.resource_metadata;
+    assert.equal(url, protectedResourceMetadata.url(RESOURCE));
+    const { text } = await worker.ask(new URL(url).pathname);
+    // A client would stop here: the resource is an https one by name, and its issuer an http one on the loopback.
+    assert.throws(() => protectedResourceMetadata.parse(text, RESOURCE), /authorization_servers is malformed or not secure/);
+    const { authorization_servers: authorizationServers } = JSON.parse(text);
+    const [where] = authorizationServerMetadata.urls(authorizationServers[0]);
+    const metadata = authorizationServerMetadata.parse(await (await fetch(where)).text(), authorizationServers[0]);
+    assert.equal(metadata.token_endpoint, `${issuer.issuer}/token`);
+    assert.deepEqual(metadata.code_challenge_methods_supported, ["S256"]);
+
+    const { client, access_token } = await issuer.token("mcp:use files:read");
+    const { result } = message(await worker.post(call("read_file", { path: "a" }), access_token));
+    assert.equal(result.content[0].text, "what is in a");
+    assert.equal(seen.at(-1)["x-mcp-client"], client);
+    assert.equal(seen.at(-1).authorization, undefined);
+    const count = seen.length;
+    const refused = await worker.post(call("write_file", { path: "a" }), access_token);
+    assert.equal(refused.status, 403);
+    assert.equal(challenges.parse(refused.headers["www-authenticate"])[0].parameters.scope, "mcp:use files:write");
+    assert.equal((await worker.post(call("read_file", { path: "a" }), `${access_token.slice(0, -8)}AAAAAAAA`)).status, 401);
+    assert.equal(seen.length, count, "the server has seen neither");
+  });
+});
+
 describe("worker.mjs in front of a remote MCP server", () => {
   const seen = [];
   let upstream, worker, reader;
   before(async () => {
-    const { handler } = await import("../../examples/tools-v2.mjs");
-    const { toNodeHandler } = await import("@modelcontextprotocol/node");
-    const handle = toNodeHandler(handler);
-    upstream = createServer((request, response) => {
-      seen.push(request.headers);
-      handle(request, response);
-    });
-    await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
-    const UPSTREAM = `http://127.0.0.1:${upstream.address().port}`;
+    upstream = await startUpstream(seen);
+    const { UPSTREAM } = upstream;
     worker = await serve("worker.mjs", { ISSUER: issuer.issuer, RESOURCE, UPSTREAM });
     reader = await issuer.token(RESOURCE, { scope: "mcp:use files:read" });
   });
   after(() => {
     worker.stop();
-    upstream.closeAllConnections();
-    upstream.close();
+    upstream.stop();
   });
 
   test("challenge and metadata", async () => {

@@ -19,7 +19,7 @@ import { Hono } from "hono";
 import type { NextRequest } from "next/server.js";
 import { createServer } from "node:http";
 
-const guard = createGuard({});
+const guard = createGuard("{}");
 const options = { issuer: "https://auth.example.com", audience: "https://mcp.example.com/mcp", jwks: { keys: [] } };
 
 const app = express();

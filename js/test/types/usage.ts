@@ -5,12 +5,18 @@ import {
   type Decision,
   type Identity,
   type KeyCache,
+  type Explanation,
   type Outcome,
+  type Policy,
   PolicyError,
+  authorizationServerMetadata,
+  challenges,
   createGuard,
+  explain,
   keyCaches,
   minimalScopes,
   pkce,
+  protectedResourceMetadata,
   verifyAccessToken,
 } from "countersign";
 
@@ -81,6 +87,35 @@ export async function verify(jwt: string) {
   }
 }
 
+export async function why(token: string): Promise<string> {
+  const strict: Policy = { ...policy, resources: [{ resource: "https://mcp.example.com/mcp", mode: "shadow", scopes: { tools: { "write_*": ["w"] } } }] };
+  const found: Explanation = await explain(strict, { url: "https://mcp.example.com/mcp", token, tool: "write_file" }, {
+    answers: { "https://auth.example.com/jwks": { keys: [] } },
+    now: () => 1_800_000_000,
+  });
+  const failed = found.trace.find(({ outcome }) => outcome === "failed")?.check;
+  return `${found.text}${failed ?? ""}${"status" in found.answer ? found.answer.status : found.answer.set.length}`;
+}
+
+export function documents(header: string, text: string): string[] {
+  const [first] = challenges.parse(header);
+  const url = first?.parameters["resource_metadata"];
+  const { authorizationServers } = protectedResourceMetadata.parse(text, "https://mcp.example.com/mcp");
+  const { token_endpoint } = authorizationServerMetadata.parse(text, authorizationServers[0] ?? "");
+  const value = challenges.build({ resourceMetadata: url ?? "", error: "invalid_token", errorDescription: "no", scope: ["a"] });
+  return [value, token_endpoint ?? "", ...authorizationServerMetadata.urls("https://a.example"), protectedResourceMetadata.build({ resource: "https://h", authorizationServers })];
+}
+
+// @ts-expect-error a member that no policy has
+createGuard({ ...policy, resource: [] });
+// @ts-expect-error a word that is none
+createGuard({ ...policy, resources: [{ resource: "https://h", mode: "off" }] });
+// @ts-expect-error a scope instead of scopes
+createGuard({ ...policy, resources: [{ resource: "https://h", scopes: { baseline: "a" } }] });
+// @ts-expect-error there is no such error
+challenges.build({ resourceMetadata: "", error: "unauthorized" });
+// @ts-expect-error claims do not change
+verifyAccessToken("", { issuer: "", audience: "", jwks: "" }).then((claims) => { claims.sub = "mallory"; });
 // @ts-expect-error the audience is never left out
 verifyAccessToken("", { issuer: "https://auth.example.com", jwks: { keys: [] } });
 // @ts-expect-error a mistyped option

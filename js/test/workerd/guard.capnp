@@ -26,6 +26,8 @@ const main :Workerd.Worker = (
     (name = "dist/core.js", esModule = embed "../../dist/core.js"),
     (name = "dist/core_bg.wasm", wasm = embed "../../dist/core_bg.wasm"),
     (name = "dist/frozen.js", esModule = embed "../../dist/frozen.js"),
+    (name = "dist/explain.js", esModule = embed "../../dist/explain.js"),
+    (name = "dist/metadata.js", esModule = embed "../../dist/metadata.js"),
     (name = "dist/module.js", esModule = embed "../../dist/module.js"),
     (name = "dist/inbox.js", esModule = embed "../../dist/inbox.js"),
     (name = "dist/engine.js", esModule = embed "../../dist/engine.js"),

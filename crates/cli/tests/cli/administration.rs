@@ -262,6 +262,18 @@ fn exported_policies() {
     assert_eq!(named["issuers"][0]["cluster"], "auth");
     let default = folder.json(&export);
     assert_eq!(default["issuers"][0]["issuer"], "http://127.0.0.1:8090");
+    // As `serve` and `config check` have it.
+    for (listen, url) in
+        [("127.0.0.1:3", "http://127.0.0.1:3"), ("127.0.0.1:80", "http://127.0.0.1")]
+    {
+        for command in [&export[..], &["config", "check", "--json"]] {
+            let mut command = folder.command(command);
+            let output = command.env("COUNTERSIGN_LISTEN", listen).output().unwrap();
+            let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let issuer = shown.pointer("/issuers/0/issuer").or_else(|| shown.pointer("/issuer"));
+            assert_eq!(issuer.unwrap(), url);
+        }
+    }
     for bad in [
         &["resource", "export", "https://other.example"][..],
         &["resource", "export", FILES, "--issuer", "https://auth.example.com/"],

@@ -89,6 +89,26 @@ fn mistakes_are_explained() {
     assert!(output.stderr.contains("none.toml"));
 }
 
+/// A proxy that was not declared is everybody at once; `serve` says so too, and starts.
+#[test]
+fn undeclared_proxies_are_warned_about() {
+    let folder = Folder::new();
+    let https = ["--issuer", "https://auth.example.com"];
+    let check = [&["config", "check"][..], &https].concat();
+    let warned = folder.run(&check, "");
+    assert_eq!(warned.code, 0);
+    assert!(warned.stderr.contains("--trusted-proxies 1"), "{warned:?}");
+    let warned = folder.run(&[&check[..], &["--json"]].concat(), "");
+    let warning: Value = serde_json::from_str(&warned.stderr).unwrap();
+    assert_eq!(warning["warning"], "addresses_unknown");
+    let declared = folder.run(&[&check[..], &["--trusted-proxies", "1"]].concat(), "");
+    assert_eq!((declared.code, declared.stderr.as_str()), (0, ""));
+    let server = folder.serve(&[&["--listen", "127.0.0.1:0"][..], &https].concat());
+    let (code, log) = server.signal("-TERM");
+    assert_eq!(code, 0, "{log}");
+    assert!(log.contains("addresses_unknown"), "{log}");
+}
+
 /// Attack 57: a key that somebody typed is none.
 #[test]
 fn attack_57_weak_keys_are_refused() {

@@ -70,6 +70,25 @@ fn the_sealing_key_is_replaced() {
     assert!(stale.stderr.contains("does not open with this key"), "{}", stale.stderr);
 }
 
+/// A key that is made here signs as long as the server's own.
+#[test]
+fn rotation_is_the_servers() {
+    let folder = served_once();
+    for (seconds, signs) in [("604800", Some(604_800)), ("0", None)] {
+        let mut command = folder.command(&["key", "rotate", "--now"]);
+        let output = command.env("COUNTERSIGN_KEY_ROTATION", seconds).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let keys = folder.json(&["key", "list", "--json"]);
+        let active = keys.as_array().unwrap().iter().find(|key| key["state"] == "active").unwrap();
+        let until = active["sign_until"].as_i64().unwrap();
+        let from = active["sign_from"].as_i64().unwrap();
+        assert_eq!((until != i64::MAX).then_some(until - from), signs);
+    }
+    let refused = folder.run(&["--json", "key", "rotate", "--key-rotation", "5"], "");
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("config_invalid"), "{refused:?}");
+}
+
 #[test]
 fn nothing_is_made_by_mistake() {
     let folder = Folder::new();

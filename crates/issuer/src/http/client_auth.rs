@@ -1,5 +1,7 @@
 //! Client authentication (OAuth 2.1 §2.4): exactly the registered method, exactly once.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -41,12 +43,46 @@ enum Credential<'a> {
     Assertion(&'a str),
 }
 
-/// The client of a request, or the answer for one that could not be told.
+/// The client of a request, or the answer for one that could not be told. It was here before: for
+/// strangers nothing is fetched or stored.
 pub(super) async fn authenticate(
     app: &App,
     headers: &HeaderMap,
     form: &Params,
 ) -> Result<Client, Failure> {
+    let presented = read(headers, form)?;
+    let found = app.find_known_client(&presented.id).await?;
+    let row = usable(headers, found)?;
+    proven(app, headers, row, &presented).await
+}
+
+/// The same where a client may begin, and may come for the first time. What the server fetches and
+/// stores for a client that has no credentials, or is not known yet, is counted by address.
+pub(super) async fn authenticate_first(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Params,
+    address: Option<IpAddr>,
+) -> Result<Client, Failure> {
+    let count = || {
+        let counted = app.beginnings.take(address, clock::milliseconds());
+        counted.map_err(|seconds| Failure::from(reply::too_many(seconds)))
+    };
+    let presented = read(headers, form)?;
+    let is_stranger = app.is_stranger(&presented.id).await?;
+    if is_stranger {
+        count()?;
+    }
+    let row = usable(headers, app.find_client(&presented.id).await?)?;
+    let client = proven(app, headers, row, &presented).await?;
+    if client.auth_method == "none" && !is_stranger {
+        count()?;
+    }
+    Ok(client)
+}
+
+/// What a request presents, in one way only.
+fn read<'a>(headers: &HeaderMap, form: &'a Params) -> Result<Presented<'a>, Failure> {
     let with_basic = headers.contains_key(header::AUTHORIZATION);
     let ways = [with_basic, form.has("client_secret"), form.has("client_assertion")];
     if ways.into_iter().filter(|way| *way).count() > 1 {
@@ -57,15 +93,27 @@ pub(super) async fn authenticate(
         )));
     }
     let presented = if with_basic { from_basic(headers, form) } else { from_form(form) };
-    let presented = presented.ok_or_else(|| invalid_client(with_basic))?;
-    let row = match app.find_client(&presented.id).await? {
-        Found::Client(row) => row,
-        Found::Unusable(_) => return Err(invalid_client(with_basic)),
-        Found::Unreachable(_) => return Err(unreachable()),
-    };
+    presented.ok_or_else(|| invalid_client(with_basic))
+}
+
+fn usable(headers: &HeaderMap, found: Found) -> Result<Box<ClientRow>, Failure> {
+    match found {
+        Found::Client(row) => Ok(row),
+        Found::Unusable(_) => Err(invalid_client(headers.contains_key(header::AUTHORIZATION))),
+        Found::Unreachable(_) => Err(unreachable()),
+    }
+}
+
+/// The client, if it proves who it is as it is registered.
+async fn proven(
+    app: &App,
+    headers: &HeaderMap,
+    row: Box<ClientRow>,
+    presented: &Presented<'_>,
+) -> Result<Client, Failure> {
     if let Err(why) = check(app, &row, &presented.credential).await? {
         tracing::info!(reason = "client_auth_failed", client = row.client.id, "{why}");
-        return Err(invalid_client(with_basic));
+        return Err(invalid_client(headers.contains_key(header::AUTHORIZATION)));
     }
     Ok(row.client)
 }
@@ -207,7 +255,7 @@ pub(super) fn unreachable() -> Failure {
 }
 
 /// 401, so that clients with a forgotten registration register again (issuer spec, complaint 7).
-fn invalid_client(with_basic: bool) -> Failure {
+pub(super) fn invalid_client(with_basic: bool) -> Failure {
     let mut response = reply::oauth_error(
         StatusCode::UNAUTHORIZED,
         "invalid_client",

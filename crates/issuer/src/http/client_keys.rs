@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,7 +12,11 @@ use countersign_core::jose::jwks::JwkSet;
 use url::Url;
 
 use super::{App, client_auth::unreachable, post::Failure};
-use crate::{client_metadata::MAX_KEYS, outbound::Fetched, store::ClientRow};
+use crate::{
+    client_metadata::MAX_KEYS,
+    outbound::{FetchError, Fetched},
+    store::ClientRow,
+};
 
 /// Longest key set, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -75,31 +80,42 @@ impl ClientKeys {
         let Ok(url) = Url::parse(uri) else {
             return Ok(None);
         };
-        let Ok(_turn) = app.fetches.acquire().await else {
-            return Err(unreachable());
+        let unreachable = |why: &dyn fmt::Display| {
+            tracing::warn!(reason = "client_keys_unreachable", owner = source.owner, "{why}");
+            unreachable()
         };
-        match app.fetcher.json(&url, None, MAX_BYTES).await {
-            Ok(Fetched::Document { body, .. }) => {
-                let Ok(keys) = JwkSet::parse(&body, MAX_KEYS) else {
-                    return Ok(None);
-                };
-                let keys = Arc::new(keys);
-                let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if held.len() >= CAPACITY {
-                    held.retain(|_, (fetched_at, _)| fetched_at.elapsed() < FRESH);
-                }
-                if held.len() < CAPACITY {
-                    held.insert(uri.to_owned(), (Instant::now(), Arc::clone(&keys)));
-                }
-                Ok(Some(keys))
-            }
-            Err(error) if error.is_passing() => {
-                let owner = source.owner;
-                tracing::warn!(reason = "client_keys_unreachable", owner, "{error}");
-                Err(unreachable())
-            }
-            Ok(Fetched::NotModified { .. }) | Err(_) => Ok(None),
+        let turn = app.fetches.turn(uri).await.map_err(|why| unreachable(&why.why()))?;
+        // Whoever had the turn before may have fetched them.
+        if let Some((fetched_at, keys)) = self.held(uri)
+            && fetched_at.elapsed() < wait
+        {
+            return Ok(Some(keys));
         }
+        let found = match app.fetcher.json(&url, None, MAX_BYTES).await {
+            Ok(Fetched::Document { body, .. }) => JwkSet::parse(&body, MAX_KEYS).ok(),
+            Err(error) if error.is_passing() => {
+                if error == FetchError::Unreachable {
+                    turn.failed();
+                }
+                return Err(unreachable(&error));
+            }
+            Ok(Fetched::NotModified { .. }) | Err(_) => None,
+        };
+        if found.is_none() && newer {
+            // Those that are held still count; they are looked for again in a while.
+            turn.failed();
+            return Ok(None);
+        }
+        // That there are none is held too: nobody's requests make the server ask again and again.
+        let keys = Arc::new(found.unwrap_or_default());
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= CAPACITY {
+            held.retain(|_, (fetched_at, _)| fetched_at.elapsed() < FRESH);
+        }
+        if held.len() < CAPACITY || held.contains_key(uri) {
+            held.insert(uri.to_owned(), (Instant::now(), Arc::clone(&keys)));
+        }
+        Ok(Some(keys))
     }
 
     fn held(&self, uri: &str) -> Option<(Instant, Arc<JwkSet>)> {

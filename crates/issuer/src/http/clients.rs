@@ -1,10 +1,6 @@
 //! Which client a `client_id` means: one that is stored, or one whose `client_id` is the URL of its
 //! document (draft-ietf-oauth-client-id-metadata-document-03).
 
-use std::time::Duration;
-
-use tokio::time::timeout;
-
 use super::App;
 use crate::{
     Error, client_document, clock,
@@ -19,14 +15,11 @@ const MAX_DOCUMENT: usize = 20 * 1024;
 /// Bounds on how long a document is used before it is fetched again, in seconds: what it says about
 /// itself counts in between.
 const FRESH_AT_LEAST: u64 = 300;
-const FRESH_AT_MOST: u64 = 86_400;
+const FRESH_AT_MOST: u64 = DAY.unsigned_abs();
+const DAY: i64 = 86_400;
 
 /// For so many seconds more it is used while its server cannot be reached.
-const STALE: i64 = 86_400;
-
-/// Documents that are fetched at the same time; others wait this long for their turn.
-pub(super) const FETCHES: usize = 16;
-const WAIT: Duration = Duration::from_secs(2);
+const STALE: i64 = DAY;
 
 /// What is known of a `client_id`.
 pub(super) enum Found {
@@ -38,7 +31,8 @@ pub(super) enum Found {
 }
 
 impl App {
-    /// Finds a client, and fetches its document where that is needed.
+    /// Finds a client, and fetches its document where that is needed. Nobody is asked who it is
+    /// before: whoever calls this for strangers counts them.
     pub(super) async fn find_client(&self, client_id: &str) -> Result<Found, Error> {
         if client_document::is_url(client_id) {
             return self.find_document(client_id).await;
@@ -46,18 +40,25 @@ impl App {
         self.stored(client_id).await
     }
 
+    /// Finds a client that was here before, and looks at its document again where that is old. Of
+    /// others nothing is fetched and nothing is stored, whatever address they name.
+    pub(super) async fn find_known_client(&self, client_id: &str) -> Result<Found, Error> {
+        if self.is_stranger(client_id).await? {
+            return Ok(unknown());
+        }
+        self.find_client(client_id).await
+    }
+
+    /// Whether a client comes for the first time with the URL of a document.
+    pub(super) async fn is_stranger(&self, client_id: &str) -> Result<bool, Error> {
+        Ok(client_document::is_url(client_id)
+            && self.store.document(client_id).await?.is_none()
+            && self.store.client(client_id).await?.is_none())
+    }
+
     async fn stored(&self, client_id: &str) -> Result<Found, Error> {
         let row = self.store.client(client_id).await?.filter(|row| !row.client.is_disabled);
-        Ok(row.map_or_else(
-            || {
-                Found::Unusable(
-                    "The application is not known here. It may have been registered long ago: \
-                     remove the server from the application and add it again."
-                        .to_owned(),
-                )
-            },
-            |row| Found::Client(Box::new(row)),
-        ))
+        Ok(row.map_or_else(unknown, |row| Found::Client(Box::new(row))))
     }
 
     async fn find_document(&self, client_id: &str) -> Result<Found, Error> {
@@ -72,18 +73,24 @@ impl App {
             Ok(url) => url,
             Err(why) => return unusable(&format!("the address {why}")),
         };
-        let held = self.store.document(client_id).await?;
+        let mut held = self.store.document(client_id).await?;
         let is_pinned = held.as_ref().is_some_and(|held| held.pinned);
         if !is_pinned && !self.config.client_documents.allows(url.host_str().unwrap_or("")) {
             return unusable("the administrator has not allowed applications of this site");
         }
-        if held.as_ref().is_some_and(|held| held.pinned || held.fresh_until > clock::now()) {
+        if held.as_ref().is_some_and(DocumentRow::is_good) {
+            return self.stored(client_id).await;
+        }
+        let turn = match self.fetches.turn(client_id).await {
+            Ok(turn) => turn,
+            Err(why) => return self.stale(client_id, held, why.why()).await,
+        };
+        // Whoever had the turn before may have fetched it.
+        held = self.store.document(client_id).await?;
+        if held.as_ref().is_some_and(DocumentRow::is_good) {
             return self.stored(client_id).await;
         }
         let etag = held.as_ref().and_then(|held| held.etag.as_deref());
-        let Ok(Ok(_turn)) = timeout(WAIT, self.fetches.acquire()).await else {
-            return self.stale(client_id, held, "too many documents are being fetched").await;
-        };
         match self.fetcher.json(&url, etag, MAX_DOCUMENT).await {
             Ok(Fetched::Document { body, etag, max_age }) => {
                 let metadata = match client_document::read(client_id, &body) {
@@ -106,6 +113,9 @@ impl App {
                 self.stored(client_id).await
             }
             Err(error) if error.is_passing() => {
+                if error == FetchError::Unreachable {
+                    turn.failed();
+                }
                 self.stale(client_id, held, &error.to_string()).await
             }
             Err(error @ FetchError::Address) => unusable(&error.to_string()),
@@ -121,7 +131,8 @@ impl App {
         why: &str,
     ) -> Result<Found, Error> {
         tracing::warn!(reason = "client_document_unreachable", client = client_id, "{why}");
-        if held.is_some_and(|held| held.fresh_until + STALE > clock::now()) {
+        let now = clock::now();
+        if held.is_some_and(|held| (now - STALE + 1..=now + DAY).contains(&held.fresh_until)) {
             return self.stored(client_id).await;
         }
         Ok(Found::Unreachable(format!(
@@ -130,6 +141,23 @@ impl App {
              administrator of this server, who can supply the description."
         )))
     }
+}
+
+impl DocumentRow {
+    /// Whether it is used without another look. None is fresh for longer than a day: a clock that
+    /// leapt and came back wrote that.
+    fn is_good(&self) -> bool {
+        let now = clock::now();
+        self.pinned || (now + 1..=now + DAY).contains(&self.fresh_until)
+    }
+}
+
+fn unknown() -> Found {
+    Found::Unusable(
+        "The application is not known here. It may have been registered long ago: remove the \
+         server from the application and add it again."
+            .to_owned(),
+    )
 }
 
 impl ClientDocuments {

@@ -20,7 +20,7 @@ use super::{
     request::{check_scope, find_resource},
 };
 use crate::{
-    Error, clock,
+    Error,
     grant_types::DEVICE_CODE,
     secret::{self, Kind},
     store::NewDeviceCode,
@@ -56,16 +56,11 @@ async fn begin(
     form: &Params,
     peer: SocketAddr,
 ) -> Result<Response, Failure> {
-    let client = client_auth::authenticate(app, headers, form).await?;
+    // Whoever knows a public client's name may come with it, and each time something is stored.
+    let address = client_address(headers, peer, app.config.trusted_proxies);
+    let client = client_auth::authenticate_first(app, headers, form, address).await?;
     if !client.may_use(DEVICE_CODE) {
         return Err(refuse("unauthorized_client", "The client may not use this grant type"));
-    }
-    // Whoever knows a public client's name may come with it, and each time something is stored.
-    if client.auth_method == "none" {
-        let address = client_address(headers, peer, app.config.trusted_proxies);
-        if let Err(seconds) = app.beginnings.take(address, clock::milliseconds()) {
-            return Err(Failure::from(reply::too_many(seconds)));
-        }
     }
     let resources = app.store.resources().await?;
     let default = client.default_resource.as_deref();

@@ -360,12 +360,15 @@ async fn code(
     };
     let hash = secret::hash(Kind::AuthorizationCode, &code);
     let (redirect_uri, challenge) = (&request.redirect_uri, &request.challenge);
-    let is_done = app
+    let added = app
         .store
         .add_grant(&grant, &hash, redirect_uri, challenge, CODE_LIFETIME, interaction)
-        .await?;
-    if !is_done {
-        return Ok(None);
+        .await;
+    match added {
+        Ok(true) => {}
+        // As whoever comes a moment later finds it.
+        Ok(false) | Err(Error::Ended) => return Ok(None),
+        Err(error) => return Err(error),
     }
     tracing::info!(client = client.id, resource = request.resource, "granted: {}", request.scope);
     Ok(Some(reply::see_other(&Back::of(request).location(app, &[("code", &code)]))))

@@ -78,7 +78,7 @@ async fn plan_with(
 }
 
 impl Planned {
-    /// As it is stored.
+    /// As it is stored. What `/userinfo` may tell for it is added by `general_scopes`.
     pub(super) fn row<'a>(&'a self, client_id: &'a str, user_id: &'a str) -> IssuedToken<'a> {
         IssuedToken {
             status_list: &self.place.list,
@@ -86,9 +86,16 @@ impl Planned {
             jti: &self.jti,
             client_id,
             user_id: Some(user_id),
+            general_scopes: "",
             expires_at: self.expires_at,
         }
     }
+}
+
+/// The scopes of a token that no resource has, as they are stored with it.
+pub(super) fn general(scopes: &ScopeSet) -> String {
+    let general = scopes.iter().filter(|scope| is_general(scope.as_str())).cloned();
+    general.collect::<ScopeSet>().to_string()
 }
 
 /// A token response (RFC 6749 §5.1) without the refresh token.

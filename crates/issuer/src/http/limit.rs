@@ -42,14 +42,16 @@ impl Limit {
         };
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         if until.len() >= CAPACITY {
-            until.retain(|_, until| *until > now);
+            until.retain(|_, until| (now + 1..=now + self.burst).contains(until));
             // So many addresses at once are nobody's single one.
             if until.len() >= CAPACITY && !until.contains_key(&address) {
                 return Ok(());
             }
         }
         let used = until.entry(address).or_insert(now);
-        let next = (*used).max(now) + self.interval;
+        // A clock that was put back must not lock anybody out for longer than a full burst would.
+        *used = (*used).clamp(now, now + self.burst);
+        let next = *used + self.interval;
         let over = next - now - self.burst;
         if over > 0 {
             return Err((over + 999) / 1000);
@@ -110,6 +112,15 @@ mod tests {
         assert_eq!(limit.take(here, 1_001_000), Ok(()), "one a second");
         assert_eq!(limit.take(here, 1_001_000), Err(1));
         assert_eq!(limit.take(here, 1_100_000), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_locks_nobody_out() {
+        let limit = Limit::new(60, 3);
+        let here = Some(IpAddr::from([192, 0, 2, 1]));
+        limit.take(here, 1_000_000_000).unwrap();
+        assert_eq!(limit.take(here, 1_000_000), Err(1), "as after a full burst");
+        assert_eq!(limit.take(here, 1_001_000), Ok(()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod clients;
 mod cookies;
 mod device;
 mod documents;
+mod fetches;
 mod interaction;
 mod introspect;
 mod issue;
@@ -38,8 +39,6 @@ use axum::{
     routing::{MethodRouter, any, get},
 };
 
-use tokio::sync::Semaphore;
-
 use crate::{
     Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, status::StatusLists,
     store::Store,
@@ -58,8 +57,7 @@ pub(crate) struct App {
     pub(crate) node: String,
     status: StatusLists,
     fetcher: Fetcher,
-    /// Turns for fetching.
-    fetches: Semaphore,
+    fetches: fetches::Fetches,
     own_keys: access_token::OwnKeys,
     client_keys: client_keys::ClientKeys,
     /// Those of identity providers, apart: no flood of clients takes their place.
@@ -85,7 +83,7 @@ impl App {
     ) -> Result<Self, Error> {
         Ok(Self {
             fetcher: Fetcher::new(&config.outbound)?,
-            fetches: Semaphore::new(clients::FETCHES),
+            fetches: fetches::Fetches::default(),
             status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
             client_keys: client_keys::ClientKeys::default(),

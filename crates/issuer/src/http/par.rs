@@ -1,9 +1,11 @@
 //! `/par` (RFC 9126): a client sends its authorization request itself, and the browser carries a
 //! reference that nobody can change.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::{
     body::Body,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, Request, StatusCode},
     response::Response,
 };
@@ -11,10 +13,11 @@ use serde_json::json;
 
 use super::{
     App, Shared, client_auth,
+    limit::client_address,
     params::Params,
     post::{self, Failure, refuse},
     reply,
-    request::{AuthorizationRequest, redirect_target},
+    request::{AuthorizationRequest, PARAMETERS, redirect_target},
 };
 use crate::{
     Error,
@@ -27,19 +30,26 @@ const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// How long a reference is good, in seconds: the browser opens it at once.
 const LIFETIME: i64 = 60;
 
-/// What authenticates the client is no part of the request, and is not stored.
-const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
-
-pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Response {
+pub(super) async fn endpoint(
+    State(app): Shared,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Response {
+    let address = client_address(request.headers(), peer, app.config.trusted_proxies);
     let (headers, form) = match post::form(request).await {
         Ok(read) => read,
         Err(response) => return response,
     };
-    post::answer(push(&app, &headers, &form).await)
+    post::answer(push(&app, address, &headers, &form).await)
 }
 
-async fn push(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response, Failure> {
-    let client = client_auth::authenticate(app, headers, form).await?;
+async fn push(
+    app: &App,
+    address: Option<IpAddr>,
+    headers: &HeaderMap,
+    form: &Params,
+) -> Result<Response, Failure> {
+    let client = client_auth::authenticate_first(app, headers, form, address).await?;
     // §2.1: a request cannot be another reference.
     if form.has("request_uri") {
         return Err(refuse("invalid_request", "request_uri cannot be pushed"));
@@ -53,7 +63,8 @@ async fn push(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response,
         .map_err(|error| refuse(error.error, error.description))?;
     let reference = secret::new(Kind::PushedRequest)?;
     let hash = secret::hash(Kind::PushedRequest, &reference);
-    let request = form.without(&CREDENTIALS);
+    // What authenticates the client, and what nobody reads, is not stored.
+    let request = form.only(&PARAMETERS);
     app.store.add_pushed_request(&hash, &client.id, &request, LIFETIME).await?;
     let body = json!({ "request_uri": format!("{PREFIX}{reference}"), "expires_in": LIFETIME });
     Ok(reply::json(StatusCode::CREATED, &body))

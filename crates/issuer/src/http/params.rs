@@ -25,11 +25,11 @@ impl Params {
         self
     }
 
-    /// As `application/x-www-form-urlencoded` text again, but for these.
-    pub(super) fn without(&self, names: &[&str]) -> String {
+    /// These, as `application/x-www-form-urlencoded` text again.
+    pub(super) fn only(&self, names: &[&str]) -> String {
         let mut text = form_urlencoded::Serializer::new(String::new());
         for (name, values) in &self.values {
-            if !names.contains(&name.as_str()) {
+            if names.contains(&name.as_str()) {
                 text.extend_pairs(values.iter().map(|value| (name, value)));
             }
         }

@@ -53,6 +53,22 @@ const fn error(error: &'static str, description: &'static str) -> RequestError {
     RequestError { error, description }
 }
 
+/// The parameters of a request that are read.
+pub(super) const PARAMETERS: [&str; 12] = [
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "max_age",
+    "nonce",
+    "prompt",
+    "redirect_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
+
 /// Longest `state` or `nonce`; longer ones are no use to anybody.
 const MAX_OPAQUE: usize = 4096;
 

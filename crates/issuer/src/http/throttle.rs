@@ -17,8 +17,9 @@ const WINDOW: i64 = 60;
 /// Most pairs that are remembered.
 const CAPACITY: usize = 10_000;
 
-/// Counts by digest of account and address. The address is part of it, so that nobody can lock
-/// somebody else out.
+/// Counts by digest of account and address. The address is part of it, so that nobody can lock out
+/// somebody who comes from elsewhere. That needs addresses: behind a proxy that was not declared
+/// everybody comes from the proxy's, and then anybody can lock an account for everybody.
 #[derive(Debug, Default)]
 pub(super) struct Throttle(Mutex<HashMap<[u8; 32], (i64, u32)>>);
 
@@ -31,13 +32,13 @@ impl Throttle {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= CAPACITY {
             // Those who have to wait stay; a flood of names must not set anybody free.
-            counts.retain(|_, (start, tries)| now < *start + WINDOW && *tries >= MAX_FAILURES);
+            counts.retain(|_, (start, tries)| is_within(*start, now) && *tries >= MAX_FAILURES);
             if counts.len() >= CAPACITY {
                 counts.clear();
             }
         }
         let (start, failures) = counts.entry(key(account, address)).or_insert((now, 0));
-        if now >= *start + WINDOW {
+        if !is_within(*start, now) {
             (*start, *failures) = (now, 0);
         }
         if *failures >= MAX_FAILURES {
@@ -51,6 +52,11 @@ impl Throttle {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.remove(&key(account, address));
     }
+}
+
+/// Whether a window is still open. One that begins in the future is none: the clock was put back.
+fn is_within(start: i64, now: i64) -> bool {
+    (start..start + WINDOW).contains(&now)
 }
 
 fn key(account: &str, address: IpAddr) -> [u8; 32] {
@@ -72,6 +78,17 @@ mod tests {
         assert_eq!(throttle.begin("ADA", here, 100), Err(60));
         assert_eq!(throttle.begin("ada", there, 100), Ok(()));
         assert_eq!(throttle.begin("ada", here, 160), Ok(()), "a new window");
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_locks_nobody_out() {
+        let throttle = Throttle::default();
+        let here = IpAddr::from([127, 0, 0, 1]);
+        for _ in 0..5 {
+            throttle.begin("ada", here, 1_000_000).unwrap();
+        }
+        assert_eq!(throttle.begin("ada", here, 1_000_000), Err(60));
+        assert_eq!(throttle.begin("ada", here, 100), Ok(()));
     }
 
     #[test]

@@ -46,10 +46,12 @@ async fn userinfo(app: &App, headers: &HeaderMap, form: &Params) -> Result<Respo
     if own.is_revoked(app).await? {
         return Err(invalid());
     }
-    // The token itself does not say so: `openid` is no business of the resource.
+    // Its audience is the resource that it is for, whichever that is; that it is for us too is what
+    // `openid` says. It is kept here and not in the token: a token whose client gave the scope up tells
+    // nothing, whatever its grant has.
     let user = app.store.user_of_token(&own.place.list, own.place.index).await?;
     let user = user.ok_or_else(|| challenge(StatusCode::FORBIDDEN, Some("insufficient_scope")))?;
-    let has = |scope: &str| user.scopes.split(' ').any(|granted| granted == scope);
+    let has = |scope: &str| user.general_scopes.split(' ').any(|granted| granted == scope);
     if !has("openid") {
         return Err(challenge(StatusCode::FORBIDDEN, Some("insufficient_scope")));
     }

@@ -178,8 +178,10 @@ pub(super) async fn allow(
         nonce: None,
         auth_time: session.auth_time,
     };
-    if !app.store.allow_device(&hash(request)?, &grant).await? {
-        return Ok(stale(app));
+    match app.store.allow_device(&hash(request)?, &grant).await {
+        Ok(true) => {}
+        Ok(false) | Err(Error::Ended) => return Ok(stale(app)),
+        Err(error) => return Err(error),
     }
     let (client, scope) = (&request.client_id, &request.scope);
     tracing::info!(client, resource = request.resource, "granted to a device: {scope}");

@@ -13,7 +13,12 @@ use serde_json::{Value, json};
 
 pub use self::lifecycle::{Rotation, SigningKeys};
 pub(crate) use self::signer::Signer;
-use crate::{Error, clock, seal::KeyRing, secret, store::Store};
+use crate::{
+    Error, clock,
+    seal::{KeyRing, WRONG_KEY},
+    secret,
+    store::Store,
+};
 
 /// The algorithm where a resource names none.
 pub(crate) const DEFAULT_ALGORITHM: Algorithm = Algorithm::Es256;
@@ -28,6 +33,8 @@ pub(crate) struct Keys {
 #[derive(Default)]
 struct Current {
     signers: BTreeMap<Algorithm, Arc<Signer>>,
+    /// The names of those that shall sign, and that the sealing key here does not open.
+    sealed: BTreeMap<Algorithm, String>,
     published: Arc<Published>,
 }
 
@@ -48,7 +55,11 @@ impl Keys {
         let stored = SigningKeys::new(store, ring, rotation);
         let keys = Self { stored, current: RwLock::default() };
         keys.signer(DEFAULT_ALGORITHM).await?;
-        Ok(keys)
+        // The wrong sealing key is noticed at the start, not at the first token.
+        match keys.current().sealed.is_empty() {
+            true => Ok(keys),
+            false => Err(Error::Crypto(WRONG_KEY)),
+        }
     }
 
     /// The key that signs with this algorithm: ES256, RS256 or EdDSA. The first one of an algorithm
@@ -64,8 +75,11 @@ impl Keys {
         self.stored.ensure(alg, clock::now()).await?;
         self.reload().await?;
         let current = self.current();
-        let missing = || Error::Crypto("there is no active signing key");
-        current.signers.get(&alg).cloned().ok_or_else(missing)
+        let why = match current.sealed.contains_key(&alg) {
+            true => WRONG_KEY,
+            false => "there is no active signing key",
+        };
+        current.signers.get(&alg).cloned().ok_or(Error::Crypto(why))
     }
 
     /// The key set now. Its generation stands in it and in status lists, so that a guard fetches the key set
@@ -88,12 +102,13 @@ impl Keys {
             self.stored.ensure(DEFAULT_ALGORITHM, clock::now()).await?;
             self.reload().await?;
         }
-        Ok(())
+        // A restored database may have none that signs; or none that opens, until it is sealed anew.
+        self.signer(DEFAULT_ALGORITHM).await.map(drop)
     }
 
-    /// Makes, activates, retires and drops keys whose time has come.
-    pub(crate) async fn tend(&self) -> Result<(), Error> {
-        self.stored.tend(clock::now()).await?;
+    /// Makes, activates, retires and drops keys whose time has come by then.
+    pub(crate) async fn tend(&self, now: i64) -> Result<(), Error> {
+        self.stored.tend(now).await?;
         self.refresh().await
     }
 
@@ -107,11 +122,23 @@ impl Keys {
         let rows = self.stored.store().signing_keys().await?;
         let before = self.current();
         let mut signers = BTreeMap::new();
+        let mut sealed = BTreeMap::new();
         for row in rows.iter().filter(|row| row.state == "active") {
             let Some(alg) = Algorithm::from_name(&row.alg) else { continue };
             let signer = match before.signers.get(&alg).filter(|signer| signer.kid() == row.kid) {
                 Some(signer) => Arc::clone(signer),
-                None => Arc::new(self.stored.unseal(row, alg)?),
+                // What was revoked leaves the key set all the same.
+                None => match self.stored.unseal(row, alg) {
+                    Ok(signer) => Arc::new(signer),
+                    Err(error) => {
+                        if before.sealed.get(&alg) != Some(&row.kid) {
+                            let reason = error.reason();
+                            tracing::error!(reason, kid = row.kid, "a signing key: {error}");
+                        }
+                        sealed.insert(alg, row.kid.clone());
+                        continue;
+                    }
+                },
             };
             signers.insert(alg, signer);
         }
@@ -123,8 +150,12 @@ impl Keys {
         let jwks = json!({ "keys": keys, GENERATION: generation }).to_string();
         let etag = format!("\"{}\"", base64url::encode(secret::sha256(&[jwks.as_bytes()])));
         let published = Arc::new(Published { generation, jwks, etag });
-        let current = Arc::new(Current { signers, published });
+        let current = Arc::new(Current { signers, sealed, published });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

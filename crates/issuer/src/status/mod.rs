@@ -25,7 +25,7 @@ use crate::{
     keys::{DEFAULT_ALGORITHM, Signer},
     seal::KeyRing,
     secret,
-    store::{Lease, LeasedBlock, NewStatusList, Store},
+    store::{LeasedBlock, NewStatusList, Store},
 };
 
 /// Places of a list: 16 KiB before compression, and few enough that many lists are no burden.
@@ -77,8 +77,16 @@ pub(crate) struct Published {
 /// This node's blocks, and the lists that it has published.
 #[derive(Default)]
 pub(crate) struct StatusLists {
-    blocks: Mutex<HashMap<BlockOf, Block>>,
+    blocks: Mutex<Blocks>,
     published: SyncMutex<HashMap<String, Arc<Published>>>,
+}
+
+/// Blocks, and for which generation of the key set they were taken: it changes with a restored
+/// database too, whose lists are others.
+#[derive(Default)]
+struct Blocks {
+    generation: i64,
+    held: HashMap<BlockOf, Block>,
 }
 
 /// What a block is for: tokens that end in this window, of anybody's grants or of one client.
@@ -125,6 +133,11 @@ impl StatusLists {
         let client = client.map(|(id, generation)| (id.to_owned(), generation));
         let of = BlockOf { closes_at, client, restored: app.store.restored().await? };
         let mut blocks = self.blocks.lock().await;
+        let generation = app.keys.published().generation;
+        if blocks.generation != generation {
+            *blocks = Blocks { generation, held: HashMap::new() };
+        }
+        let blocks = &mut blocks.held;
         let block = match blocks.get_mut(&of) {
             Some(block) if block.next < block.end => block,
             used_up => {
@@ -229,10 +242,9 @@ async fn lease(app: &App, of: &BlockOf, length: u32) -> Result<LeasedBlock, Erro
     let client = of.client.as_ref().map(|(id, generation)| (id.as_str(), *generation));
     // Others may fill a new list before we come to it, but not again and again.
     for _ in 0..5 {
-        match app.store.lease_block(of.closes_at, length, &app.node, client).await? {
-            Lease::Block(block) => return Ok(block),
-            Lease::NoRoom => {}
-            Lease::ShutOut => return Err(Error::Invalid("the client was disabled".to_owned())),
+        let block = app.store.lease_block(of.closes_at, length, &app.node, client).await?;
+        if let Some(block) = block {
+            return Ok(block);
         }
         let id = random_name()?;
         let mut key = [0; 32];

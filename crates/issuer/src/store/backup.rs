@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -27,6 +28,48 @@ const SHORT_LIVED: [&str; 8] = [
     "DELETE FROM status_lists",
 ];
 
+/// A refresh token that was used or revoked since the backup would count again.
+const END_GRANTS: &str =
+    "UPDATE grants SET revoked_at = $1, reason = 'restored' WHERE revoked_at IS NULL";
+
+/// All nodes read their keys anew, and give out no more places in status lists that are gone.
+const COUNT_UP: &str = "UPDATE counters SET value = value + 1 WHERE name IN ('key_set', 'restored', \
+                        'settings')";
+
+/// What the present database knows of what is revoked, disabled or deleted.
+const REMEMBER: [&str; 4] = [
+    "CREATE TEMP TABLE revoked_keys AS SELECT kid, drop_at FROM main.signing_keys \
+     WHERE state = 'revoked'",
+    "CREATE TEMP TABLE revoked_grants AS SELECT id, revoked_at, reason FROM main.grants \
+     WHERE revoked_at IS NOT NULL",
+    "CREATE TEMP TABLE disabled_users AS SELECT id, disabled_at FROM main.users \
+     WHERE disabled_at IS NOT NULL",
+    // Also those that were deleted since, and have not come back by themselves.
+    "CREATE TEMP TABLE ended_clients AS SELECT id, disabled_at, not_before FROM main.clients \
+     UNION ALL SELECT ref, MAX(revoked_at), 0 FROM main.revocation_log WHERE kind = 'client' AND \
+     reason = 'client_deleted' AND seq NOT IN (SELECT seq FROM backup.revocation_log) AND ref NOT \
+     IN (SELECT id FROM main.clients) GROUP BY ref",
+];
+
+/// It stays so, whatever the backup says.
+const AGAIN: [&str; 6] = [
+    "UPDATE main.signing_keys SET state = 'revoked', private_sealed = x'', drop_at = \
+     (SELECT drop_at FROM revoked_keys WHERE revoked_keys.kid = signing_keys.kid) \
+     WHERE kid IN (SELECT kid FROM revoked_keys)",
+    "UPDATE main.grants SET (revoked_at, reason) = (SELECT revoked_at, reason \
+     FROM revoked_grants WHERE revoked_grants.id = grants.id) \
+     WHERE id IN (SELECT id FROM revoked_grants)",
+    "UPDATE main.users SET disabled_at = (SELECT disabled_at FROM disabled_users \
+     WHERE disabled_users.id = users.id) WHERE id IN (SELECT id FROM disabled_users)",
+    "UPDATE main.clients SET (disabled_at, not_before) = (SELECT COALESCE(ended.disabled_at, \
+     clients.disabled_at), MAX(ended.not_before, clients.not_before) FROM ended_clients AS ended \
+     WHERE ended.id = clients.id) WHERE id IN (SELECT id FROM ended_clients)",
+    "UPDATE main.counters SET value = MAX(value, \
+     (SELECT value FROM backup.counters AS old WHERE old.name = counters.name)) \
+     WHERE name IN (SELECT name FROM backup.counters)",
+    "INSERT OR IGNORE INTO main.jti_seen SELECT * FROM backup.jti_seen",
+];
+
 impl Store {
     /// Writes a copy of the database as it is at this moment to a new file. Servers go on meanwhile.
     /// The sealing key is not in it.
@@ -47,12 +90,8 @@ impl Store {
         }
         let partial = with_suffix(to, ".partial");
         let io = |error| Error::Io(partial.clone(), error);
-        // Password hashes are in it: it is for its owner alone. SQLite fills an empty file.
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&partial).map_err(io)?;
+        // SQLite fills an empty file.
+        private(&partial).map_err(io)?;
         let copied = async {
             let mut connection = writer.connect(true).await?;
             let path = partial.display().to_string();
@@ -71,7 +110,8 @@ impl Store {
     }
 
     /// Replaces the content of the database by that of a backup, all of it or nothing. Servers go on
-    /// meanwhile. See [`Store::after_restore`] for what does not come back.
+    /// meanwhile. See [`Store::after_restore`] for what does not come back; who and what is disabled
+    /// or revoked now stays so.
     ///
     /// # Errors
     /// [`Error::Invalid`] for PostgreSQL and for a file that is no backup; [`Error::Database`],
@@ -83,26 +123,12 @@ impl Store {
                     .to_owned(),
             ));
         };
-        let copy = with_suffix(from, ".restoring");
-        let io = |error| Error::Io(copy.clone(), error);
-        let source = brought_up_to_date(from, &copy).await;
-        let restored = match source {
-            Ok(()) => {
-                let mut connection = writer.connect(false).await?;
-                let replaced = replace_content(&mut connection, &copy).await;
-                connection.close().await?;
-                replaced
-            }
-            Err(error) => Err(error),
-        };
-        for suffix in ["", "-wal", "-shm"] {
-            let path = with_suffix(&copy, suffix);
-            if path.exists() {
-                fs::remove_file(&path).map_err(io)?;
-            }
-        }
-        restored?;
-        self.after_restore(keep_grants).await
+        let copy = Copied::new(from).await?;
+        let mut connection = writer.connect(false).await?;
+        let replaced = replace_content(&mut connection, &copy.0, keep_grants).await;
+        connection.close().await?;
+        replaced?;
+        copy.remove()
     }
 
     /// Makes a restored database safe: codes, sessions and the like end; grants end too unless they
@@ -117,55 +143,79 @@ impl Store {
             transaction.sql(statement).execute().await?;
         }
         if !keep_grants {
-            transaction
-                .sql("UPDATE grants SET revoked_at = $1, reason = 'restored' WHERE revoked_at IS NULL")
-                .bind(clock::now())
-                .execute()
-                .await?;
+            transaction.sql(END_GRANTS).bind(clock::now()).execute().await?;
         }
-        transaction
-            .sql("UPDATE counters SET value = value + 1 WHERE name IN ('key_set', 'restored', 'settings')")
-            .execute()
-            .await?;
+        transaction.sql(COUNT_UP).execute().await?;
         transaction.commit().await
     }
 }
 
-/// A copy of the backup with the present schema: the backup itself stays as it is.
-async fn brought_up_to_date(from: &Path, copy: &Path) -> Result<(), Error> {
-    let io = |error| Error::Io(from.to_path_buf(), error);
-    let head = fs::read(from).map_err(io)?;
-    if !head.starts_with(b"SQLite format 3\0") {
-        return Err(Error::Invalid(format!("{} is no backup", from.display())));
+/// A copy of the backup with the present schema, for its owner alone: the backup itself stays as it is.
+/// It is deleted however the restore ends.
+struct Copied(PathBuf);
+
+impl Copied {
+    async fn new(from: &Path) -> Result<Self, Error> {
+        let io = |error| Error::Io(from.to_path_buf(), error);
+        let content = fs::read(from).map_err(io)?;
+        if !content.starts_with(b"SQLite format 3\0") {
+            return Err(Error::Invalid(format!("{} is no backup", from.display())));
+        }
+        let copy = Self(with_suffix(from, ".restoring"));
+        // A restore that was killed may have left one.
+        copy.delete()?;
+        let io = |error| Error::Io(copy.0.clone(), error);
+        private(&copy.0).and_then(|mut file| file.write_all(&content)).map_err(io)?;
+        let store = Box::pin(Store::open(&Database::Sqlite(copy.0.clone()))).await?;
+        let sound = store.sql("PRAGMA integrity_check(1)").scalar::<String>().await;
+        store.close().await;
+        match sound?.as_deref() {
+            Some("ok") => Ok(copy),
+            found => Err(Error::Invalid(format!(
+                "{} is damaged: {}",
+                from.display(),
+                found.unwrap_or("nothing can be read")
+            ))),
+        }
     }
-    fs::write(copy, head).map_err(io)?;
-    let store = Box::pin(Store::open(&Database::Sqlite(copy.to_path_buf()))).await?;
-    let sound = store.sql("PRAGMA integrity_check(1)").scalar::<String>().await;
-    store.close().await;
-    match sound?.as_deref() {
-        Some("ok") => Ok(()),
-        found => Err(Error::Invalid(format!(
-            "{} is damaged: {}",
-            from.display(),
-            found.unwrap_or("nothing can be read")
-        ))),
+
+    /// Deletes it where nothing has failed yet.
+    fn remove(self) -> Result<(), Error> {
+        self.delete()
+    }
+
+    fn delete(&self) -> Result<(), Error> {
+        for suffix in ["", "-wal", "-shm"] {
+            let path = with_suffix(&self.0, suffix);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::Io(path, error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 
-async fn replace_content(connection: &mut SqliteConnection, copy: &Path) -> Result<(), Error> {
+impl Drop for Copied {
+    fn drop(&mut self) {
+        // What failed before is what counts.
+        let _ = self.delete();
+    }
+}
+
+async fn replace_content(
+    connection: &mut SqliteConnection,
+    copy: &Path,
+    keep_grants: bool,
+) -> Result<(), Error> {
     sqlx::query("ATTACH $1 AS backup")
         .bind(copy.display().to_string())
         .execute(&mut *connection)
         .await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    // Keys and grants that were revoked stay so, whatever the backup says.
-    let revoked: [&'static str; 2] = [
-        "CREATE TEMP TABLE revoked_keys AS SELECT kid, drop_at FROM main.signing_keys \
-         WHERE state = 'revoked'",
-        "CREATE TEMP TABLE revoked_grants AS SELECT id, revoked_at, reason FROM main.grants \
-         WHERE revoked_at IS NOT NULL",
-    ];
-    for statement in revoked {
+    for statement in REMEMBER {
         sqlx::query(statement).execute(&mut *transaction).await?;
     }
     let tables: Vec<(String,)> = sqlx::query_as(
@@ -196,23 +246,24 @@ async fn replace_content(connection: &mut SqliteConnection, copy: &Path) -> Resu
         ));
         sqlx::query(statement).execute(&mut *transaction).await?;
     }
-    let again: [&'static str; 4] = [
-        "UPDATE main.signing_keys SET state = 'revoked', private_sealed = x'', drop_at = \
-         (SELECT drop_at FROM revoked_keys WHERE revoked_keys.kid = signing_keys.kid) \
-         WHERE kid IN (SELECT kid FROM revoked_keys)",
-        "UPDATE main.grants SET (revoked_at, reason) = (SELECT revoked_at, reason \
-         FROM revoked_grants WHERE revoked_grants.id = grants.id) \
-         WHERE id IN (SELECT id FROM revoked_grants)",
-        "UPDATE main.counters SET value = MAX(value, \
-         (SELECT value FROM backup.counters AS old WHERE old.name = counters.name)) \
-         WHERE name IN (SELECT name FROM backup.counters)",
-        "INSERT OR IGNORE INTO main.jti_seen SELECT * FROM backup.jti_seen",
-    ];
-    for statement in again {
+    // Safe from its first moment: whoever is killed here has restored all of it or nothing.
+    for statement in AGAIN.into_iter().chain(SHORT_LIVED).chain([COUNT_UP]) {
         sqlx::query(statement).execute(&mut *transaction).await?;
+    }
+    if !keep_grants {
+        sqlx::query(END_GRANTS).bind(clock::now()).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// A new file for its owner alone: password hashes will be in it.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -229,3 +280,7 @@ fn sync_folder(of: &Path) -> Result<(), Error> {
         .and_then(|folder| folder.sync_all())
         .map_err(|error| Error::Io(folder.to_path_buf(), error))
 }
+
+#[cfg(test)]
+#[path = "backup_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use super::{
     interactions::END_INTERACTION,
     plan::{Outcome, Plan},
     refresh::INSERT_REFRESH_TOKEN,
-    status::{INSERT_ISSUED_TOKEN, IssuedToken},
+    status::{INSERT_ISSUED_TOKEN, IssuedToken, lock_enabled},
 };
 use crate::{Error, clock};
 
@@ -76,16 +76,20 @@ const FIND: &str = "SELECT grant_id, code.client_id, code.redirect_uri, challeng
     users.id = user_id WHERE hash = $1";
 
 const INSERT_GRANT: &str = "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
-    auth_time, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    auth_time, created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM users \
+    WHERE id = $2 AND disabled_at IS NULL) AND EXISTS (SELECT 1 FROM clients WHERE id = $3 AND \
+    disabled_at IS NULL)";
 
 const INSERT_CODE: &str = "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
     challenge, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
 
-/// The same as the statements for SQLite, in one.
+/// The same as the statements for SQLite, in one. Who shuts out the user or the client changes their rows
+/// first, and then sees the grant that is made here.
 const ADD_GRANT_ON_POSTGRES: &str = "WITH ended AS (DELETE FROM interactions WHERE id_hash = $1 \
-    RETURNING 1), granted AS (INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
-    auth_time, created_at) SELECT $2, $3, $4, $5, $6, $7, $8, $9 WHERE $1 IS NULL OR EXISTS (SELECT 1 \
-    FROM ended) RETURNING id) INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
+    RETURNING 1), known AS (SELECT 1 FROM users, clients WHERE users.id = $3 AND clients.id = $4 AND \
+    users.disabled_at IS NULL AND clients.disabled_at IS NULL FOR SHARE), granted AS (INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
+    auth_time, created_at) SELECT $2, $3, $4, $5, $6, $7, $8, $9 FROM known WHERE $1 IS NULL OR EXISTS \
+    (SELECT 1 FROM ended) RETURNING id) INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
     challenge, expires_at) SELECT $10, id, $4, $11, $12, $13 FROM granted";
 
 /// The same as the statements for SQLite, in one.
@@ -98,12 +102,16 @@ const REDEEM_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at
     first AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) SELECT $4, \
     grant_id, $1, $5 FROM consumed WHERE $4 IS NOT NULL), \
     issued AS (INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, \
-    grant_id, expires_at) SELECT $6, $7, $8, $9, $10, grant_id, $11 FROM consumed) \
+    grant_id, expires_at, general_scopes) SELECT $6, $7, $8, $9, $10, grant_id, $11, $12 FROM \
+    consumed) \
     SELECT (SELECT COUNT(*) FROM locked), (SELECT COUNT(*) FROM consumed)";
 
 impl Store {
     /// Stores a grant and the code for it, and ends the interaction in which it was given. `false`: it
     /// had ended before.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when the user or the client was shut out since they were looked at.
     pub(crate) async fn add_grant(
         &self,
         grant: &NewGrant<'_>,
@@ -119,7 +127,11 @@ impl Store {
             let insert = insert.bind(grant.user_id).bind(grant.client_id).bind(grant.resource);
             let insert = insert.bind(grant.scopes).bind(grant.nonce).bind(grant.auth_time);
             let insert = insert.bind(now).bind(code_hash).bind(redirect_uri).bind(challenge);
-            return Ok(insert.bind(now + code_lifetime).execute().await? == 1);
+            return match insert.bind(now + code_lifetime).execute().await? {
+                // With an interaction, that may have been it.
+                0 if interaction.is_none() => Err(Error::Ended),
+                added => Ok(added == 1),
+            };
         }
         let mut plan = Plan::default();
         if let Some(interaction) = interaction {
@@ -144,8 +156,12 @@ impl Store {
             challenge.into(),
             (now + code_lifetime).into(),
         ];
-        let plan = plan.and(INSERT_GRANT, grant_values).and(INSERT_CODE, code_values);
-        Ok(self.carry_out(plan).await? == Outcome::Done)
+        let plan = plan.must(INSERT_GRANT, grant_values).and(INSERT_CODE, code_values);
+        match self.carry_out(plan).await? {
+            Outcome::Done => Ok(true),
+            Outcome::Missed(0) if interaction.is_some() => Ok(false),
+            Outcome::Missed(_) => Err(Error::Ended),
+        }
     }
 
     pub(crate) async fn code(&self, hash: &[u8]) -> Result<Option<CodeRow>, Error> {
@@ -198,6 +214,7 @@ impl Store {
                 .bind(access_token.client_id)
                 .bind(access_token.user_id)
                 .bind(access_token.expires_at)
+                .bind(access_token.general_scopes)
                 .returning()
                 .await?;
             return Ok(match counts {
@@ -253,12 +270,19 @@ impl Store {
     }
 }
 
-/// Within a transaction that has more to do.
+/// Stores a grant. Nobody shuts out the user or the client until the transaction ends: who does that
+/// changes their rows first, and then sees the grant that is made here.
+///
+/// # Errors
+/// [`Error::Ended`] when somebody was faster.
 pub(super) async fn insert_grant(
     transaction: &mut Transaction,
     grant: &NewGrant<'_>,
     now: i64,
 ) -> Result<(), Error> {
+    if !lock_enabled(transaction, grant.user_id, grant.client_id).await? {
+        return Err(Error::Ended);
+    }
     let insert = transaction.sql(INSERT_GRANT).bind(grant.id).bind(grant.user_id);
     let insert = insert.bind(grant.client_id).bind(grant.resource).bind(grant.scopes);
     insert.bind(grant.nonce).bind(grant.auth_time).bind(now).execute().await?;

@@ -75,6 +75,8 @@ mod revocation;
 mod schema_tests;
 mod sql;
 mod status;
+#[cfg(test)]
+pub(crate) mod test_stores;
 mod users;
 mod writer;
 
@@ -93,7 +95,7 @@ pub(crate) use self::{
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
-    status::{IssuedToken, Lease, LeasedBlock, NewStatusList},
+    status::{IssuedToken, LeasedBlock, NewStatusList},
     users::SessionRow,
 };
 pub use self::{

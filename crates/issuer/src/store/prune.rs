@@ -96,7 +96,7 @@ const DEAD_CLIENTS: &str = "SELECT id FROM clients \
     WHERE kind = 'registered' AND created_at < $1 \
     AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id) \
     AND NOT EXISTS (SELECT 1 FROM consents WHERE client_id = clients.id \
-    AND COALESCE(last_used_at, granted_at) >= $2) LIMIT 500";
+    AND granted_at >= $2) LIMIT 500";
 
 const DEAD_CLIENT: &str = "DELETE FROM clients WHERE id = $1 AND kind = 'registered' \
     AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id)";

@@ -71,7 +71,7 @@ const ROTATE_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at
     followed AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) SELECT $3, \
     grant_id, $1, $6 FROM rotated) \
     INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, grant_id, \
-    expires_at) SELECT $7, $8, $9, $10, $11, grant_id, $12 FROM rotated";
+    expires_at, general_scopes) SELECT $7, $8, $9, $10, $11, grant_id, $12, $13 FROM rotated";
 
 impl Store {
     pub(crate) async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshRow>, Error> {
@@ -126,6 +126,7 @@ impl Store {
                 .bind(access_token.client_id)
                 .bind(access_token.user_id)
                 .bind(access_token.expires_at)
+                .bind(access_token.general_scopes)
                 .execute()
                 .await?;
             return Ok(done == 1);

@@ -66,6 +66,10 @@ impl Store {
             .bind(id)
             .execute()
             .await?;
+        // What was revoked before has no token that is not.
+        if done == 0 {
+            return Ok(false);
+        }
         // Whoever reads the tokens now sees those of everybody who was faster: they held the row.
         let rows = transaction
             .sql(
@@ -79,14 +83,12 @@ impl Store {
         let mut places = Places::default();
         places.add(rows);
         places.revoke(&mut transaction).await?;
-        if done > 0 {
-            log(&mut transaction, "grant", id, reason).await?;
-        }
+        log(&mut transaction, "grant", id, reason).await?;
         transaction.commit().await?;
-        Ok(done > 0)
+        Ok(true)
     }
 
-    /// Revokes one access token.
+    /// Revokes one access token. One that is revoked already changes nothing.
     pub(crate) async fn revoke_access_token(
         &self,
         status_list: &str,
@@ -96,7 +98,9 @@ impl Store {
         let mut transaction = self.begin().await?;
         let mut places = Places::default();
         places.add(vec![(status_list.to_owned(), i64::from(status_index))]);
-        places.revoke(&mut transaction).await?;
+        if !places.revoke(&mut transaction).await? {
+            return Ok(());
+        }
         log(&mut transaction, "token", jti, "revoked_by_client").await?;
         transaction.commit().await
     }

@@ -29,16 +29,6 @@ pub(crate) struct NewStatusList<'a> {
     pub(crate) drop_at: i64,
 }
 
-/// What came of the wish for a block.
-#[derive(Clone, Debug)]
-pub(crate) enum Lease {
-    Block(LeasedBlock),
-    /// No list that closes then has room.
-    NoRoom,
-    /// The client was disabled, or was so in the meantime.
-    ShutOut,
-}
-
 /// A block of numbers, from `start` on.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct LeasedBlock {
@@ -55,26 +45,33 @@ pub(crate) struct IssuedToken<'a> {
     pub(crate) jti: &'a str,
     pub(crate) client_id: &'a str,
     pub(crate) user_id: Option<&'a str>,
+    /// Its scopes that no resource has: what `/userinfo` may tell.
+    pub(crate) general_scopes: &'a str,
     pub(crate) expires_at: i64,
 }
 
 impl Store {
-    /// Takes the next block of a list that closes then, if one has room. `client`, with its generation,
-    /// says that all tokens of the block are this client's own; it gets none once it is shut out.
+    /// Takes the next block of a list that closes then, if one has room. `client` and its generation
+    /// say that all tokens of the block are this client's own.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when the client was shut out since: nothing would revoke the block.
     pub(crate) async fn lease_block(
         &self,
         closes_at: i64,
         length: u32,
         node: &str,
         client: Option<(&str, i64)>,
-    ) -> Result<Lease, Error> {
+    ) -> Result<Option<LeasedBlock>, Error> {
         let length = i64::from(length);
         let mut transaction = self.begin().await?;
+        // Who shuts the client out changes its row first: this comes before all of that, which then
+        // finds the block, or after it.
         if let Some((id, generation)) = client
             && !lock_client(&mut transaction, id, generation).await?
         {
             self.cache.look_again();
-            return Ok(Lease::ShutOut);
+            return Err(Error::Ended);
         }
         let block: Option<LeasedBlock> = transaction
             .sql(
@@ -91,7 +88,7 @@ impl Store {
             .returning()
             .await?;
         let Some(block) = block else {
-            return Ok(Lease::NoRoom);
+            return Ok(None);
         };
         transaction
             .sql(
@@ -107,7 +104,7 @@ impl Store {
             .execute()
             .await?;
         transaction.commit().await?;
-        Ok(Lease::Block(block))
+        Ok(Some(block))
     }
 
     /// Begins a list.
@@ -176,11 +173,11 @@ impl Store {
 
 /// Remembers where a token of a grant stands.
 pub(super) const INSERT_ISSUED_TOKEN: &str = "INSERT INTO issued_tokens (status_list, status_index, jti, \
-    client_id, user_id, grant_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    client_id, user_id, grant_id, expires_at, general_scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
 impl IssuedToken<'_> {
     /// For [`INSERT_ISSUED_TOKEN`].
-    pub(super) fn values(&self, grant_id: &str) -> [Value; 7] {
+    pub(super) fn values(&self, grant_id: &str) -> [Value; 8] {
         [
             self.status_list.into(),
             i64::from(self.status_index).into(),
@@ -189,8 +186,34 @@ impl IssuedToken<'_> {
             self.user_id.into(),
             grant_id.into(),
             self.expires_at.into(),
+            self.general_scopes.into(),
         ]
     }
+}
+
+/// Nobody shuts this user or this client out until the transaction ends. `false`: somebody has.
+pub(super) async fn lock_enabled(
+    transaction: &mut Transaction,
+    user: &str,
+    client: &str,
+) -> Result<bool, Error> {
+    let find = match transaction {
+        Transaction::Postgres(_) => [
+            "SELECT 1::bigint FROM users WHERE id = $1 AND disabled_at IS NULL FOR SHARE",
+            "SELECT 1::bigint FROM clients WHERE id = $1 AND disabled_at IS NULL FOR SHARE",
+        ],
+        // It is alone from its beginning.
+        Transaction::Sqlite(_) => [
+            "SELECT 1 FROM users WHERE id = $1 AND disabled_at IS NULL",
+            "SELECT 1 FROM clients WHERE id = $1 AND disabled_at IS NULL",
+        ],
+    };
+    for (find, id) in find.into_iter().zip([user, client]) {
+        if transaction.sql(find).bind(id).scalar::<i64>().await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// [`INSERT_ISSUED_TOKEN`] within a transaction that has more to do.
@@ -201,7 +224,13 @@ pub(super) async fn insert_issued_token(
 ) -> Result<(), Error> {
     let insert = transaction.sql(INSERT_ISSUED_TOKEN).bind(token.status_list);
     let insert = insert.bind(i64::from(token.status_index)).bind(token.jti).bind(token.client_id);
-    insert.bind(token.user_id).bind(grant_id).bind(token.expires_at).execute().await?;
+    insert
+        .bind(token.user_id)
+        .bind(grant_id)
+        .bind(token.expires_at)
+        .bind(token.general_scopes)
+        .execute()
+        .await?;
     Ok(())
 }
 
@@ -242,12 +271,14 @@ impl Places {
         self.0.entry(list).or_default();
     }
 
-    /// Marks them as revoked, and the lists as changed.
-    pub(super) async fn revoke(self, transaction: &mut Transaction) -> Result<(), Error> {
+    /// Marks them as revoked, and the lists as changed. Says whether anything was not so before.
+    pub(super) async fn revoke(self, transaction: &mut Transaction) -> Result<bool, Error> {
+        let mut changed = false;
         for (list, places) in self.0 {
             // The row is ours from here to the end of the transaction, on both engines.
             let bits: Option<(Vec<u8>,)> = transaction
-                .sql("UPDATE status_lists SET version = version + 1 WHERE id = $1 RETURNING bits")
+                .sql("UPDATE status_lists SET version = version + $1 WHERE id = $2 RETURNING bits")
+                .bind(i64::from(places.is_empty()))
                 .bind(&list)
                 .returning()
                 .await?;
@@ -255,22 +286,28 @@ impl Places {
             let Some((mut bits,)) = bits else {
                 continue;
             };
-            if places.is_empty() {
-                continue;
-            }
-            for place in places {
+            let before = bits.clone();
+            for place in &places {
                 let byte = usize::try_from(place / 8).ok();
                 if let Some(byte) = byte.and_then(|byte| bits.get_mut(byte)) {
                     *byte |= 1 << (place % 8);
                 }
             }
+            changed |= places.is_empty() || bits != before;
+            if bits == before {
+                continue;
+            }
             transaction
-                .sql("UPDATE status_lists SET bits = $1 WHERE id = $2")
+                .sql("UPDATE status_lists SET bits = $1, version = version + 1 WHERE id = $2")
                 .bind(bits)
                 .bind(&list)
                 .execute()
                 .await?;
         }
-        Ok(())
+        Ok(changed)
     }
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

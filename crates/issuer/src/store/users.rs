@@ -19,13 +19,13 @@ pub struct User {
     pub is_disabled: bool,
 }
 
-/// The user that a token speaks for, and all scopes of its grant.
+/// The user that a token speaks for, and the scopes of the token that no resource has.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct TokenUser {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) email: Option<String>,
-    pub(crate) scopes: String,
+    pub(crate) general_scopes: String,
 }
 
 /// A user who is logged in.
@@ -145,7 +145,7 @@ impl Store {
         status_index: u32,
     ) -> Result<Option<TokenUser>, Error> {
         self.sql(
-            "SELECT users.id, name, email, scopes FROM issued_tokens JOIN grants ON grants.id = \
+            "SELECT users.id, name, email, general_scopes FROM issued_tokens JOIN grants ON grants.id = \
              grant_id JOIN users ON users.id = grants.user_id WHERE status_list = $1 AND \
              status_index = $2 AND disabled_at IS NULL AND holder IS NULL",
         )

@@ -349,9 +349,12 @@ fn published_keys_are_fetched() {
     let issuer = Issuer::run(folder, config).unwrap();
     issuer.add_user(ACCOUNT, PASSWORD);
     issuer.add_resource(FILES, &[("files:read", "Read your files", "")], true);
-    let jwks_uri = Some(format!("{}/keys", site.url));
-    issuer.trust(&IdentityProvider { issuer: IDP.to_owned(), jwks: None, jwks_uri }).unwrap();
-    issuer.link(ACCOUNT, IDP, SUBJECT);
+    let trust = |path: &str| {
+        let jwks_uri = Some(format!("{}{path}", site.url));
+        issuer.trust(&IdentityProvider { issuer: IDP.to_owned(), jwks: None, jwks_uri }).unwrap();
+        issuer.link(ACCOUNT, IDP, SUBJECT);
+    };
+    trust("/gone");
     let client = add(&issuer, "client_secret_basic");
     let ask = || present(&issuer, &client, &assertion(&issuer, &client), &[]);
     site.serve(Page::status(500));
@@ -360,6 +363,8 @@ fn published_keys_are_fetched() {
     assert_eq!(down.header("retry-after"), "30");
     site.serve(Page::status(404));
     ask().assert_error(400, "invalid_grant");
+    issuer.distrust(IDP);
+    trust("/keys");
     site.take();
     site.serve(Page::json(json!({ "keys": [TestKey::Es256(3).jwk("idp")] }).to_string()));
     assert_eq!(ask().status, 200);

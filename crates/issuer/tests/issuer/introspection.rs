@@ -161,6 +161,25 @@ fn userinfo_says_what_was_consented_to() {
     assert_eq!(posted.json(), answer);
 }
 
+/// RFC 6749 §6: what a refresh gives up is given up here too, and what it keeps is kept.
+#[test]
+fn userinfo_goes_by_the_token() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    let first = issuer.tokens(&client, &[("scope", "openid profile files:read offline_access")]);
+    assert!(userinfo(&issuer, text(&first, "access_token")).body.contains(ACCOUNT));
+    let refresh = |tokens: &Value, scope: &str| {
+        issuer.refresh(&client, text(tokens, "refresh_token"), &[("scope", scope)]).json()
+    };
+    let less = refresh(&first, "openid files:read");
+    assert!(!userinfo(&issuer, text(&less, "access_token")).body.contains(ACCOUNT));
+    let none = refresh(&less, "files:read");
+    let refused = userinfo(&issuer, text(&none, "access_token"));
+    refused.assert_error(403, "insufficient_scope");
+    let whole = refresh(&none, "openid profile files:read");
+    assert!(userinfo(&issuer, text(&whole, "access_token")).body.contains(ACCOUNT));
+}
+
 /// RFC 6750 §3: everybody else gets a challenge.
 #[test]
 fn userinfo_refuses() {

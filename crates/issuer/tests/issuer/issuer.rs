@@ -300,6 +300,11 @@ impl Issuer {
         self.block_on(self.store.delete_client(&client.id)).unwrap();
     }
 
+    /// What ends a restore, here of the database as it is.
+    pub(crate) fn after_restore(&self) {
+        self.block_on(self.store.after_restore(true)).unwrap();
+    }
+
     pub(crate) fn grants(&self) -> Vec<Grant> {
         self.block_on(self.store.grants(None, None)).unwrap()
     }

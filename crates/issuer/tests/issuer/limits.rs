@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     http::{Answer, send},
-    issuer::{CALLBACK, FILES, Folder, Issuer},
+    issuer::{CALLBACK, CHALLENGE, Client, FILES, Folder, Issuer},
 };
 
 /// Behind one proxy, which says where a request came from.
@@ -82,6 +82,42 @@ fn beginnings_of_one_address() {
     assert_eq!(open("198.51.100.8").status, 303);
     let stored = issuer.number("SELECT COUNT(*) FROM interactions");
     assert_eq!(stored, i64::from(begun) + 1);
+}
+
+/// `/par` stores for a minute what anybody sends who knows a public client.
+#[test]
+fn pushed_requests_of_one_address() {
+    let issuer = behind_a_proxy();
+    let public = issuer.client();
+    let push = |client: &Client, address: &str| {
+        let request = [
+            ("response_type", "code"),
+            ("redirect_uri", CALLBACK),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ];
+        issuer.post_with("/par", client, &[("x-forwarded-for", address)], &request)
+    };
+    let refused = |client: &Client, address: &str| {
+        // Some come in while the others are counted.
+        let mut answers = (0..5000).map(|_| push(client, address));
+        answers.find(|answer| answer.status == 429).expect("a limit")
+    };
+    let answer = refused(&public, "198.51.100.7");
+    answer.assert_error(429, "temporarily_unavailable");
+    assert!(!answer.header("retry-after").is_empty());
+    assert!(issuer.number("SELECT COUNT(*) FROM pushed_requests") >= 240);
+    assert_eq!(push(&public, "198.51.100.8").status, 201);
+    // Who authenticates is not counted.
+    let confidential = issuer.add_client("client_secret_basic", &[CALLBACK]);
+    assert_eq!(push(&confidential, "198.51.100.7").status, 201);
+    // Who is not known is counted before anything is fetched, whatever it claims to have.
+    let stranger = Client {
+        id: "https://unknown.example/client.json".to_owned(),
+        method: "private_key_jwt".to_owned(),
+        ..public
+    };
+    refused(&stranger, "198.51.100.7").assert_error(429, "temporarily_unavailable");
 }
 
 /// Without a declared proxy the header is whatever a client likes, and a proxy on this machine is all

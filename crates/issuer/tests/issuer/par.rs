@@ -132,12 +132,17 @@ fn only_its_client_pushes() {
     assert_eq!(refused.status, 400, "it has no users: {}", refused.body);
 }
 
-/// Nothing that authenticates a client is stored with its request.
+/// Nothing that authenticates a client is stored with its request, nor anything that nobody reads.
 #[test]
 fn credentials_are_not_stored() {
     let issuer = Issuer::start();
     let client = issuer.add_client("client_secret_post", &[CALLBACK]);
-    reference(&issuer, &client);
+    let more = [("x-large", "y".repeat(50_000)), ("nonce", "n".to_owned())];
+    let more = more.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(push(&issuer, &client, &more).status, 201);
+    let kept = "SELECT COUNT(*) FROM pushed_requests WHERE request LIKE '%nonce=n%' AND NOT request \
+                LIKE '%x-large%'";
+    assert_eq!(issuer.number(kept), 1);
     let found = issuer.number(
         "SELECT COUNT(*) FROM pushed_requests WHERE request LIKE '%client_secret%' OR request LIKE \
          '%assertion%'",

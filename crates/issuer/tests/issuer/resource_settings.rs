@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use countersign_core::{
-    guard::Policy,
+    guard::{Engine, Policy},
     jose::{
         alg::Algorithm,
         jwks::{JwkSet, Selection},
@@ -11,12 +11,13 @@ use countersign_core::{
     },
 };
 use countersign_issuer::{NewResource, NewScope, ToolRule};
+use countersign_testkit::drive::{self, Fetches, Outcome, Request};
 use serde_json::{Value, json};
 
 use crate::{
     browser::text,
     http::get,
-    issuer::{ACCOUNT, CALLBACK, FILES, Issuer, MAIL, PASSWORD, new_client},
+    issuer::{ACCOUNT, CALLBACK, FILES, Issuer, MAIL, PASSWORD, new_client, now},
 };
 
 const OTHER: &str = "https://other.example.com/mcp";
@@ -177,6 +178,43 @@ fn exported_policy() {
         assert_eq!(policy.resources[0].audience.resource.as_str(), OTHER);
     }
     assert!(resource.policy("not an issuer", None, false).is_err());
+}
+
+/// A guard with the exported policy takes the resource's tokens: they are signed with the resource's
+/// algorithm, and the status lists with another one.
+#[test]
+fn exported_policy_of_every_algorithm() {
+    for alg in ["ES256", "EdDSA", "RS256"] {
+        let issuer = Issuer::start();
+        issuer
+            .create_resource(NewResource { token_alg: Some(alg.to_owned()), ..new_resource() })
+            .unwrap();
+        let client = issuer.client();
+        let tokens = issuer.tokens(&client, &[("resource", OTHER), ("scope", "read")]);
+        let token = text(&tokens, "access_token");
+        let (_, claims) = checked(&issuer, token);
+        let policy = issuer.resource(OTHER).policy(&issuer.url, Some("auth"), false).unwrap();
+        let mut engine = Engine::new(Policy::parse(policy.to_string().as_bytes()).unwrap());
+        let list = text(&claims["status"]["status_list"], "uri").to_owned();
+        let known = [
+            issuer.at("/.well-known/oauth-authorization-server"),
+            issuer.at("/jwks"),
+            issuer.at("/status-lists"),
+            list,
+        ];
+        let fetches: Fetches =
+            known.map(|url| (url.clone(), (200, get(&url).body.into_bytes()))).into();
+        let request = Request {
+            method: "GET".to_owned(),
+            authority: "other.example.com".to_owned(),
+            path: "/mcp".to_owned(),
+            headers: vec![(b"authorization".to_vec(), format!("Bearer {token}").into_bytes())],
+            ..Request::default()
+        };
+        let outcome = drive::run(&mut engine, &request, &fetches, now());
+        assert_eq!(outcome.decision().reason, None, "{alg}");
+        assert!(matches!(outcome, Outcome::Forward(_)), "{alg}");
+    }
 }
 
 /// Mistakes are told when the resource is added, not when a guard starts.

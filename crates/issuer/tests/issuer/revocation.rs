@@ -325,3 +325,28 @@ fn lists_that_are_over_are_gone() {
     assert_eq!(get(&place.uri).status, 404);
     assert_eq!(get(&issuer.at("/status-lists")).json()["status_lists"], serde_json::json!([]));
 }
+
+/// A restore takes all lists away. Whatever a running server has in hand, soon it gives out places in
+/// lists that are there.
+#[test]
+fn places_after_a_restore() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    let service = issuer.add_service("client_secret_basic", &[(FILES, "files:read")]);
+    let mut tokens = issuer.tokens(&client, &[]);
+    let own = || issuer.token(&service, &[("grant_type", "client_credentials")]).json();
+    let first = [place(&issuer, access(&tokens)), place(&issuer, access(&own()))];
+    issuer.after_restore();
+    sleep(Duration::from_millis(1200));
+    assert!(first.iter().all(|place| get(&place.uri).status == 404));
+    for _ in 0..300 {
+        tokens = issuer.refresh(&client, text(&tokens, "refresh_token"), &[]).json();
+        let places = [place(&issuer, access(&tokens)), place(&issuer, access(&own()))];
+        if places.iter().all(|place| get(&place.uri).status == 200) {
+            assert_eq!(status(&issuer, access(&tokens)), 0);
+            return;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    panic!("tokens that no guard takes, for half a minute");
+}

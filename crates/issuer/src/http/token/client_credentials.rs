@@ -6,7 +6,7 @@ use countersign_core::oauth::scope::ScopeSet;
 
 use super::{
     super::{
-        App,
+        App, client_auth,
         issue::{self, Granted},
         params::Params,
         reply,
@@ -14,7 +14,7 @@ use super::{
     },
     Failure, refuse,
 };
-use crate::store::Client;
+use crate::{Error, store::Client};
 
 pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<Response, Failure> {
     // A public client has no credentials (OAuth 2.1 §4.2).
@@ -49,7 +49,10 @@ pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<R
             scopes
         }
     };
-    let access_token = issue::plan(app, uri, Some(client)).await?;
+    let access_token = match issue::plan(app, uri, Some(client)).await {
+        Err(Error::Ended) => return Err(client_auth::invalid_client(false)),
+        planned => planned?,
+    };
     tracing::info!(client = client.id, resource = uri, "granted to the client itself: {scopes}");
     // No refresh token: the client can ask again (RFC 6749 §4.4.3).
     let response = issue::response(

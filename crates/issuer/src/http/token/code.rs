@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Error, clock,
     secret::{self, Kind},
-    store::{Client, CodeRow, Redemption},
+    store::{Client, CodeRow, IssuedToken, Redemption},
 };
 
 /// Redeems a code, once.
@@ -63,14 +63,16 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
     let expires_at = clock::now() + REFRESH_IDLE;
     let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
     let access_token = issue::plan(app, &row.resource, None).await?;
-    let issued = access_token.row(&client.id, &row.user_id);
+    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
+    let general = issue::general(&scopes);
+    let issued =
+        IssuedToken { general_scopes: &general, ..access_token.row(&client.id, &row.user_id) };
     match app.store.redeem_code(&hash, &row.grant_id, first, &issued).await? {
         Redemption::Done => {}
         Redemption::TooLate => return Err(replayed(app, &row).await?),
         // The grant ended, or its user was locked out, since we looked.
         Redemption::Ended => return Err(invalid()),
     }
-    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
     let granted = Granted {
         subject: &row.user_id,
         client_id: &client.id,

@@ -17,7 +17,7 @@ use crate::{
     Error, clock,
     grant_types::REFRESH_TOKEN,
     secret::{self, Kind},
-    store::{Client, DeviceRow, Redemption},
+    store::{Client, DeviceRow, IssuedToken, Redemption},
 };
 
 /// Redeems a device code that a user has allowed, once; or says how it stands (§3.5).
@@ -57,14 +57,15 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
     let expires_at = clock::now() + REFRESH_IDLE;
     let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
     let access_token = issue::plan(app, &row.resource, None).await?;
-    let issued = access_token.row(&client.id, user_id);
+    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
+    let general = issue::general(&scopes);
+    let issued = IssuedToken { general_scopes: &general, ..access_token.row(&client.id, user_id) };
     match app.store.redeem_device_code(&hash, grant_id, first, &issued).await? {
         Redemption::Done => {}
         Redemption::TooLate => return Err(replayed(app, &row).await?),
         // The grant ended, or its user was locked out, since it was allowed.
         Redemption::Ended => return Err(invalid()),
     }
-    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
     let granted = Granted {
         subject: user_id,
         client_id: &client.id,

@@ -46,7 +46,9 @@ pub(super) async fn refresh(
     check_resource(app, form, &row.resource).await?;
     let scopes = narrowed(form.get("scope"), &row.scopes)?;
     let access_token = issue::plan(app, &row.resource, None).await?;
-    let issued = access_token.row(&client.id, &row.user_id);
+    let general = issue::general(&scopes);
+    let issued =
+        IssuedToken { general_scopes: &general, ..access_token.row(&client.id, &row.user_id) };
     let successor = match row.rotated_at {
         None => match rotate(app, token, &hash, &row, &issued).await? {
             Some(successor) => successor,

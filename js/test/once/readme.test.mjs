@@ -5,9 +5,9 @@ import { test } from "node:test";
 
 import { createGuard } from "countersign";
 
-import { MARKS, sizes } from "../build/sizes.mjs";
+import { MARKS, sizes } from "../../build/sizes.mjs";
 
-const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
 
 test("the policy of the example is one", async () => {
   const [, policy] = /createGuard\((\{\n[\s\S]*?\n\})\);/.exec(readme);

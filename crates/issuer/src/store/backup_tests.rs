@@ -1,0 +1,117 @@
+//! Tests of restoring: what may not come back does not, at no moment.
+
+use super::*;
+use crate::store::test_stores::{self, Opened};
+
+const COLUMNS: &str = "(id, user_id, client_id, resource, scopes, auth_time, created_at)";
+
+/// With a grant, a session and a status list, and a backup of that.
+async fn backed_up() -> (Opened, PathBuf) {
+    let store = test_stores::sqlite().await;
+    store.fill().await;
+    let grant =
+        format!("INSERT INTO grants {COLUMNS} VALUES ('g', 'u', 'c', 'https://r', '', 0, 0)");
+    for statement in [
+        grant.leak(),
+        "INSERT INTO sessions (id_hash, user_id, auth_time, expires_at) VALUES (x'01', 'u', 0, \
+         9000000000)",
+        "INSERT INTO status_lists (id, size, permutation_sealed, sealed_by, bits, created_at, \
+         closes_at, drop_at) VALUES ('l', 8, x'', '', x'00', 0, 9000000000, 9000000000)",
+    ] {
+        store.run(statement).await;
+    }
+    let to = store.folder.join("backup.db");
+    store.back_up(&to).await.unwrap();
+    (store, to)
+}
+
+fn left(store: &Opened) -> Vec<String> {
+    let names = fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    names.filter(|name| name.contains("restoring")).collect()
+}
+
+/// Where the end of what was used fails, nothing is restored at all.
+#[tokio::test]
+async fn all_of_it_or_nothing() {
+    let (store, backup) = backed_up().await;
+    store.run("UPDATE users SET name = 'Grace'").await;
+    store
+        .run(
+            "CREATE TRIGGER stop BEFORE UPDATE ON grants WHEN NEW.reason = 'restored' BEGIN SELECT \
+             RAISE(ABORT, 'killed'); END",
+        )
+        .await;
+    store.restore(&backup, false).await.unwrap_err();
+    assert_eq!(store.number("SELECT COUNT(*) FROM users WHERE name = 'Grace'").await, 1);
+    assert_eq!(store.number("SELECT COUNT(*) FROM sessions").await, 1, "as it was");
+    assert!(left(&store).is_empty());
+    store.run("DROP TRIGGER stop").await;
+    let generation = store.key_set_generation().await.unwrap();
+    store.restore(&backup, false).await.unwrap();
+    assert_eq!(store.number("SELECT COUNT(*) FROM users WHERE name = 'Ada'").await, 1);
+    for nothing in [
+        "SELECT COUNT(*) FROM sessions",
+        "SELECT COUNT(*) FROM status_lists",
+        "SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL",
+    ] {
+        assert_eq!(store.number(nothing).await, 0, "{nothing}");
+    }
+    assert!(store.key_set_generation().await.unwrap() > generation, "nodes notice");
+    assert!(left(&store).is_empty());
+}
+
+/// Who was shut out since the backup stays out, deleted clients too; who was let in again does not
+/// stay out for that.
+#[tokio::test]
+async fn who_is_disabled_stays_so() {
+    let (store, backup) = backed_up().await;
+    store.disable_user("Ada").await.unwrap();
+    store.disable_client("c").await.unwrap();
+    store.enable_client("c").await.unwrap();
+    let not_before = store.client("c").await.unwrap().unwrap().client.not_before;
+    store.delete_client("s").await.unwrap();
+    store.restore(&backup, true).await.unwrap();
+    assert!(store.users().await.unwrap()[0].is_disabled);
+    let client = async |id| store.client(id).await.unwrap().unwrap().client;
+    assert!(!client("c").await.is_disabled);
+    assert_eq!(client("c").await.not_before, not_before, "its tokens from before stay void");
+    assert!(client("s").await.is_disabled);
+    assert_eq!(store.number("SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL").await, 0);
+
+    // A backup of somebody who was disabled then.
+    store.enable_user("Ada").await.unwrap();
+    store.disable_client("c").await.unwrap();
+    let second = store.folder.join("second.db");
+    store.back_up(&second).await.unwrap();
+    store.enable_client("c").await.unwrap();
+    store.restore(&second, true).await.unwrap();
+    assert!(!store.users().await.unwrap()[0].is_disabled);
+    assert!(client("c").await.is_disabled);
+    assert!(client("s").await.is_disabled);
+}
+
+#[tokio::test]
+async fn the_copy_is_for_its_owner_and_leaves_nothing() {
+    let (store, backup) = backed_up().await;
+    // Of a restore that was killed.
+    fs::write(with_suffix(&backup, ".restoring"), "x").unwrap();
+    let copy = Copied::new(&backup).await.unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(&copy.0).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    drop(copy);
+    assert!(left(&store).is_empty());
+    // One from another program, which cannot be brought up to date.
+    let other = store.folder.join("other.db");
+    fs::copy(&backup, &other).unwrap();
+    let opened = Store::open(&Database::Sqlite(other.clone())).await.unwrap();
+    opened.sql("UPDATE _sqlx_migrations SET checksum = x'00'").execute().await.unwrap();
+    opened.close().await;
+    store.restore(&other, false).await.unwrap_err();
+    assert!(left(&store).is_empty());
+    assert_eq!(store.number("SELECT COUNT(*) FROM sessions").await, 1, "as it was");
+}

@@ -1,0 +1,80 @@
+//! An empty database on each engine, for tests of statements.
+
+use std::{
+    env, fs,
+    ops::Deref,
+    path::PathBuf,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use countersign_testkit::postgres;
+
+use crate::{Database, Store};
+
+/// A store, and what it is deleted with.
+pub(crate) struct Opened {
+    store: Store,
+    pub(crate) folder: PathBuf,
+    _postgres: Option<postgres::Database>,
+}
+
+/// A file.
+pub(crate) async fn sqlite() -> Opened {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let folder = env::temp_dir().join(format!("countersign-store-{}-{count}", process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let store = Store::open(&Database::Sqlite(folder.join("test.db"))).await.unwrap();
+    Opened { store, folder, _postgres: None }
+}
+
+/// One of each engine.
+pub(crate) async fn each() -> [Opened; 2] {
+    let server = postgres::Database::new();
+    let store = Store::open(&Database::Postgres(server.url())).await.unwrap();
+    let on_sqlite = sqlite().await;
+    let folder = on_sqlite.folder.clone();
+    [on_sqlite, Opened { store, folder, _postgres: Some(server) }]
+}
+
+impl Opened {
+    /// Changes something.
+    pub(crate) async fn run(&self, statement: &'static str) {
+        self.store.sql(statement).execute().await.unwrap();
+    }
+
+    /// The number of rows, or whatever number this says.
+    pub(crate) async fn number(&self, query: &'static str) -> i64 {
+        self.store.sql(query).scalar().await.unwrap().unwrap()
+    }
+
+    /// A user, a resource, and two clients, one of which acts for itself.
+    pub(crate) async fn fill(&self) {
+        for insert in [
+            "INSERT INTO users (id, name, name_key, password_hash, created_at) VALUES ('u', 'Ada', \
+             'ada', '', 0)",
+            "INSERT INTO resources (uri, name, created_at) VALUES ('https://r', '', 0)",
+            "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
+             created_at) VALUES ('c', 'static', '', '', '', 'none', 0)",
+            "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
+             created_at) VALUES ('s', 'static', '', '', '', 'none', 0)",
+        ] {
+            self.run(insert).await;
+        }
+    }
+}
+
+impl Deref for Opened {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,78 @@
+// Challenges and metadata documents: written and read by the engine.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { authorizationServerMetadata, challenges, createGuard, protectedResourceMetadata } from "countersign";
+
+import { RESOURCE, now, policy, post } from "./support.mjs";
+
+const METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
+
+test("what the guard answers is what is read, and can be written", async () => {
+  const guard = createGuard(policy({ resource: { scopes: { baseline: ["mcp:use"] }, name: "Files" } }), { now });
+  const { response } = await guard.check(post("x"));
+  const value = response.headers.get("www-authenticate");
+  const [challenge, ...more] = challenges.parse(value);
+  assert.deepEqual(more, []);
+  const { resource_metadata, error, error_description, scope } = challenge.parameters;
+  assert.deepEqual([challenge.scheme, challenge.token68, resource_metadata, error, scope], ["Bearer", null, METADATA, "invalid_token", "mcp:use"]);
+  assert.equal(challenges.build({ resourceMetadata: resource_metadata, error, errorDescription: error_description, scope: scope.split(" ") }), value);
+  assert.equal(protectedResourceMetadata.url(RESOURCE), METADATA);
+  const document = await (await guard.check(new Request(METADATA))).response.text();
+  const read = protectedResourceMetadata.parse(document, RESOURCE);
+  assert.deepEqual(read, {
+    resource: RESOURCE, authorizationServers: ["https://auth.example.com"], scopesSupported: ["mcp:use"], bearerMethods: ["header"],
+    name: "Files", documentation: null, dpopAlgorithms: [], dpopRequired: false,
+  });
+  const { resource, authorizationServers, scopesSupported, name } = read;
+  assert.equal(protectedResourceMetadata.build({ resource, authorizationServers, scopesSupported, name }), document);
+});
+
+test("challenges of others", () => {
+  const both = challenges.parse('Negotiate YII=, DPoP algs="ES256 EdDSA", error=use_dpop_nonce, Basic realm="a, \\"b\\""');
+  assert.deepEqual(both.map(({ scheme, token68, parameters }) => [scheme, token68, parameters]), [
+    ["Negotiate", "YII=", {}],
+    ["DPoP", null, { algs: "ES256 EdDSA", error: "use_dpop_nonce" }],
+    ["Basic", null, { realm: 'a, "b"' }],
+  ]);
+  assert.deepEqual(challenges.parse(""), []);
+  for (const bad of ['Bearer a="', "Bearer a=b, a=c", "=", 'Bearer realm="\0"', `Bearer a="${"x".repeat(20_000)}"`, undefined, {}]) {
+    if (bad === undefined) continue;
+    assert.throws(() => challenges.parse(bad), TypeError, `${bad}`);
+  }
+  // A name that means something to objects is one like any other.
+  const [odd] = challenges.parse("Bearer __proto__=x");
+  assert.deepEqual(Object.entries(odd.parameters), [["__proto__", "x"]]);
+});
+
+test("nothing can be injected", () => {
+  const value = challenges.build({ resourceMetadata: 'x"\r\nSet-Cookie: a=b', error: "invalid_token", errorDescription: "\0ü" });
+  assert.equal(value, 'Bearer resource_metadata="x\\"??Set-Cookie: a=b", error="invalid_token", error_description="??"');
+  for (const bad of [undefined, null, 7, "Bearer", {}, { resourceMetadata: 7 }, { resourceMetadata: "", scopes: [] }, { resourceMetadata: "", scope: ['"'] }]) {
+    assert.throws(() => challenges.build(bad), TypeError, JSON.stringify(bad));
+  }
+});
+
+test("an authorization server's document", () => {
+  const issuer = "https://auth.example.com/t";
+  assert.deepEqual(authorizationServerMetadata.urls(issuer), [
+    "https://auth.example.com/.well-known/oauth-authorization-server/t",
+    "https://auth.example.com/.well-known/openid-configuration/t",
+    "https://auth.example.com/t/.well-known/openid-configuration",
+  ]);
+  assert.deepEqual(authorizationServerMetadata.urls("auth"), []);
+  const good = { issuer, token_endpoint: "https://auth.example.com/token", code_challenge_methods_supported: ["S256"], other: 1 };
+  const parse = (document) => authorizationServerMetadata.parse(typeof document === "string" ? document : JSON.stringify(document), issuer);
+  const read = parse(good);
+  assert.deepEqual([read.issuer, read.token_endpoint, read.jwks_uri, read.other], [issuer, good.token_endpoint, undefined, undefined]);
+  assert.deepEqual([read.code_challenge_methods_supported, read.scopes_supported], [["S256"], []]);
+  assert.equal(read.client_id_metadata_document_supported, false);
+  for (const bad of [
+    "", "[]", '{"issuer":"https://auth.example.com/t","issuer":"x"}', {}, { ...good, issuer: `${issuer}/` }, { ...good, token_endpoint: "http://auth.example.com/token" },
+    { ...good, jwks_uri: "javascript:x" }, { ...good, scopes_supported: "a" }, { ...good, client_id_metadata_document_supported: "yes" }, "x".repeat(200_000),
+  ]) {
+    assert.throws(() => parse(bad), TypeError, JSON.stringify(bad)?.slice(0, 80));
+  }
+  assert.throws(() => protectedResourceMetadata.parse(JSON.stringify({ resource: `${RESOURCE}/` }), RESOURCE), TypeError);
+  assert.throws(() => protectedResourceMetadata.url("mcp"), TypeError);
+});
