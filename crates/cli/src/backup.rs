@@ -25,7 +25,8 @@ pub(crate) struct Backup {
 ///
 /// All of the database is replaced in one transaction. Logins, codes and, unless --keep-grants says
 /// otherwise, grants end: what was used or revoked since the backup would count again, and users
-/// consent anew. Keys that are revoked now stay revoked.
+/// consent anew. Keys that are revoked now stay revoked, and users and clients that are disabled now
+/// stay disabled.
 ///
 /// For PostgreSQL, stop the servers, use pg_restore, and run this without a file.
 #[derive(Debug, clap::Args)]

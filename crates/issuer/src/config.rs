@@ -131,14 +131,20 @@ impl Config {
     /// What is not wrong in every case, and most likely a mistake; it says what to do.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
+        // This server speaks no TLS: somebody in front does.
         let is_https = self.issuer.as_deref().is_some_and(|issuer| issuer.starts_with("https://"));
-        let is_behind_a_proxy = is_https && self.listen.ip().is_loopback();
-        (is_behind_a_proxy && self.trusted_proxies == 0).then(|| {
-            "trusted-proxies is 0, and there must be a proxy in front: nobody is limited by \
-             address, and anybody can lock an account by failing to log in to it. Say \
-             --trusted-proxies 1 if the proxy appends the address that it sees to X-Forwarded-For"
-                .to_owned()
-        })
+        if !is_https || self.trusted_proxies != 0 {
+            return None;
+        }
+        let limits = match self.listen.ip().is_loopback() {
+            true => "nobody is limited by address",
+            false => "limits by address take all clients for one, the proxy",
+        };
+        Some(format!(
+            "trusted-proxies is 0, and there must be a proxy in front that speaks TLS: {limits}, \
+             and anybody can lock an account by failing to log in to it. Say --trusted-proxies 1 if \
+             the proxy appends the address that it sees to X-Forwarded-For"
+        ))
     }
 
     /// The identifier of a server with this configuration: as it is set, or that of its address.
@@ -187,10 +193,12 @@ mod tests {
         let behind = Config { issuer: https(), ..Config::default() };
         assert!(behind.warning().unwrap().contains("--trusted-proxies 1"));
         let elsewhere = SocketAddr::from(([0, 0, 0, 0], 8090));
+        let everywhere = Config { listen: elsewhere, ..behind.clone() };
+        assert!(everywhere.warning().unwrap().contains("all clients for one"));
         for good in [
             Config::default(),
-            Config { trusted_proxies: 1, ..behind.clone() },
-            Config { listen: elsewhere, ..behind },
+            Config { trusted_proxies: 1, ..behind },
+            Config { trusted_proxies: 2, ..everywhere },
         ] {
             assert_eq!(good.warning(), None, "{good:?}");
         }

@@ -257,28 +257,36 @@ pub(super) async fn lock_client(
 /// Places by list: those that are to be revoked. The lists are taken in order, so that two who do this
 /// wait for each other in a line and not in a circle.
 #[derive(Debug, Default)]
-pub(super) struct Places(BTreeMap<String, Vec<i64>>);
+pub(super) struct Places(BTreeMap<String, Ending>);
+
+/// What ends in one list.
+#[derive(Debug, Default)]
+struct Ending {
+    places: Vec<i64>,
+    /// Whether blocks end too, which are not among the bits.
+    blocks: bool,
+}
 
 impl Places {
     pub(super) fn add(&mut self, rows: Vec<(String, i64)>) {
         for (list, place) in rows {
-            self.0.entry(list).or_default().push(place);
+            self.0.entry(list).or_default().places.push(place);
         }
     }
 
     /// A list in which whole blocks were revoked.
     pub(super) fn touch(&mut self, list: String) {
-        self.0.entry(list).or_default();
+        self.0.entry(list).or_default().blocks = true;
     }
 
     /// Marks them as revoked, and the lists as changed. Says whether anything was not so before.
     pub(super) async fn revoke(self, transaction: &mut Transaction) -> Result<bool, Error> {
         let mut changed = false;
-        for (list, places) in self.0 {
+        for (list, Ending { places, blocks }) in self.0 {
             // The row is ours from here to the end of the transaction, on both engines.
             let bits: Option<(Vec<u8>,)> = transaction
                 .sql("UPDATE status_lists SET version = version + $1 WHERE id = $2 RETURNING bits")
-                .bind(i64::from(places.is_empty()))
+                .bind(i64::from(blocks))
                 .bind(&list)
                 .returning()
                 .await?;
@@ -293,7 +301,7 @@ impl Places {
                     *byte |= 1 << (place % 8);
                 }
             }
-            changed |= places.is_empty() || bits != before;
+            changed |= blocks || bits != before;
             if bits == before {
                 continue;
             }

@@ -71,6 +71,34 @@ async fn attack_23_blocks_that_are_taken_meanwhile() {
     }
 }
 
+/// A block ends in a list in which nothing else is new: the list is new all the same.
+#[tokio::test]
+async fn blocks_beside_tokens_that_were_revoked_before() {
+    for store in test_stores::each().await {
+        store.fill().await;
+        list(&store).await;
+        store
+            .run(
+                "INSERT INTO grants (id, user_id, client_id, resource, scopes, auth_time, \
+                 created_at) VALUES ('g', 'u', 's', 'https://r', '', 0, 0)",
+            )
+            .await;
+        store
+            .run(
+                "INSERT INTO issued_tokens (status_list, status_index, jti, client_id, grant_id, \
+                 expires_at) VALUES ('l', 7, 'jti', 's', 'g', 9000000000)",
+            )
+            .await;
+        store.revoke_access_token("l", 7, "jti").await.unwrap();
+        let now = generation(&store).await;
+        store.lease_block(CLOSES_AT, 32, "n", Some(("s", now))).await.unwrap().unwrap();
+        let version = store.status_list_version("l").await.unwrap();
+        store.disable_client("s").await.unwrap();
+        assert!(store.status_list_version("l").await.unwrap() > version);
+        assert_eq!(store.revoked_blocks("l").await.unwrap(), [(0, 32)]);
+    }
+}
+
 /// RFC 7009: the same token again and again is no news.
 #[tokio::test]
 async fn a_token_is_revoked_once() {
