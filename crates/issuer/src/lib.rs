@@ -1,8 +1,8 @@
 //! An OAuth 2.1 authorization server for MCP.
 //!
-//! Authorization code with PKCE S256 is the only interactive grant. Tokens are RFC 9068 access
-//! tokens for exactly one resource (RFC 8707), and rotating, opaque refresh tokens. Everything that
-//! must not be lost is in SQLite or PostgreSQL, secrets as digests only.
+//! Authorization code with PKCE S256 is the only grant in which a browser carries something back.
+//! Tokens are RFC 9068 access tokens for exactly one resource (RFC 8707), and rotating, opaque refresh
+//! tokens. Everything that must not be lost is in SQLite or PostgreSQL, secrets as digests only.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 

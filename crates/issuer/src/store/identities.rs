@@ -189,16 +189,15 @@ impl Store {
     ) -> Result<bool, Error> {
         let now = clock::now();
         let mut transaction = self.begin().await?;
-        // Whoever shuts one of the two out takes the same row first: before all of this, or after.
-        let user = transaction
-            .sql("UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL");
-        if user.bind(grant.user_id).execute().await? != 1
-            || !lock_client(&mut transaction, &client.id, client.not_before).await?
-        {
-            return Ok(false);
+        match insert_grant(&mut transaction, grant, now).await {
+            Err(Error::Ended) => return Ok(false),
+            done => done?,
         }
-        insert_grant(&mut transaction, grant, now).await?;
-        if !lock_grant(&mut transaction, grant.id, now).await? {
+        // The rows of both are ours now; the client may have been shut out, and let in again, since it
+        // was looked at.
+        if !lock_client(&mut transaction, &client.id, client.not_before).await?
+            || !lock_grant(&mut transaction, grant.id, now).await?
+        {
             return Ok(false);
         }
         insert_issued_token(&mut transaction, grant.id, token).await?;

@@ -200,6 +200,15 @@ fn attack_29_assertions_that_are_refused() {
     issuer.token(&client, &[("grant_type", GRANT)]).assert_error(400, "invalid_request");
     assert_eq!(issuer.number("SELECT COUNT(*) FROM grants"), 0);
     assert_eq!(issuer.number("SELECT COUNT(*) FROM jti_seen"), 0);
+    // Not even if somebody wrote it down: what this server says of a user is no grant for more.
+    let keys = json!({ "keys": [TestKey::Es256(3).jwk("idp")] });
+    let url = &issuer.url;
+    issuer.sql_text(&format!(
+        "INSERT INTO identity_providers (issuer, jwks, created_at) VALUES ('{url}', '{keys}', 0)"
+    ));
+    issuer.link(ACCOUNT, url, SUBJECT);
+    let own = good().claim("iss", url.as_str());
+    present(&issuer, &client, &own, &[]).assert_error(400, "invalid_grant");
     // Once, and no other one of the same name.
     let once = good();
     assert_eq!(present(&issuer, &client, &once, &[]).status, 200);
