@@ -46,7 +46,7 @@ fn fits(proof: &Proof, claims: &Value) {
     let expected = Expected {
         method: method.as_bytes(),
         urls: &urls,
-        token_digest: &digest,
+        token_digest: Some(&digest),
         nonces: None,
         now: issued_at as u64,
         leeway: LEEWAY,
@@ -59,7 +59,8 @@ fn fits(proof: &Proof, claims: &Value) {
     }
     let refused = |expected: Expected<'_>| proof.check(&expected).expect_err("refused");
     assert_eq!(refused(Expected { method: b"no such method", ..expected }), ProofError::Method);
-    assert_eq!(refused(Expected { token_digest: &[0x55; 32], ..expected }), ProofError::TokenHash);
+    let token_digest = Some(&[0x55; 32]);
+    assert_eq!(refused(Expected { token_digest, ..expected }), ProofError::TokenHash);
     let other = ["https://other.example/".to_owned()];
     if !urls[0].to_lowercase().contains("other.example") {
         assert_eq!(refused(Expected { urls: &other, ..expected }), ProofError::Uri);

@@ -170,6 +170,64 @@ for (const [method, authenticate] of Object.entries(methods)) {
   }
 }
 
+// === Signed requests (RFC 9101) and tokens bound to a key (DPoP, RFC 9449), which the client is
+// registered for: by the browser, and pushed.
+const bound = await register('none', {
+  jwks: { keys: [jwk] },
+  dpop_bound_access_tokens: true,
+  require_signed_request_object: true,
+});
+assert.equal(bound.dpop_bound_access_tokens, true);
+assert.equal(bound.require_signed_request_object, true);
+const DPoP = oauth.DPoP(bound, await oauth.generateKeyPair('ES256'));
+for (const pushed of [false, true]) {
+  const verifier = oauth.generateRandomCodeVerifier();
+  const state = oauth.generateRandomState();
+  const parameters = new URLSearchParams({
+    redirect_uri: REDIRECT,
+    response_type: 'code',
+    scope: SCOPE,
+    resource: STRICT_RESOURCE,
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    state,
+    dpop_jkt: await DPoP.calculateThumbprint(),
+  });
+  const key = { key: pair.privateKey, kid: 'strict' };
+  const request = await oauth.issueRequestObject(as, bound, parameters, key);
+  let query = new URLSearchParams({ client_id: bound.client_id, request });
+  if (pushed) {
+    const options = { DPoP, ...local };
+    const response = await oauth.pushedAuthorizationRequest(as, bound, oauth.None(), query, options);
+    const { request_uri } = await oauth.processPushedAuthorizationResponse(as, bound, response);
+    query = new URLSearchParams({ client_id: bound.client_id, request_uri });
+  }
+  const url = new URL(as.authorization_endpoint);
+  url.search = query.toString();
+  const answer = oauth.validateAuthResponse(as, bound, await person.authorize(url, REDIRECT), state);
+  const tokens = await oauth.processAuthorizationCodeResponse(
+    as,
+    bound,
+    await oauth.authorizationCodeGrantRequest(as, bound, oauth.None(), answer, REDIRECT, verifier, {
+      DPoP,
+      ...local,
+    }),
+  );
+  assert.equal(tokens.token_type, 'dpop');
+  const { sub } = oauth.getValidatedIdTokenClaims(tokens);
+  const info = await oauth.userInfoRequest(as, bound, tokens.access_token, { DPoP, ...local });
+  assert.equal((await oauth.processUserInfoResponse(as, bound, sub, info)).sub, sub);
+  const refresh = (options) =>
+    oauth
+      .refreshTokenGrantRequest(as, bound, oauth.None(), tokens.refresh_token, options)
+      .then((response) => oauth.processRefreshTokenResponse(as, bound, response));
+  await assert.rejects(refresh(local), { error: 'invalid_dpop_proof' });
+  const other = oauth.DPoP(bound, await oauth.generateKeyPair('ES256'));
+  await assert.rejects(refresh({ DPoP: other, ...local }), { error: 'invalid_dpop_proof' });
+  assert.equal((await refresh({ DPoP, ...local })).token_type, 'dpop');
+  step(`signed request${pushed ? ', pushed' : ''}: bound code, userinfo, bound refresh`);
+}
+
 // === A service, and the server of the resource that asks what its token is worth.
 const service = { client_id: serviceId };
 const server = { client_id: serverId, introspection_signed_response_alg: 'ES256' };

@@ -130,6 +130,12 @@ pub(crate) struct Add {
     /// Its public keys instead of a secret (private_key_jwt): a file with a JSON Web Key Set
     #[arg(long, value_name = "FILE", conflicts_with_all = ["confidential", "auth_method"])]
     jwks: Option<PathBuf>,
+    /// Give it no tokens but those that are bound to a key of its own (DPoP, RFC 9449)
+    #[arg(long)]
+    dpop: bool,
+    /// Take no authorization requests of it but those that it signed (RFC 9101)
+    #[arg(long, requires = "jwks")]
+    signed_requests: bool,
 }
 
 impl Add {
@@ -187,6 +193,8 @@ impl Add {
             jwks,
             resources,
             default_resource: self.default_resource,
+            dpop_bound: self.dpop,
+            signed_requests: self.signed_requests,
         })
     }
 }
@@ -334,6 +342,8 @@ fn describe(client: &Client) -> Value {
         "registered": client.kind == ClientKind::Registered,
         "disabled": client.is_disabled,
         "default_resource": client.default_resource,
+        "dpop_bound_access_tokens": client.dpop_bound,
+        "require_signed_request_object": client.signed_requests,
         "created_at": client.created_at,
     })
 }

@@ -44,6 +44,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "registration": registration,
         "client_documents": config.client_documents.to_string(),
         "trusted_proxies": config.trusted_proxies,
+        "dpop_nonces": config.dpop_nonces,
         "token_claims": config.token_claims,
         "outbound_networks": networks,
         "outbound_certificates": config.outbound.certificates,
@@ -59,6 +60,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              registration           {registration}\n\
              client_documents       {}\n\
              trusted_proxies        {}\n\
+             dpop_nonces            {}\n\
              token_claims           {}\n\
              outbound_networks      {}\n\
              outbound_certificates  {}\n\
@@ -70,6 +72,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
             config.access_token_lifetime,
             config.client_documents,
             config.trusted_proxies,
+            config.dpop_nonces,
             if config.token_claims.is_empty() {
                 "-".to_owned()
             } else {

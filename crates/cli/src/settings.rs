@@ -84,6 +84,16 @@ pub(crate) struct Options {
     /// `user claims` [default: none]
     #[arg(long, env = "COUNTERSIGN_TOKEN_CLAIMS", hide_env_values = true, value_name = "NAMES")]
     token_claims: Option<String>,
+    /// Whether DPoP proofs must carry a nonce of this server (RFC 9449) [default: false]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_DPOP_NONCES",
+        hide_env_values = true,
+        value_name = "true|false",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    dpop_nonces: Option<bool>,
     /// Only in the file: on the command line it is an option of all commands.
     #[arg(skip)]
     database: Option<String>,
@@ -165,6 +175,7 @@ impl Options {
                 .trusted_proxies
                 .or(file.trusted_proxies)
                 .map_or(default.trusted_proxies, usize::from),
+            dpop_nonces: self.dpop_nonces.or(file.dpop_nonces).unwrap_or(default.dpop_nonces),
             token_claims: self
                 .token_claims
                 .or(file.token_claims)

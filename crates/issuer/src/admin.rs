@@ -76,6 +76,10 @@ pub struct NewClient {
     pub resources: Vec<ClientResource>,
     /// The resource that it means when it names none.
     pub default_resource: Option<String>,
+    /// It gets no tokens but those that are bound to a key (DPoP, RFC 9449 §5.2).
+    pub dpop_bound: bool,
+    /// Its authorization requests must be signed (RFC 9101 §10.5): it needs keys.
+    pub signed_requests: bool,
 }
 
 /// A client that was added, with its secret, which is shown this one time.
@@ -222,6 +226,9 @@ impl Store {
         if (new.auth_method == "private_key_jwt") != new.jwks.is_some() {
             return Err(Error::Invalid("keys and private_key_jwt belong together".to_owned()));
         }
+        if new.signed_requests && new.jwks.is_none() {
+            return Err(Error::Invalid("a client that signs its requests needs keys".to_owned()));
+        }
         if new.auth_method == "none" && (new.grant_types.is_empty() || !new.resources.is_empty()) {
             let text = "a client that acts without users needs a secret or keys";
             return Err(Error::Invalid(text.to_owned()));
@@ -248,6 +255,8 @@ impl Store {
                 created_at: clock::now(),
                 is_disabled: false,
                 default_resource: new.default_resource,
+                dpop_bound: new.dpop_bound,
+                signed_requests: new.signed_requests,
                 not_before: 0,
             },
             secret_hash: None,

@@ -40,6 +40,10 @@ pub(crate) struct ClientMetadata {
     /// Its key set, as JSON.
     pub(crate) jwks: Option<String>,
     pub(crate) jwks_uri: Option<String>,
+    /// It gets no tokens but those that are bound to a key (RFC 9449 §5.2).
+    pub(crate) dpop_bound: bool,
+    /// Its authorization requests must be signed (RFC 9101 §10.5).
+    pub(crate) signed_requests: bool,
     /// Of [`DESCRIPTIVE`], those that were sent.
     pub(crate) descriptive: Object,
 }
@@ -82,7 +86,13 @@ impl ClientMetadata {
         if jwks.is_some() && jwks_uri.is_some() {
             return Err(wrong("jwks and jwks_uri exclude each other"));
         }
-        let auth_method = auth_method(members, jwks.is_some() || jwks_uri.is_some())?;
+        let has_keys = jwks.is_some() || jwks_uri.is_some();
+        let auth_method = auth_method(members, has_keys)?;
+        let dpop_bound = flag(members, "dpop_bound_access_tokens")?;
+        let signed_requests = flag(members, "require_signed_request_object")?;
+        if signed_requests && !has_keys {
+            return Err(wrong("require_signed_request_object needs jwks or jwks_uri"));
+        }
         for name in ["client_uri", "jwks_uri", "logo_uri", "policy_uri", "tos_uri"] {
             if let Some(url) = text(members, name)? {
                 check_url(url).map_err(|why| wrong(format!("{name} {why}")))?;
@@ -105,6 +115,8 @@ impl ClientMetadata {
             auth_method,
             jwks,
             jwks_uri,
+            dpop_bound,
+            signed_requests,
             descriptive,
         })
     }
@@ -237,6 +249,15 @@ fn text<'a>(members: &'a Object, name: &str) -> Result<Option<&'a str>, Refusal>
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(wrong(format!("{name} must be a string"))),
+    }
+}
+
+/// `false` where nothing is said.
+fn flag(members: &Object, name: &str) -> Result<bool, Refusal> {
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(wrong(format!("{name} must be true or false"))),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Config {
     /// How many proxies in front append the address that they saw to `X-Forwarded-For`. Without one,
     /// the header is not looked at.
     pub trusted_proxies: usize,
+    /// Whether DPoP proofs must carry a nonce of this server (RFC 9449 §8).
+    pub dpop_nonces: bool,
     /// The names of users' claims that their access tokens carry.
     pub token_claims: Vec<String>,
 }
@@ -81,6 +83,7 @@ impl Default for Config {
             client_documents: ClientDocuments::Open,
             outbound: Outbound::default(),
             trusted_proxies: 0,
+            dpop_nonces: false,
             token_claims: Vec::new(),
         }
     }

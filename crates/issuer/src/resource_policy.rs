@@ -66,7 +66,13 @@ impl Resource {
         }
         let document = json!({
             "issuers": [trusted],
-            "resources": [{ "resource": self.uri, "name": self.name, "scopes": scopes }],
+            "resources": [{
+                "resource": self.uri,
+                "name": self.name,
+                "scopes": scopes,
+                // Whoever sends a proof gets a token that is bound to its key.
+                "dpop": "accept",
+            }],
         });
         match Policy::parse(document.to_string().as_bytes()) {
             Ok(_) => Ok(document),

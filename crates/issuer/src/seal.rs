@@ -12,7 +12,7 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, Salt},
     rand,
 };
-use countersign_core::jose::base64url;
+use countersign_core::{guard::NonceSecret, jose::base64url};
 
 use crate::{Config, Error, secret};
 
@@ -21,7 +21,14 @@ const VARIABLE: &str = "COUNTERSIGN_KEY";
 
 /// The keys that seal what the database must not hold in clear. The first seals, all of them open:
 /// so a new one takes over while what the old ones sealed is still read.
-pub(crate) struct KeyRing(Vec<(String, SealingKey)>);
+pub(crate) struct KeyRing(Vec<Entry>);
+
+/// A key by its fingerprint, and the secret of nonces that goes with it.
+struct Entry {
+    id: String,
+    key: SealingKey,
+    nonces: NonceSecret,
+}
 
 /// One key of AES-256-GCM.
 pub(crate) struct SealingKey(LessSafeKey);
@@ -78,7 +85,13 @@ impl KeyRing {
             if bytes.len() != 32 || distinct.len() < 12 {
                 return Err(wrong());
             }
-            ring.push((fingerprint(&bytes), SealingKey::from_bytes(&bytes)?));
+            let nonces = derive("DPoP nonces", &bytes, b"HMAC-SHA256")?;
+            let nonces = NonceSecret::new(nonces.to_vec());
+            ring.push(Entry {
+                id: fingerprint(&bytes),
+                key: SealingKey::from_bytes(&bytes)?,
+                nonces: nonces.ok_or(Error::Crypto("a secret is too short"))?,
+            });
         }
         if ring.is_empty() { Err(wrong()) } else { Ok(Self(ring)) }
     }
@@ -98,19 +111,24 @@ impl KeyRing {
 
     /// Which key seals now: a fingerprint, which stands beside what is sealed.
     pub(crate) fn id(&self) -> &str {
-        self.0.first().map_or("", |(id, _)| id)
+        self.0.first().map_or("", |first| &first.id)
     }
 
     /// Nonce and ciphertext. `place` binds it to where it is stored: `table/primary key`.
     pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
-        let (_, key) = self.0.first().ok_or(Error::Crypto(WRONG_KEY))?;
-        key.seal(place, secret)
+        let first = self.0.first().ok_or(Error::Crypto(WRONG_KEY))?;
+        first.key.seal(place, secret)
     }
 
     /// What one of the keys sealed.
     pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        let mut opened = self.0.iter().filter_map(|(_, key)| key.open(place, sealed).ok());
+        let mut opened = self.0.iter().filter_map(|entry| entry.key.open(place, sealed).ok());
         opened.next().ok_or(Error::Crypto(WRONG_KEY))
+    }
+
+    /// The secrets of nonces, that of the present key first: the same on every node with these keys.
+    pub(crate) fn nonce_secrets(&self) -> impl Iterator<Item = &NonceSecret> {
+        self.0.iter().map(|entry| &entry.nonces)
     }
 }
 
@@ -132,10 +150,7 @@ fn fingerprint(key: &[u8]) -> String {
 impl SealingKey {
     /// A key that only who knows this secret of 256 random bits can make again (RFC 5869).
     pub(crate) fn derive(purpose: &str, secret: &str) -> Result<Self, Error> {
-        let extracted = Salt::new(HKDF_SHA256, purpose.as_bytes()).extract(secret.as_bytes());
-        let mut bytes = [0; 32];
-        extracted.expand(&[b"AES-256-GCM"], HKDF_SHA256)?.fill(&mut bytes)?;
-        Self::from_bytes(&bytes)
+        Self::from_bytes(&derive(purpose, secret.as_bytes(), b"AES-256-GCM")?)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
@@ -164,6 +179,14 @@ impl SealingKey {
             .map(|opened| opened.to_vec())
             .map_err(|_| Error::Crypto(WRONG_KEY))
     }
+}
+
+/// 32 bytes for a purpose and an algorithm (RFC 5869).
+fn derive(purpose: &str, secret: &[u8], algorithm: &[u8]) -> Result<[u8; 32], Error> {
+    let extracted = Salt::new(HKDF_SHA256, purpose.as_bytes()).extract(secret);
+    let mut bytes = [0; 32];
+    extracted.expand(&[algorithm], HKDF_SHA256)?.fill(&mut bytes)?;
+    Ok(bytes)
 }
 
 pub(crate) const WRONG_KEY: &str = "what is sealed in the database does not open with this key: use the key \

@@ -1,9 +1,10 @@
 //! The whole of it: what the issuer revokes, by any of the ways that there are, a running Envoy refuses
-//! within ten seconds, and what a revoked key has signed within a minute. The configuration is the one that users copy; nothing in it speaks of revocation.
+//! within ten seconds, and what a revoked key has signed within a minute. The
+//! configuration is the one that users copy; nothing in it speaks of revocation.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_e2e::http::{Message, Request};
 use countersign_e2e::{Options, Places, Stack, Stopwatch};

@@ -77,7 +77,7 @@ fn run(program: &str, script: &str) -> String {
 
 #[test]
 fn oauth4webapi_and_openid_client() {
-    assert!(run("node", "tests/clients/strict.mjs").contains("14 steps passed"));
+    assert!(run("node", "tests/clients/strict.mjs").contains("16 steps passed"));
 }
 
 #[test]

@@ -145,6 +145,11 @@ fn services_and_resource_servers() {
     let client = folder.json(&add(&["--service", &service, "--jwks", "keys.json"]));
     assert_eq!(client["token_endpoint_auth_method"], "private_key_jwt");
     assert!(client["client_secret"].is_null());
+    assert_eq!(client["dpop_bound_access_tokens"], false);
+    let held = ["--redirect-uri", "https://app.example.com/cb", "--jwks", "keys.json"];
+    let client = folder.json(&add(&[&held[..], &["--dpop", "--signed-requests"]].concat()));
+    assert_eq!(client["dpop_bound_access_tokens"], true);
+    assert_eq!(client["require_signed_request_object"], true);
 
     std::fs::write(&file, key.replace("\"x\"", "\"d\":\"AA\",\"x\"")).unwrap();
     let private = folder.run(&add(&["--service", &service, "--jwks", "keys.json"]), "");
@@ -158,6 +163,7 @@ fn services_and_resource_servers() {
         (&["--introspects", "https://other.example"], 1),
         (&["--service", &service, "--jwks", "nothing.json"], 1),
         (&["--service", &service, "--jwks", "keys.json", "--confidential"], 2),
+        (&["--service", &service, "--signed-requests"], 2),
     ] {
         let output = folder.run(&add(more), "");
         assert_eq!(output.code, code, "{more:?}: {}", output.stderr);

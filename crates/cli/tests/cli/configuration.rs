@@ -40,6 +40,11 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     assert_eq!(default["database"], "countersign.db");
     assert_eq!(default["client_documents"], "open");
     assert_eq!(default["trusted_proxies"], 0);
+    assert_eq!(default["dpop_nonces"], false);
+    for switch in [&["--dpop-nonces"][..], &["--dpop-nonces", "true"]] {
+        let config = folder.json(&[&["config", "check", "--json"], switch].concat());
+        assert_eq!(config["dpop_nonces"], true);
+    }
     assert_eq!(default["token_claims"], serde_json::json!([]));
     let claims = ["config", "check", "--json", "--token-claims", "roles, tenant"];
     assert_eq!(folder.json(&claims)["token_claims"], serde_json::json!(["roles", "tenant"]));

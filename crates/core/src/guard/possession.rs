@@ -43,7 +43,7 @@ impl Engine {
         let expected = Expected {
             method: head.method,
             urls: &request_urls(resource, head),
-            token_digest,
+            token_digest: Some(token_digest),
             nonces: nonces.as_ref().map(<[_; 3]>::as_slice),
             now,
             leeway: self.policy.leeway,

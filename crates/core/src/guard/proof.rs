@@ -47,7 +47,8 @@ impl NonceSecret {
 
     /// The nonce that is given out now, and those beside it that are still, or on a node whose clock
     /// is ahead already, good.
-    pub(super) fn nonces(&self, resource: &str, now: UnixSeconds) -> [String; 3] {
+    #[must_use]
+    pub fn nonces(&self, resource: &str, now: UnixSeconds) -> [String; 3] {
         let period = now / NONCE_PERIOD;
         [period, period.saturating_sub(1), period.saturating_add(1)]
             .map(|period| self.nonce(resource, period))

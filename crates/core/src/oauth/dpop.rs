@@ -55,8 +55,8 @@ pub struct Expected<'a> {
     pub method: &'a [u8],
     /// The URLs by which the request may have been made, without query; one of them is `htu`.
     pub urls: &'a [String],
-    /// SHA-256 of the access token's text (`ath`).
-    pub token_digest: &'a [u8; 32],
+    /// SHA-256 of the access token's text (`ath`); `None` where a token is asked for, not used.
+    pub token_digest: Option<&'a [u8; 32]>,
     /// The nonces that were given out and are still good; `None` when none are asked for.
     pub nonces: Option<&'a [String]>,
     /// The time.
@@ -159,8 +159,9 @@ impl Proof {
         if !expected.urls.iter().any(|url| is_same_url(&self.uri, url)) {
             return Err(ProofError::Uri);
         }
-        let digest = base64url::encode(expected.token_digest);
-        if self.token_hash.as_ref() != Some(&digest) {
+        if let Some(digest) = expected.token_digest
+            && self.token_hash != Some(base64url::encode(digest))
+        {
             return Err(ProofError::TokenHash);
         }
         let Expected { now, leeway, .. } = *expected;
@@ -267,7 +268,8 @@ mod tests {
     const IAT: u64 = 1_562_262_618;
 
     fn expected<'a>(urls: &'a [String], digest: &'a [u8; 32]) -> Expected<'a> {
-        Expected { method: b"GET", urls, token_digest: digest, nonces: None, now: IAT, leeway: 0 }
+        let token_digest = Some(digest);
+        Expected { method: b"GET", urls, token_digest, nonces: None, now: IAT, leeway: 0 }
     }
 
     #[test]
@@ -291,7 +293,7 @@ mod tests {
             (Expected { method: b"get", ..good }, ProofError::Method),
             (Expected { urls: &other, ..good }, ProofError::Uri),
             (Expected { urls: &[], ..good }, ProofError::Uri),
-            (Expected { token_digest: &[0; 32], ..good }, ProofError::TokenHash),
+            (Expected { token_digest: Some(&[0; 32]), ..good }, ProofError::TokenHash),
             (Expected { now: IAT - 1, ..good }, ProofError::NotYetValid),
             (Expected { now: IAT + 61, ..good }, ProofError::TooOld),
             (Expected { nonces: Some(&nonces), ..good }, ProofError::Nonce),
@@ -301,6 +303,8 @@ mod tests {
         for now in [IAT - 5, IAT, IAT + 65] {
             assert_eq!(proof.check(&Expected { now, leeway: 5, ..good }), Ok(()), "{now}");
         }
+        // §4.3 step 11 is for protected resources alone.
+        assert_eq!(proof.check(&Expected { token_digest: None, ..good }), Ok(()));
     }
 
     /// RFC 9449 §4.2 and §4.3, steps 2 to 7.

@@ -20,14 +20,15 @@ use super::{
     limit::client_address,
     par,
     params::Params,
-    post::is_form,
+    post::{Failure, is_form},
     reply,
     request::{AuthorizationRequest, RequestError, redirect_target},
+    request_object::{self, SignedRequest, USED},
 };
 use crate::{
     Error, clock, redirect_uri,
     secret::{self, Kind},
-    store::{Client, ClientKind},
+    store::{Client, ClientKind, ClientRow},
 };
 
 /// How long a user has for login and consent, in seconds.
@@ -102,51 +103,100 @@ async fn begin_limited(
 
 /// A request, or a reference to one that the client pushed (RFC 9126 §4): then nothing beside it counts.
 async fn begin(app: &Arc<App>, headers: &HeaderMap, params: &Params) -> Result<Response, Error> {
-    let pushed = match (params.get("client_id"), params.get("request_uri")) {
-        (Some(client_id), Some(uri)) if par::is_reference(uri) => {
-            par::take(app, uri, client_id).await?
-        }
-        _ => return begin_with(app, headers, params).await,
+    let (client_id, uri) = match (params.get("client_id"), params.get("request_uri")) {
+        (Some(client_id), Some(uri)) if par::is_reference(uri) => (client_id, uri),
+        _ => return begin_with(app, headers, params, false).await,
     };
-    match pushed {
+    // RFC 9101 §5: the one or the other.
+    if params.has("request") {
+        return Ok(refuse(app, "The application sent two requests at once."));
+    }
+    match par::take(app, uri, client_id).await? {
         // The credentials of a client that authenticated by a header do not name it.
         Some(request) => {
-            let client_id = params.get("client_id").unwrap_or("");
-            begin_with(app, headers, &request.named(client_id)).await
+            let request = request.with("client_id", vec![client_id.to_owned()]);
+            begin_with(app, headers, &request, true).await
         }
-        None => Ok(app.pages.message(
-            StatusCode::BAD_REQUEST,
-            "This request cannot be answered",
+        None => Ok(refuse(
+            app,
             "It was used already, or it waited for more than a minute. Start again from the \
              application.",
         )),
     }
 }
 
+/// A page, for what cannot be told the client.
+fn refuse(app: &App, text: &str) -> Response {
+    tracing::info!(reason = "request_refused", "authorization request refused: {text}");
+    app.pages.message(StatusCode::BAD_REQUEST, "This request cannot be answered", text)
+}
+
+/// The request that a client signed, where it did (RFC 9101), or what it is answered.
+async fn signed(
+    app: &App,
+    row: &ClientRow,
+    params: &Params,
+) -> Result<Result<Option<SignedRequest>, Response>, Error> {
+    let problem = match params.get("request") {
+        Some(text) => match request_object::read(app, row, text).await {
+            Ok(Ok(signed)) => return Ok(Ok(Some(signed))),
+            Ok(Err(why)) => RequestError { error: "invalid_request_object", description: why },
+            Err(Failure::Server(error)) => return Err(error),
+            Err(Failure::Refused(_)) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let text = "The keys of the application cannot be had at this moment.";
+                let title = "This request cannot be answered now";
+                return Ok(Err(app.pages.message(status, title, text)));
+            }
+        },
+        None if row.client.signed_requests => RequestError {
+            error: "invalid_request",
+            description: "The client's requests must be signed",
+        },
+        None => return Ok(Ok(None)),
+    };
+    // Nobody vouches for these parameters: a redirect URI that is registered all the same gets the
+    // error, and nothing else comes of them.
+    Ok(Err(match redirect_target(params, &row.client) {
+        Ok(uri) => {
+            let back = Back { redirect_uri: &uri, state: params.get("state") };
+            answer_error(app, &row.client, back, problem)
+        }
+        Err(text) => refuse(app, text),
+    }))
+}
+
 async fn begin_with(
     app: &Arc<App>,
     headers: &HeaderMap,
     params: &Params,
+    is_pushed: bool,
 ) -> Result<Response, Error> {
-    let refuse = |text: &str| {
-        tracing::info!(reason = "request_refused", "authorization request refused: {text}");
-        Ok(app.pages.message(StatusCode::BAD_REQUEST, "This request cannot be answered", text))
-    };
     // Errors about client and redirect URI stay here (OAuth 2.1 §4.1.2.1).
     let Some(client_id) = params.get("client_id") else {
-        return refuse("The application did not say who it is (client_id).");
+        return Ok(refuse(app, "The application did not say who it is (client_id)."));
     };
     let row = match app.find_client(client_id).await? {
         Found::Client(row) => row,
-        Found::Unusable(text) => return refuse(&text),
+        Found::Unusable(text) => return Ok(refuse(app, &text)),
         Found::Unreachable(text) => {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Ok(app.pages.message(status, "This request cannot be answered now", &text));
         }
     };
+    // What was pushed was looked at then, by the authenticated client.
+    let signed = match is_pushed {
+        true => None,
+        false => match signed(app, &row, params).await? {
+            Ok(signed) => signed,
+            Err(response) => return Ok(response),
+        },
+    };
+    // RFC 9101 §6.3: then nothing beside it counts, whatever it says.
+    let params = signed.as_ref().map_or(params, |signed| &signed.params);
     let redirect_uri = match redirect_target(params, &row.client) {
         Ok(uri) => uri,
-        Err(text) => return refuse(text),
+        Err(text) => return Ok(refuse(app, text)),
     };
     let back = Back {
         state: if params.is_repeated("state") { None } else { params.get("state") },
@@ -159,6 +209,12 @@ async fn begin_with(
         Ok(request) => request,
         Err(error) => return Ok(answer_error(app, &row.client, back, error)),
     };
+    if let Some(signed) = &signed
+        && !signed.take(app, &row.client.id).await?
+    {
+        let error = RequestError { error: "invalid_request_object", description: USED };
+        return Ok(answer_error(app, &row.client, back, error));
+    }
     // Nobody may be sent through a remembered consent from another site (issuer spec, attack 46).
     request.consent |= !came_by_itself(headers);
     if params.get("prompt") == Some("none") {

@@ -6,12 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    App,
-    assertion::{self, Expected},
-    clients::Found,
-    params::Params,
-    post::Failure,
-    reply,
+    App, assertion, client_keys::signed_by, clients::Found, params::Params, post::Failure, reply,
 };
 use crate::{
     clock,
@@ -53,17 +48,17 @@ pub(super) async fn authenticate(
     let presented = read(headers, form)?;
     let found = app.find_known_client(&presented.id).await?;
     let row = usable(headers, found)?;
-    proven(app, headers, row, &presented).await
+    proven(app, headers, row, &presented).await.map(|row| row.client)
 }
 
-/// The same where a client may begin, and may come for the first time. What the server fetches and
+/// The same with its keys, where a client may begin, and may come for the first time. What the server fetches and
 /// stores for a client that has no credentials, or is not known yet, is counted by address.
 pub(super) async fn authenticate_first(
     app: &App,
     headers: &HeaderMap,
     form: &Params,
     address: Option<IpAddr>,
-) -> Result<Client, Failure> {
+) -> Result<Box<ClientRow>, Failure> {
     let count = || {
         let counted = app.beginnings.take(address, clock::milliseconds());
         counted.map_err(|seconds| Failure::from(reply::too_many(seconds)))
@@ -74,11 +69,11 @@ pub(super) async fn authenticate_first(
         count()?;
     }
     let row = usable(headers, app.find_client(&presented.id).await?)?;
-    let client = proven(app, headers, row, &presented).await?;
-    if client.auth_method == "none" && !is_stranger {
+    let row = proven(app, headers, row, &presented).await?;
+    if row.client.auth_method == "none" && !is_stranger {
         count()?;
     }
-    Ok(client)
+    Ok(row)
 }
 
 /// What a request presents, in one way only.
@@ -110,12 +105,12 @@ async fn proven(
     headers: &HeaderMap,
     row: Box<ClientRow>,
     presented: &Presented<'_>,
-) -> Result<Client, Failure> {
+) -> Result<Box<ClientRow>, Failure> {
     if let Err(why) = check(app, &row, &presented.credential).await? {
         tracing::info!(reason = "client_auth_failed", client = row.client.id, "{why}");
         return Err(invalid_client(headers.contains_key(header::AUTHORIZATION)));
     }
-    Ok(row.client)
+    Ok(row)
 }
 
 /// The client of a request that must not come from a public one.
@@ -166,24 +161,7 @@ async fn check_assertion(
     text: &str,
 ) -> Result<Result<(), &'static str>, Failure> {
     let id = row.client.id.as_str();
-    let expected = |keys| Expected {
-        keys,
-        types: &ASSERTION_TYPES,
-        issuer: id,
-        audience: app.issuer.as_str(),
-        now: clock::now().unsigned_abs(),
-    };
-    let Some(keys) = app.client_keys.of(app, row, false).await? else {
-        return Ok(Err("the client has no usable keys"));
-    };
-    let mut checked = assertion::check(text, &expected(&keys));
-    // Keys that are published elsewhere may be new.
-    if matches!(checked, Err(assertion::NO_KEY))
-        && let Some(keys) = app.client_keys.of(app, row, true).await?
-    {
-        checked = assertion::check(text, &expected(&keys));
-    }
-    let assertion = match checked {
+    let assertion = match signed_by(app, row, text, &ASSERTION_TYPES).await? {
         Ok(assertion) => assertion,
         Err(why) => return Ok(Err(why)),
     };

@@ -11,9 +11,15 @@ use std::{
 use countersign_core::jose::jwks::JwkSet;
 use url::Url;
 
-use super::{App, client_auth::unreachable, post::Failure};
+use super::{
+    App,
+    assertion::{self, Assertion, Expected},
+    client_auth::unreachable,
+    post::Failure,
+};
 use crate::{
     client_metadata::MAX_KEYS,
+    clock,
     outbound::{FetchError, Fetched},
     store::ClientRow,
 };
@@ -33,6 +39,35 @@ const CAPACITY: usize = 1000;
 /// Key sets by their URL.
 #[derive(Debug, Default)]
 pub(super) struct ClientKeys(Mutex<HashMap<String, (Instant, Arc<JwkSet>)>>);
+
+/// Checks that a client signed this, for this server alone, in its time.
+///
+/// The inner error is a sentence about what is wrong with it.
+pub(super) async fn signed_by(
+    app: &App,
+    row: &ClientRow,
+    text: &str,
+    types: &[&str],
+) -> Result<Result<Assertion, &'static str>, Failure> {
+    let expected = |keys| Expected {
+        keys,
+        types,
+        issuer: &row.client.id,
+        audience: app.issuer.as_str(),
+        now: clock::now().unsigned_abs(),
+    };
+    let Some(keys) = app.client_keys.of(app, row, false).await? else {
+        return Ok(Err("the client has no usable keys"));
+    };
+    let mut checked = assertion::check(text, &expected(&keys));
+    // Keys that are published elsewhere may be new.
+    if matches!(checked, Err(assertion::NO_KEY))
+        && let Some(keys) = app.client_keys.of(app, row, true).await?
+    {
+        checked = assertion::check(text, &expected(&keys));
+    }
+    Ok(checked)
+}
 
 /// Where somebody's keys are: given, or published.
 #[derive(Clone, Copy, Debug)]

@@ -58,7 +58,7 @@ async fn begin(
 ) -> Result<Response, Failure> {
     // Whoever knows a public client's name may come with it, and each time something is stored.
     let address = client_address(headers, peer, app.config.trusted_proxies);
-    let client = client_auth::authenticate_first(app, headers, form, address).await?;
+    let client = client_auth::authenticate_first(app, headers, form, address).await?.client;
     if !client.may_use(DEVICE_CODE) {
         return Err(refuse("unauthorized_client", "The client may not use this grant type"));
     }

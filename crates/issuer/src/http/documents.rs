@@ -8,7 +8,7 @@ use axum::{
 use countersign_core::jose::alg::Algorithm;
 use serde_json::json;
 
-use super::{Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES};
+use super::{Shared, client_auth::METHODS, dpop, reply, request::GENERAL_SCOPES};
 use crate::{ClientDocuments, Registration, grant_types, store::Resource};
 
 /// The profile of the grant `jwt-bearer` that there is.
@@ -85,7 +85,12 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "preferred_username", "email",
             "email_verified",
         ],
+        "dpop_signing_alg_values_supported": dpop::algorithms(),
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": assertion_algorithms(),
         "request_uri_parameter_supported": false,
+        // Of all clients; one may ask for it itself.
+        "require_signed_request_object": false,
         "protected_resources":
             resources.iter().map(|resource| resource.uri.as_str()).collect::<Vec<_>>(),
     });

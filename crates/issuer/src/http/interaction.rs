@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, clock, password,
     secret::{self, Kind},
-    store::{Client, ClientKind, NewGrant, Resource, SessionRow},
+    store::{Client, ClientKind, NewCode, NewGrant, Resource, SessionRow},
 };
 
 /// How long a login lasts, in seconds.
@@ -359,12 +359,14 @@ async fn code(
         auth_time: session.auth_time,
     };
     let hash = secret::hash(Kind::AuthorizationCode, &code);
-    let (redirect_uri, challenge) = (&request.redirect_uri, &request.challenge);
-    let added = app
-        .store
-        .add_grant(&grant, &hash, redirect_uri, challenge, CODE_LIFETIME, interaction)
-        .await;
-    match added {
+    let new = NewCode {
+        hash: &hash,
+        redirect_uri: &request.redirect_uri,
+        challenge: &request.challenge,
+        dpop_jkt: request.dpop_jkt.as_deref(),
+        lifetime: CODE_LIFETIME,
+    };
+    match app.store.add_grant(&grant, &new, interaction).await {
         Ok(true) => {}
         // As whoever comes a moment later finds it.
         Ok(false) | Err(Error::Ended) => return Ok(None),

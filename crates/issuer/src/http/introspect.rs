@@ -75,8 +75,11 @@ async fn access_token(app: &App, client: &Client, own: &OwnToken) -> Result<Opti
     }
     let mut answer = Map::new();
     answer.insert("active".to_owned(), Value::Bool(true));
-    answer.insert("token_type".to_owned(), Value::from("Bearer"));
-    for name in ["iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "act"]
+    // RFC 9449 §6.2: with `cnf`, since it is no bearer token.
+    let token_type = if claims.all.contains_key("cnf") { "DPoP" } else { "Bearer" };
+    answer.insert("token_type".to_owned(), Value::from(token_type));
+    for name in
+        ["iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "act", "cnf"]
     {
         if let Some(value) = claims.all.get(name) {
             let value = serde_json::to_value(value);

@@ -3,7 +3,12 @@
 use countersign_core::{jose::alg::Algorithm, oauth::scope::ScopeSet};
 use serde_json::{Value, json};
 
-use super::{App, request::is_general};
+use super::{
+    App,
+    dpop::{Possession, Refused},
+    post::Failure,
+    request::is_general,
+};
 use crate::{
     Error, clock,
     keys::DEFAULT_ALGORITHM,
@@ -39,20 +44,29 @@ pub(super) struct Planned {
     issued_at: i64,
     expires_at: i64,
     algorithm: Algorithm,
+    /// What it is bound to (`cnf`), if the client has shown a key.
+    confirmation: Option<Value>,
 }
 
 /// Takes a place for an access token, among those of a client that acts for itself or of all grants.
+/// The proof of the request is used up by this: nothing may be left to check that could refuse it.
 pub(super) async fn plan(
     app: &App,
     resource: &str,
     itself: Option<&Client>,
-) -> Result<Planned, Error> {
-    plan_with(app, resource, itself, i64::MAX).await
+    possession: Option<&Possession>,
+) -> Result<Planned, Failure> {
+    plan_with(app, resource, itself, i64::MAX, possession).await
 }
 
 /// The same for a token that lives no longer than until then.
-pub(super) async fn plan_until(app: &App, resource: &str, until: i64) -> Result<Planned, Error> {
-    plan_with(app, resource, None, until).await
+pub(super) async fn plan_until(
+    app: &App,
+    resource: &str,
+    until: i64,
+    possession: Option<&Possession>,
+) -> Result<Planned, Failure> {
+    plan_with(app, resource, None, until, possession).await
 }
 
 async fn plan_with(
@@ -60,7 +74,11 @@ async fn plan_with(
     resource: &str,
     itself: Option<&Client>,
     until: i64,
-) -> Result<Planned, Error> {
+    possession: Option<&Possession>,
+) -> Result<Planned, Failure> {
+    if let Some(possession) = possession {
+        possession.take(app).await?.map_err(Refused::answer)?;
+    }
     let settings = app.store.token_settings(resource).await?;
     let algorithm = match settings.token_alg {
         None => DEFAULT_ALGORITHM,
@@ -74,7 +92,8 @@ async fn plan_with(
     let client = itself.map(|client| (client.id.as_str(), client.not_before));
     let place = app.status.take(app, expires_at, client).await?;
     let jti = secret::new(Kind::TokenId)?;
-    Ok(Planned { place, jti, issued_at, expires_at, algorithm })
+    let confirmation = possession.map(Possession::confirmation);
+    Ok(Planned { place, jti, issued_at, expires_at, algorithm, confirmation })
 }
 
 impl Planned {
@@ -129,10 +148,18 @@ pub(super) async fn response(
     if granted.subject != granted.client_id {
         add_own_claims(app, granted.subject, &mut claims).await?;
     }
+    // RFC 9449 §5, §6.1: who has the token needs the key too.
+    let token_type = match &planned.confirmation {
+        Some(confirmation) => {
+            claims["cnf"] = confirmation.clone();
+            "DPoP"
+        }
+        None => "Bearer",
+    };
     let signer = app.keys.signer(planned.algorithm).await?;
     let mut response = json!({
         "access_token": signer.sign("at+jwt", &claims)?,
-        "token_type": "Bearer",
+        "token_type": token_type,
         "expires_in": planned.expires_at - planned.issued_at,
         "scope": granted.scopes.to_string(),
     });

@@ -12,13 +12,12 @@ use serde_json::json;
 use super::{
     App, Shared,
     post::{self, Failure},
-    register::{bearer, described_as, invalid_token, manage, read_body, refused, row},
+    register::{bearer, described_as, invalid_token, manage, metadata, read_body, refused, row},
     reply,
 };
 use crate::{
     ClientKind, Registration,
-    client_metadata::{ClientMetadata, object},
-    grant_types::OF_STRANGERS,
+    client_metadata::object,
     secret::{self, Kind},
     store::ClientRow,
 };
@@ -64,7 +63,7 @@ async fn change(app: &App, headers: &HeaderMap, id: &str, body: Body) -> Result<
     let held = holder(app, headers, id).await?;
     let members = object(&read_body(body).await?).map_err(refused)?;
     check_own(&members, &held.row)?;
-    let metadata = ClientMetadata::read(&members, &OF_STRANGERS).map_err(refused)?;
+    let metadata = metadata(&members).map_err(refused)?;
     let mut new = row(&metadata);
     new.client.id = id.to_owned();
     new.client.created_at = held.row.client.created_at;

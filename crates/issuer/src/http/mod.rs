@@ -9,6 +9,7 @@ mod clients;
 mod cookies;
 mod device;
 mod documents;
+mod dpop;
 mod fetches;
 mod interaction;
 mod introspect;
@@ -22,6 +23,7 @@ mod post;
 mod register;
 mod reply;
 mod request;
+mod request_object;
 mod revoke;
 mod status_lists;
 mod throttle;
@@ -59,6 +61,8 @@ pub(crate) struct App {
     fetcher: Fetcher,
     fetches: fetches::Fetches,
     own_keys: access_token::OwnKeys,
+    /// Where proofs must carry one.
+    dpop_nonces: Option<dpop::Nonces>,
     client_keys: client_keys::ClientKeys,
     /// Those of identity providers, apart: no flood of clients takes their place.
     provider_keys: client_keys::ClientKeys,
@@ -86,6 +90,7 @@ impl App {
             fetches: fetches::Fetches::default(),
             status: StatusLists::default(),
             own_keys: access_token::OwnKeys::default(),
+            dpop_nonces: config.dpop_nonces.then(|| dpop::Nonces::new(keys.ring())),
             client_keys: client_keys::ClientKeys::default(),
             provider_keys: client_keys::ClientKeys::default(),
             config,

@@ -13,11 +13,13 @@ use serde_json::json;
 
 use super::{
     App, Shared, client_auth,
+    dpop::{self, Refused},
     limit::client_address,
     params::Params,
     post::{self, Failure, refuse},
     reply,
     request::{AuthorizationRequest, PARAMETERS, redirect_target},
+    request_object::{self, USED},
 };
 use crate::{
     Error,
@@ -49,25 +51,61 @@ async fn push(
     headers: &HeaderMap,
     form: &Params,
 ) -> Result<Response, Failure> {
-    let client = client_auth::authenticate_first(app, headers, form, address).await?;
+    let row = client_auth::authenticate_first(app, headers, form, address).await?;
+    let client = &row.client;
     // §2.1: a request cannot be another reference.
     if form.has("request_uri") {
         return Err(refuse("invalid_request", "request_uri cannot be pushed"));
     }
+    let possession = dpop::present(app, headers, "/par")?;
+    // §3, RFC 9101 §6.3: what is not signed then does not count.
+    let signed = match form.get("request") {
+        Some(text) => Some(
+            request_object::read(app, &row, text)
+                .await?
+                .map_err(|why| refuse("invalid_request_object", why))?,
+        ),
+        None if client.signed_requests => {
+            return Err(refuse("invalid_request", "The client's requests must be signed"));
+        }
+        None => None,
+    };
+    let mut request = match &signed {
+        Some(signed) => signed.params.clone(),
+        None => form.clone(),
+    };
+    // RFC 9449 §10.1: a proof says the same as dpop_jkt, and must not say something else.
+    if let Some(shown) = &possession {
+        if request.has("dpop_jkt") && request.get("dpop_jkt") != Some(&shown.thumbprint) {
+            return Err(dpop::wrong_key("dpop_jkt is not the key of the proof"));
+        }
+        request = request.with("dpop_jkt", vec![shown.thumbprint.clone()]);
+    }
     // What the browser would be refused for, the client is told here (§2.3).
-    let redirect_uri = redirect_target(form, &client).map_err(|text| {
+    let redirect_uri = redirect_target(&request, client).map_err(|text| {
         Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_request", text))
     })?;
     let resources = app.store.known_resources().await?;
-    AuthorizationRequest::check(form, &client, redirect_uri, &resources)
+    AuthorizationRequest::check(&request, client, redirect_uri, &resources)
         .map_err(|error| refuse(error.error, error.description))?;
+    // Last: what was refused for another reason may come again.
+    if let Some(signed) = &signed
+        && !signed.take(app, &client.id).await?
+    {
+        return Err(refuse("invalid_request_object", USED));
+    }
+    if let Some(shown) = &possession {
+        shown.take(app).await?.map_err(Refused::answer)?;
+    }
     let reference = secret::new(Kind::PushedRequest)?;
     let hash = secret::hash(Kind::PushedRequest, &reference);
     // What authenticates the client, and what nobody reads, is not stored.
-    let request = form.only(&PARAMETERS);
+    let request = request.only(&PARAMETERS);
     app.store.add_pushed_request(&hash, &client.id, &request, LIFETIME).await?;
     let body = json!({ "request_uri": format!("{PREFIX}{reference}"), "expires_in": LIFETIME });
-    Ok(reply::json(StatusCode::CREATED, &body))
+    let mut response = reply::json(StatusCode::CREATED, &body);
+    dpop::set_nonce(&mut response, possession.as_ref().and_then(|shown| shown.nonce.as_deref()));
+    Ok(response)
 }
 
 /// Whether a `request_uri` is one of our references.

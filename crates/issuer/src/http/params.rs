@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Parameters of a query or a form.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Params {
     values: BTreeMap<String, Vec<String>>,
 }
@@ -19,9 +19,9 @@ impl Params {
         Self { values }
     }
 
-    /// The same, of this client.
-    pub(super) fn named(mut self, client_id: &str) -> Self {
-        self.values.insert("client_id".to_owned(), vec![client_id.to_owned()]);
+    /// The same with these values of a parameter.
+    pub(super) fn with(mut self, name: &str, values: Vec<String>) -> Self {
+        self.values.insert(name.to_owned(), values);
         self
     }
 

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
 };
+use countersign_core::jose::json::Object;
 use serde_json::{Value, json};
 
 use super::{App, MAX_BODY, Shared, limit::client_address, post::Failure, reply};
@@ -52,8 +53,7 @@ async fn register(app: &App, headers: &HeaderMap, body: Body) -> Result<Response
         Registration::Token => Some(initial_token(app, headers).await?),
         Registration::Off | Registration::Open => None,
     };
-    let read = object(&body).and_then(|members| ClientMetadata::read(&members, &OF_STRANGERS));
-    let metadata = read.map_err(refused)?;
+    let metadata = object(&body).and_then(|members| metadata(&members)).map_err(refused)?;
     let registration_token = secret::new(Kind::RegistrationToken)?;
     let row = ClientRow {
         registration_token_hash: Some(secret::hash(Kind::RegistrationToken, &registration_token)),
@@ -74,6 +74,18 @@ async fn register(app: &App, headers: &HeaderMap, body: Body) -> Result<Response
     }
     manage(app, &mut document, &registered.client.id, &registration_token);
     Ok(reply::json(StatusCode::CREATED, &document))
+}
+
+/// What a client says about itself.
+///
+/// A software statement (RFC 7591 §2.3) is somebody's word for what a client is, and nobody's word is
+/// trusted here. To ignore it, as §3.1.1 allows, would register something else than was asked for.
+pub(super) fn metadata(members: &Object) -> Result<ClientMetadata, Refusal> {
+    if members.contains_key("software_statement") {
+        let text = "software statements are not approved here: register without one";
+        return Err(("unapproved_software_statement", text.to_owned()));
+    }
+    ClientMetadata::read(members, &OF_STRANGERS)
 }
 
 /// RFC 7592 §3: where the client can change what it registered, and with what.
@@ -142,6 +154,8 @@ pub(super) fn row(metadata: &ClientMetadata) -> ClientRow {
             created_at: clock::now(),
             is_disabled: false,
             default_resource: None,
+            dpop_bound: metadata.dpop_bound,
+            signed_requests: metadata.signed_requests,
             not_before: 0,
         },
         secret_hash: None,
@@ -179,6 +193,14 @@ pub(super) fn described_as(row: &ClientRow) -> Value {
     }
     if let Some(uri) = &row.jwks_uri {
         document["jwks_uri"] = json!(uri);
+    }
+    for (name, is_so) in [
+        ("dpop_bound_access_tokens", client.dpop_bound),
+        ("require_signed_request_object", client.signed_requests),
+    ] {
+        if is_so {
+            document[name] = json!(true);
+        }
     }
     if !client.name.is_empty() {
         document["client_name"] = json!(client.name);

@@ -72,7 +72,11 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Response {
 pub(super) fn cors(mut response: Response) -> Response {
     let headers = response.headers_mut();
     set(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    set(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate, Retry-After");
+    set(
+        headers,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        "DPoP-Nonce, Retry-After, WWW-Authenticate",
+    );
     response
 }
 
@@ -84,7 +88,7 @@ pub(super) fn preflight(methods: &'static str) -> Response {
     set(
         headers,
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "Authorization, Content-Type, MCP-Protocol-Version",
+        "Authorization, Content-Type, DPoP, MCP-Protocol-Version",
     );
     set(headers, header::ACCESS_CONTROL_MAX_AGE, "600");
     response

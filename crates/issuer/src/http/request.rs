@@ -1,8 +1,11 @@
 //! The authorization request (OAuth 2.1 §4.1.1), checked.
 
-use countersign_core::oauth::{
-    pkce::{CodeChallenge, PkceError},
-    scope::{Scope, ScopeSet},
+use countersign_core::{
+    jose::base64url,
+    oauth::{
+        pkce::{CodeChallenge, PkceError},
+        scope::{Scope, ScopeSet},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +26,8 @@ pub(super) struct AuthorizationRequest {
     pub(super) scope: String,
     pub(super) challenge: String,
     pub(super) nonce: Option<String>,
+    /// The thumbprint of the key that has to redeem the code (RFC 9449 §10).
+    pub(super) dpop_jkt: Option<String>,
     /// The oldest login that will do, in seconds since the epoch (`prompt=login`, `max_age`).
     pub(super) login_since: Option<i64>,
     /// The user must be asked, whatever was allowed before.
@@ -54,10 +59,11 @@ const fn error(error: &'static str, description: &'static str) -> RequestError {
 }
 
 /// The parameters of a request that are read.
-pub(super) const PARAMETERS: [&str; 12] = [
+pub(super) const PARAMETERS: [&str; 13] = [
     "client_id",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "max_age",
     "nonce",
     "prompt",
@@ -127,6 +133,7 @@ impl AuthorizationRequest {
             scope: scope.to_string(),
             challenge,
             nonce: opaque("nonce")?,
+            dpop_jkt: check_thumbprint(params)?,
             login_since: check_login_age(params, &prompt)?,
             // The consent page is also where an account can be changed.
             consent: prompt.contains(&"consent") || prompt.contains(&"select_account"),
@@ -167,15 +174,24 @@ fn check_response_type(params: &Params) -> Result<(), RequestError> {
         }
         None => return Err(error("invalid_request", "response_type is missing")),
     }
-    if params.has("request") {
-        return Err(error("request_not_supported", "Request objects are not supported"));
-    }
+    // Nothing is fetched that a request names (RFC 9101 §10.4.1).
     if params.has("request_uri") {
-        return Err(error("request_uri_not_supported", "Request objects are not supported"));
+        return Err(error("request_uri_not_supported", "Only pushed requests are referred to"));
     }
     match params.get("response_mode") {
         None | Some("query") => Ok(()),
         Some(_) => Err(error("invalid_request", "Only response_mode=query is supported")),
+    }
+}
+
+/// `dpop_jkt` (RFC 9449 §10): a SHA-256 thumbprint (RFC 7638), in the one spelling that it has.
+fn check_thumbprint(params: &Params) -> Result<Option<String>, RequestError> {
+    let Some(text) = params.get("dpop_jkt") else {
+        return Ok(None);
+    };
+    match base64url::decode(text) {
+        Ok(bytes) if bytes.len() == 32 => Ok(Some(text.to_owned())),
+        _ => Err(error("invalid_request", "dpop_jkt is not a SHA-256 thumbprint")),
     }
 }
 

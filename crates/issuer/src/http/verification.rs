@@ -134,6 +134,7 @@ async fn enter(
         scope: device.scopes,
         challenge: String::new(),
         nonce: None,
+        dpop_jkt: None,
         login_since: None,
         // Whoever sent the user here may be somebody else than who holds the device (§5.4).
         consent: true,

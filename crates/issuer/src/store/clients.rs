@@ -37,6 +37,10 @@ pub struct Client {
     pub is_disabled: bool,
     /// The resource that it means when it names none.
     pub default_resource: Option<String>,
+    /// It gets no tokens but those that are bound to a key (DPoP, RFC 9449 §5.2).
+    pub dpop_bound: bool,
+    /// Its authorization requests must be signed (RFC 9101 §10.5).
+    pub signed_requests: bool,
     /// Changes when it is shut out: what it had before stays worthless.
     pub(crate) not_before: i64,
 }
@@ -86,6 +90,8 @@ struct Row {
     created_at: i64,
     disabled_at: Option<i64>,
     default_resource: Option<String>,
+    dpop_bound: bool,
+    signed_requests: bool,
     not_before: i64,
 }
 
@@ -108,6 +114,8 @@ impl From<Row> for ClientRow {
             created_at: row.created_at,
             is_disabled: row.disabled_at.is_some(),
             default_resource: row.default_resource,
+            dpop_bound: row.dpop_bound,
+            signed_requests: row.signed_requests,
             not_before: row.not_before,
         };
         Self {
@@ -141,8 +149,8 @@ impl Store {
             .sql(
                 "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
                  secret_hash, jwks, jwks_uri, metadata, registration_token_hash, \
-                 default_resource, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-                 $11, $12, $13)",
+                 default_resource, dpop_bound, signed_requests, created_at) VALUES ($1, $2, $3, \
+                 $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             )
             .bind(&client.id)
             .bind(match client.kind {
@@ -161,6 +169,8 @@ impl Store {
             .bind(&row.metadata)
             .bind(&row.registration_token_hash)
             .bind(&client.default_resource)
+            .bind(client.dpop_bound)
+            .bind(client.signed_requests)
             .bind(client.created_at)
             .execute()
             .await?;

@@ -23,6 +23,17 @@ pub(crate) struct NewGrant<'a> {
     pub(crate) auth_time: i64,
 }
 
+/// The code for it.
+#[derive(Clone, Debug)]
+pub(crate) struct NewCode<'a> {
+    pub(crate) hash: &'a [u8],
+    pub(crate) redirect_uri: &'a str,
+    pub(crate) challenge: &'a str,
+    /// The thumbprint of the key that must redeem it (RFC 9449 §10).
+    pub(crate) dpop_jkt: Option<&'a str>,
+    pub(crate) lifetime: i64,
+}
+
 /// A code with its grant.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct CodeRow {
@@ -30,6 +41,7 @@ pub(crate) struct CodeRow {
     pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) challenge: String,
+    pub(crate) dpop_jkt: Option<String>,
     pub(crate) expires_at: i64,
     pub(crate) consumed_at: Option<i64>,
     pub(crate) user_id: String,
@@ -72,7 +84,7 @@ pub(super) const LOCK_GRANT: &str = "UPDATE grants SET last_used_at = $1 WHERE i
 
 const FIND: &str = "SELECT grant_id, code.client_id, code.redirect_uri, challenge, code.expires_at, \
     consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at, users.disabled_at IS NOT \
-    NULL AS user_disabled FROM auth_codes AS code JOIN grants ON grants.id = grant_id JOIN users ON \
+    NULL AS user_disabled, dpop_jkt FROM auth_codes AS code JOIN grants ON grants.id = grant_id JOIN users ON \
     users.id = user_id WHERE hash = $1";
 
 const INSERT_GRANT: &str = "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
@@ -81,7 +93,10 @@ const INSERT_GRANT: &str = "INSERT INTO grants (id, user_id, client_id, resource
     disabled_at IS NULL)";
 
 const INSERT_CODE: &str = "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
-    challenge, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    challenge, expires_at, dpop_jkt) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+/// Binds a grant's refresh tokens to a key.
+pub(super) const BIND_GRANT: &str = "UPDATE grants SET cnf = $1 WHERE id = $2";
 
 /// The same as the statements for SQLite, in one. Who shuts out the user or the client changes their rows
 /// first, and then sees the grant that is made here.
@@ -90,10 +105,10 @@ const ADD_GRANT_ON_POSTGRES: &str = "WITH ended AS (DELETE FROM interactions WHE
     users.disabled_at IS NULL AND clients.disabled_at IS NULL FOR SHARE), granted AS (INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
     auth_time, created_at) SELECT $2, $3, $4, $5, $6, $7, $8, $9 FROM known WHERE $1 IS NULL OR EXISTS \
     (SELECT 1 FROM ended) RETURNING id) INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
-    challenge, expires_at) SELECT $10, id, $4, $11, $12, $13 FROM granted";
+    challenge, expires_at, dpop_jkt) SELECT $10, id, $4, $11, $12, $13, $14 FROM granted";
 
 /// The same as the statements for SQLite, in one.
-const REDEEM_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1 WHERE id = $2 \
+const REDEEM_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1, cnf = COALESCE($13, cnf) WHERE id = $2 \
     AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND \
     disabled_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND \
     disabled_at IS NOT NULL) RETURNING id), \
@@ -115,10 +130,7 @@ impl Store {
     pub(crate) async fn add_grant(
         &self,
         grant: &NewGrant<'_>,
-        code_hash: &[u8],
-        redirect_uri: &str,
-        challenge: &str,
-        code_lifetime: i64,
+        code: &NewCode<'_>,
         interaction: Option<&[u8]>,
     ) -> Result<bool, Error> {
         let now = clock::now();
@@ -126,8 +138,9 @@ impl Store {
             let insert = self.sql(ADD_GRANT_ON_POSTGRES).bind(interaction).bind(grant.id);
             let insert = insert.bind(grant.user_id).bind(grant.client_id).bind(grant.resource);
             let insert = insert.bind(grant.scopes).bind(grant.nonce).bind(grant.auth_time);
-            let insert = insert.bind(now).bind(code_hash).bind(redirect_uri).bind(challenge);
-            return match insert.bind(now + code_lifetime).execute().await? {
+            let insert = insert.bind(now).bind(code.hash).bind(code.redirect_uri);
+            let insert = insert.bind(code.challenge).bind(now + code.lifetime);
+            return match insert.bind(code.dpop_jkt).execute().await? {
                 // With an interaction, that may have been it.
                 0 if interaction.is_none() => Err(Error::Ended),
                 added => Ok(added == 1),
@@ -149,12 +162,13 @@ impl Store {
             now.into(),
         ];
         let code_values = [
-            code_hash.into(),
+            code.hash.into(),
             grant.id.into(),
             grant.client_id.into(),
-            redirect_uri.into(),
-            challenge.into(),
-            (now + code_lifetime).into(),
+            code.redirect_uri.into(),
+            code.challenge.into(),
+            (now + code.lifetime).into(),
+            code.dpop_jkt.into(),
         ];
         let plan = plan.must(INSERT_GRANT, grant_values).and(INSERT_CODE, code_values);
         match self.carry_out(plan).await? {
@@ -185,6 +199,7 @@ impl Store {
                     auth_time: row.get(10)?,
                     revoked_at: row.get(11)?,
                     user_disabled: row.get(12)?,
+                    dpop_jkt: row.get(13)?,
                 })
             });
             found.optional()
@@ -192,13 +207,14 @@ impl Store {
     }
 
     /// Redeems a code, and stores in the same transaction the first refresh token of its grant and
-    /// where the access token stands.
+    /// where the access token stands. `cnf` binds the grant's refresh tokens to a key.
     pub(crate) async fn redeem_code(
         &self,
         hash: &[u8],
         grant_id: &str,
         refresh_token: Option<(&[u8], i64)>,
         access_token: &IssuedToken<'_>,
+        cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
         if self.is_postgres() {
             let counts: Option<(i64, i64)> = self
@@ -215,6 +231,7 @@ impl Store {
                 .bind(access_token.user_id)
                 .bind(access_token.expires_at)
                 .bind(access_token.general_scopes)
+                .bind(cnf)
                 .returning()
                 .await?;
             return Ok(match counts {
@@ -223,7 +240,7 @@ impl Store {
                 _ => Redemption::Ended,
             });
         }
-        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token).await
+        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token, cnf).await
     }
 
     /// The same with the statement that consumes what is redeemed: $1 is the time, $2 the digest.
@@ -234,11 +251,15 @@ impl Store {
         grant_id: &str,
         refresh_token: Option<(&[u8], i64)>,
         access_token: &IssuedToken<'_>,
+        cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
         let now = clock::now();
         let mut plan = Plan::default()
             .must(LOCK_GRANT, [now.into(), grant_id.into()])
             .must(consume, [now.into(), hash.into()]);
+        if let Some(cnf) = cnf {
+            plan = plan.and(BIND_GRANT, [cnf.into(), grant_id.into()]);
+        }
         if let Some((hash, expires_at)) = refresh_token {
             let values = [hash.into(), grant_id.into(), now.into(), expires_at.into()];
             plan = plan.and(INSERT_REFRESH_TOKEN, values);

@@ -175,7 +175,8 @@ impl Store {
         grant_id: &str,
         refresh_token: Option<(&[u8], i64)>,
         access_token: &IssuedToken<'_>,
+        cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
-        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token).await
+        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token, cnf).await
     }
 }

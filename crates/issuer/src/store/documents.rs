@@ -86,12 +86,13 @@ impl Store {
         transaction
             .sql(
                 "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
-                 metadata, metadata_hash, jwks, jwks_uri, created_at) VALUES ($1, 'cimd', $2, $3, \
-                 $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET name = \
+                 metadata, metadata_hash, jwks, jwks_uri, dpop_bound, signed_requests, created_at) \
+                 VALUES ($1, 'cimd', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO UPDATE SET name = \
                  excluded.name, redirect_uris = excluded.redirect_uris, grant_types = \
                  excluded.grant_types, auth_method = excluded.auth_method, metadata = \
                  excluded.metadata, metadata_hash = excluded.metadata_hash, jwks = excluded.jwks, \
-                 jwks_uri = excluded.jwks_uri",
+                 jwks_uri = excluded.jwks_uri, dpop_bound = excluded.dpop_bound, \
+                 signed_requests = excluded.signed_requests",
             )
             .bind(found.url)
             .bind(&metadata.name)
@@ -103,6 +104,8 @@ impl Store {
             .bind(digest)
             .bind(&metadata.jwks)
             .bind(&metadata.jwks_uri)
+            .bind(metadata.dpop_bound)
+            .bind(metadata.signed_requests)
             .bind(now)
             .execute()
             .await?;

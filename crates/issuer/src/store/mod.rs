@@ -90,7 +90,7 @@ use self::{
 };
 pub(crate) use self::{
     clients::ClientRow,
-    codes::{CodeRow, NewGrant, Redemption},
+    codes::{CodeRow, NewCode, NewGrant, Redemption},
     device::{DeviceRow, NewDeviceCode},
     documents::{DocumentRow, FoundDocument},
     keys::SigningKeyRow,

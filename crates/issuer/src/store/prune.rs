@@ -101,6 +101,21 @@ const DEAD_CLIENTS: &str = "SELECT id FROM clients \
 const DEAD_CLIENT: &str = "DELETE FROM clients WHERE id = $1 AND kind = 'registered' \
     AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id)";
 
+/// The same for a client that came with its document. It is still known where the document was
+/// looked at in this week; one that an administrator supplied, or shut out, stays. $1 is a week ago, $2
+/// a month.
+const DEAD_DOCUMENTS: &str = "SELECT id FROM clients \
+    WHERE kind = 'cimd' AND created_at < $1 AND disabled_at IS NULL \
+    AND NOT EXISTS (SELECT 1 FROM client_documents WHERE url = clients.id \
+    AND (pinned OR fetched_at >= $1)) \
+    AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id) \
+    AND NOT EXISTS (SELECT 1 FROM consents WHERE client_id = clients.id \
+    AND COALESCE(last_used_at, granted_at) >= $2) LIMIT 500";
+
+const DEAD_DOCUMENT: &str = "DELETE FROM clients WHERE id = $1 AND kind = 'cimd' \
+    AND disabled_at IS NULL AND NOT EXISTS (SELECT 1 FROM client_documents WHERE url = clients.id) \
+    AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id)";
+
 impl Store {
     /// Deletes rows whose time was over at this moment. Gives their number.
     pub(crate) async fn prune(&self, now: i64) -> Result<u64, Error> {
@@ -139,8 +154,8 @@ impl Store {
         Ok(deleted.len())
     }
 
-    /// Deletes clients that nobody uses, and gives space back. This looks at every client that
-    /// registered itself: now and then is enough.
+    /// Deletes clients that nobody uses, and gives space back. This looks at every client that the
+    /// administrator did not add: now and then is enough.
     pub(crate) async fn prune_clients(&self, now: i64) -> Result<u64, Error> {
         let mut total = 0;
         for _ in 0..BATCHES {
@@ -153,8 +168,34 @@ impl Store {
                 break;
             }
         }
+        for _ in 0..BATCHES {
+            let dead: Vec<(String,)> =
+                self.sql(DEAD_DOCUMENTS).bind(now - 7 * DAY).bind(now - 30 * DAY).all().await?;
+            for (id,) in &dead {
+                total += self.prune_document(id, now - 7 * DAY).await?;
+            }
+            if dead.len() < BATCH {
+                break;
+            }
+        }
         self.pools.give_back_space().await?;
         Ok(total)
+    }
+
+    /// Document and client go together, unless somebody came with it since we looked.
+    async fn prune_document(&self, id: &str, before: i64) -> Result<u64, Error> {
+        let mut transaction = self.begin().await?;
+        transaction
+            .sql("DELETE FROM client_documents WHERE url = $1 AND NOT pinned AND fetched_at < $2")
+            .bind(id)
+            .bind(before)
+            .execute()
+            .await?;
+        let deleted = transaction.sql(DEAD_DOCUMENT).bind(id).execute().await?;
+        if deleted > 0 {
+            transaction.commit().await?;
+        }
+        Ok(deleted)
     }
 }
 

@@ -124,6 +124,50 @@ async fn complaint_6_dead_clients_go_and_live_ones_stay() {
     }
 }
 
+/// The same of clients that came with a document: anybody can make many of them. Nobody who uses one
+/// notices that it went: it is fetched again.
+#[tokio::test]
+async fn complaint_6_documents_that_nobody_uses_go() {
+    for fixture in Fixture::each().await {
+        let old = NOW - 8 * DAY;
+        for (id, fetched_at, pinned) in [
+            ("dead", old, false),
+            ("consented", old, false),
+            ("disabled", old, false),
+            ("forgotten", old, false),
+            ("granted", old, false),
+            ("looked-at", NOW - 2 * DAY, false),
+            ("pinned", old, true),
+        ] {
+            fixture.client(id, "cimd", NOW - 60 * DAY).await;
+            let insert = "INSERT INTO client_documents (url, body, sha256, pinned, fetched_at, \
+                          fresh_until) VALUES ($1, '', '', $2, $3, $3)";
+            let statement = fixture.store.sql(insert).bind(id).bind(pinned).bind(fetched_at);
+            statement.execute().await.unwrap();
+        }
+        fixture.client("no-document", "cimd", old).await;
+        fixture.client("new", "cimd", NOW).await;
+        fixture.grant("g", "granted").await;
+        for (client, granted_at) in [("consented", old), ("forgotten", NOW - 31 * DAY)] {
+            let insert = "INSERT INTO consents (user_id, client_id, resource, redirect_uri, scopes, \
+                          granted_at) VALUES ('u', $1, 'https://r', '', '', $2)";
+            fixture.store.sql(insert).bind(client).bind(granted_at).execute().await.unwrap();
+        }
+        let disable = "UPDATE clients SET disabled_at = 1 WHERE id = 'disabled'";
+        fixture.store.sql(disable).execute().await.unwrap();
+        assert_eq!(fixture.store.prune_clients(NOW).await.unwrap(), 3);
+        let left = fixture.names("SELECT id FROM clients ORDER BY id").await;
+        assert_eq!(
+            left,
+            ["c", "consented", "disabled", "granted", "looked-at", "new", "pinned"],
+            "a client that was shut out would come back"
+        );
+        let left = fixture.names("SELECT url FROM client_documents ORDER BY url").await;
+        assert_eq!(left, ["consented", "disabled", "granted", "looked-at", "pinned"]);
+        assert_eq!(fixture.store.prune_clients(NOW).await.unwrap(), 0);
+    }
+}
+
 /// Three batches in one round, and what is not over stays.
 #[tokio::test]
 async fn many_rows_go_in_batches() {

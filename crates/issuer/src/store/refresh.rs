@@ -4,7 +4,7 @@ use rusqlite::OptionalExtension as _;
 
 use super::{
     Store,
-    codes::LOCK_GRANT,
+    codes::{BIND_GRANT, LOCK_GRANT},
     plan::{Outcome, Plan},
     status::{INSERT_ISSUED_TOKEN, IssuedToken},
 };
@@ -19,6 +19,8 @@ pub(crate) struct RefreshRow {
     pub(crate) successor_sealed: Option<Vec<u8>>,
     /// Whether the successor was used itself.
     pub(crate) successor_used: bool,
+    /// The key that it is bound to, as JSON (RFC 9449 §5).
+    pub(crate) cnf: Option<String>,
     pub(crate) client_id: String,
     pub(crate) user_id: String,
     pub(crate) resource: String,
@@ -44,12 +46,14 @@ pub(crate) struct Successor<'a> {
     /// The token itself, sealed under the one it follows: readable only by who presents that.
     pub(crate) sealed: &'a [u8],
     pub(crate) expires_at: i64,
+    /// The key that it is bound to, if one was shown now.
+    pub(crate) cnf: Option<&'a str>,
 }
 
 const FIND: &str = "SELECT token.grant_id, token.expires_at, token.rotated_at, \
     token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, client_id, user_id, \
     resource, scopes, auth_time, grants.created_at AS granted_at, revoked_at, users.disabled_at IS \
-    NOT NULL AS user_disabled FROM refresh_tokens AS token JOIN grants ON grants.id = \
+    NOT NULL AS user_disabled, cnf FROM refresh_tokens AS token JOIN grants ON grants.id = \
     token.grant_id JOIN users ON users.id = user_id LEFT JOIN refresh_tokens AS next ON next.hash \
     = token.successor_hash WHERE token.hash = $1";
 
@@ -61,7 +65,7 @@ pub(super) const INSERT_REFRESH_TOKEN: &str = "INSERT INTO refresh_tokens (hash,
 
 /// The same as the statements for SQLite, in one. The token is changed only where the grant was, and
 /// both only if they still are what they were once nobody else holds them.
-const ROTATE_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1 WHERE id = $2 \
+const ROTATE_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1, cnf = COALESCE($14, cnf) WHERE id = $2 \
     AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND \
     disabled_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND \
     disabled_at IS NOT NULL) RETURNING id), \
@@ -95,6 +99,7 @@ impl Store {
                     granted_at: row.get(10)?,
                     revoked_at: row.get(11)?,
                     user_disabled: row.get(12)?,
+                    cnf: row.get(13)?,
                 })
             });
             found.optional()
@@ -127,11 +132,12 @@ impl Store {
                 .bind(access_token.user_id)
                 .bind(access_token.expires_at)
                 .bind(access_token.general_scopes)
+                .bind(successor.cnf)
                 .execute()
                 .await?;
             return Ok(done == 1);
         }
-        let plan = Plan::default()
+        let mut plan = Plan::default()
             .must(LOCK_GRANT, [now.into(), grant_id.into()])
             .must(ROTATE, [now.into(), successor.hash.into(), successor.sealed.into(), hash.into()])
             .and(
@@ -139,6 +145,9 @@ impl Store {
                 [successor.hash.into(), grant_id.into(), now.into(), successor.expires_at.into()],
             )
             .and(INSERT_ISSUED_TOKEN, access_token.values(grant_id));
+        if let Some(cnf) = successor.cnf {
+            plan = plan.and(BIND_GRANT, [cnf.into(), grant_id.into()]);
+        }
         Ok(self.carry_out(plan).await? == Outcome::Done)
     }
 }

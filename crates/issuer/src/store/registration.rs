@@ -104,8 +104,9 @@ impl Store {
             .sql(
                 "UPDATE clients SET name = $1, redirect_uris = $2, grant_types = $3, auth_method = \
                  $4, secret_hash = $5, jwks = $6, jwks_uri = $7, metadata = $8, \
-                 registration_token_hash = $9 WHERE id = $10 AND registration_token_hash = $11 AND \
-                 kind = 'registered' AND disabled_at IS NULL",
+                 registration_token_hash = $9, dpop_bound = $10, signed_requests = $11 WHERE id = \
+                 $12 AND registration_token_hash = $13 AND kind = 'registered' AND disabled_at IS \
+                 NULL",
             )
             .bind(&client.name)
             .bind(client.redirect_uris.join(" "))
@@ -116,6 +117,8 @@ impl Store {
             .bind(&row.jwks_uri)
             .bind(&row.metadata)
             .bind(&row.registration_token_hash)
+            .bind(client.dpop_bound)
+            .bind(client.signed_requests)
             .bind(&client.id)
             .bind(held_hash)
             .execute()

@@ -100,7 +100,8 @@ const SCHEMA_4: &str = "
     INSERT INTO resources (uri, name, created_at) VALUES ('https://r', '', 0);
     INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, created_at)
         VALUES ('c', 'static', '', '', '', 'none', 0);
-    INSERT INTO client_resources VALUES ('c', 'https://r', 'read', TRUE);
+    INSERT INTO client_resources (client_id, resource, scopes, introspects)
+        VALUES ('c', 'https://r', 'read', TRUE);
     INSERT INTO issued_tokens (status_list, status_index, jti, client_id, expires_at)
         VALUES ('l', 7, 'j', 'c', 2000);
 ";
@@ -138,6 +139,19 @@ async fn schema_4_becomes_the_present_one() {
         let held = "SELECT COUNT(*) FROM issued_tokens WHERE holder IS NULL";
         assert_eq!(store.sql(held).scalar::<i64>().await.unwrap(), Some(1));
         assert_eq!(store.identity_providers().await.unwrap(), []);
+        store.close().await;
+    }
+}
+
+/// 0007: clients that there are are held to nothing that they did not ask for.
+#[tokio::test]
+async fn schema_6_becomes_the_present_one() {
+    let folder = Folder::new("schema-6");
+    let server = postgres::Database::new();
+    for database in before(7, &folder, &server).await {
+        let store = Store::open(&database).await.unwrap();
+        let client = store.client("c").await.unwrap().unwrap().client;
+        assert_eq!((client.dpop_bound, client.signed_requests), (false, false), "{database}");
         store.close().await;
     }
 }

@@ -1,7 +1,10 @@
 //! Tests of places: what is given out and what is revoked at the same moment.
 
 use super::*;
-use crate::store::test_stores::{self, Opened};
+use crate::store::{
+    NewCode,
+    test_stores::{self, Opened},
+};
 
 const CLOSES_AT: i64 = 9_000_000_000;
 
@@ -137,7 +140,14 @@ async fn no_grants_for_who_is_shut_out() {
                 nonce: None,
                 auth_time: 0,
             };
-            store.add_grant(&grant, id.as_bytes(), "https://c", "x", 60, None).await.map(drop)
+            let code = NewCode {
+                hash: id.as_bytes(),
+                redirect_uri: "https://c",
+                challenge: "x",
+                dpop_jkt: None,
+                lifetime: 60,
+            };
+            store.add_grant(&grant, &code, None).await.map(drop)
         };
         add("1").await.unwrap();
         store.disable_user("Ada").await.unwrap();

@@ -128,7 +128,7 @@ fn requests_that_are_not_supported() {
         (("response_type", "code token"), "unsupported_response_type"),
         (("response_mode", "fragment"), "invalid_request"),
         (("response_mode", "form_post"), "invalid_request"),
-        (("request", "eyJhbGciOiJub25lIn0.e30."), "request_not_supported"),
+        (("request", "eyJhbGciOiJub25lIn0.e30."), "invalid_request_object"),
         (("request_uri", "https://app.example.com/r"), "request_uri_not_supported"),
         (("prompt", "none login"), "invalid_request"),
         (("max_age", "soon"), "invalid_request"),

@@ -2,10 +2,12 @@
 
 use std::thread;
 
+use countersign_testkit::keys::TestKey;
 use serde_json::{Value, json};
 
 use crate::{
     browser::{BY_ITSELF, Browser, text},
+    dpop::proof_by,
     http::{Answer, FORM, encode, get, send},
     issuer::{
         ACCOUNT, CALLBACK, Client, FILES, Folder, Issuer, MAIL, PASSWORD, VERIFIER, new_client,
@@ -382,4 +384,25 @@ fn rfc_8628_guesses_are_limited() {
     let let_in = (0..2000).take_while(|_| begun("198.51.100.9") == 200).count();
     assert!((240..2000).contains(&let_in), "{let_in}");
     assert_eq!(begun("198.51.100.10"), 200);
+}
+
+/// RFC 9449 §5: who asks with a proof gets bound tokens, as by any other grant; asking too early uses no
+/// proof up.
+#[test]
+fn rfc_9449_bound_tokens_for_devices() {
+    let issuer = Issuer::start();
+    let client = add(&issuer, "none");
+    let device = begin(&issuer, &client, &[("scope", "files:read"), ("resource", FILES)]);
+    let proof = proof_by(TestKey::Ed25519(9), &issuer.at("/token")).sign();
+    let poll = |code: &str| {
+        let form = [("grant_type", GRANT), ("device_code", code)];
+        issuer.post_with("/token", &client, &[("dpop", &proof)], &form)
+    };
+    let code = text(&device, "device_code");
+    poll(code).assert_error(400, "authorization_pending");
+    decide(&issuer, &device, "allow");
+    let tokens = poll(code);
+    assert_eq!((tokens.status, &tokens.json()["token_type"]), (200, &json!("DPoP")), "{tokens:?}");
+    let refresh = tokens.json()["refresh_token"].as_str().unwrap().to_owned();
+    issuer.refresh(&client, &refresh, &[]).assert_error(400, "invalid_dpop_proof");
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::text,
+    dpop,
     http::{Answer, get},
     issuer::{ACCOUNT, CALLBACK, Client, FILES, Issuer, MAIL, new_client},
     tokens::verified,
@@ -361,4 +362,35 @@ fn policies_are_checked_when_they_are_added() {
     let mut new = new_client("client_secret_basic");
     new.grant_types = vec![GRANT.to_owned()];
     assert_eq!(issuer.try_add(new).unwrap_err().reason(), "value_invalid", "for no resource");
+}
+
+/// RFC 9449 §5: what is exchanged with a proof is bound to its key; what is bound already is not
+/// exchanged, since the proof that goes with it cannot be shown here (attack 30).
+#[test]
+fn rfc_9449_exchange_of_bound_tokens() {
+    let issuer = start();
+    let server = add(&issuer, Some(FILES), &[(SEARCH, "files:read")]);
+    let (_, tokens) = subject(&issuer, "files:read");
+    let form = |token: &str| {
+        [
+            ("grant_type", GRANT.to_owned()),
+            ("subject_token", token.to_owned()),
+            ("subject_token_type", ACCESS_TOKEN.to_owned()),
+            ("resource", SEARCH.to_owned()),
+        ]
+    };
+    let ask = |token: &str| {
+        let form = form(token);
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, &**value)).collect();
+        let proof = dpop::proof(&issuer).sign();
+        issuer.post_with("/token", &server, &[("dpop", &proof)], &form)
+    };
+    let answer = ask(text(&tokens, "access_token"));
+    assert_eq!(claims(&issuer, &answer)["cnf"]["jkt"], dpop::jkt(dpop::KEY));
+    assert_eq!(answer.json()["token_type"], "DPoP");
+
+    let bound = dpop::bound(&issuer, &issuer.client(), "files:read");
+    let bound = text(&bound, "access_token");
+    ask(bound).assert_error(400, "invalid_request");
+    exchange(&issuer, &server, bound, &[("resource", SEARCH)]).assert_error(400, "invalid_request");
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::text,
+    dpop,
     http::{Answer, get},
     issuer::{ACCOUNT, CALLBACK, Client, FILES, Folder, Issuer, MAIL, PASSWORD, new_client, now},
     site::{Page, Site},
@@ -411,4 +412,16 @@ fn providers_are_checked_when_they_are_added() {
     }
     issuer.trust(&IdentityProvider { jwks: None, jwks_uri: uri, ..provider(IDP) }).unwrap();
     assert_eq!(issuer.trust(&provider(IDP)).unwrap_err().reason(), "already_exists");
+}
+
+/// RFC 9449 §5: as by any other grant.
+#[test]
+fn rfc_9449_bound_tokens_by_assertion() {
+    let (issuer, client) = start();
+    let signed = assertion(&issuer, &client).sign();
+    let proof = dpop::proof(&issuer).sign();
+    let form = [("grant_type", GRANT), ("assertion", signed.as_str())];
+    let answer = issuer.post_with("/token", &client, &[("dpop", &proof)], &form);
+    assert_eq!(claims(&issuer, &answer)["cnf"]["jkt"], dpop::jkt(dpop::KEY));
+    assert_eq!(answer.json()["token_type"], "DPoP");
 }

@@ -498,6 +498,8 @@ pub(crate) fn new_client(method: &str) -> NewClient {
         jwks: (method == "private_key_jwt").then(|| keys.to_string()),
         resources: Vec::new(),
         default_resource: None,
+        dpop_bound: false,
+        signed_requests: false,
     }
 }
 

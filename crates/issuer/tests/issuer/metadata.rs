@@ -28,6 +28,7 @@ fn rfc_8414_metadata_is_honest() {
         "client_id_metadata_document_supported",
         "code_challenge_methods_supported",
         "device_authorization_endpoint",
+        "dpop_signing_alg_values_supported",
         "grant_types_supported",
         "id_token_signing_alg_values_supported",
         "introspection_endpoint",
@@ -39,7 +40,10 @@ fn rfc_8414_metadata_is_honest() {
         "protected_resources",
         "pushed_authorization_request_endpoint",
         "registration_endpoint",
+        "request_object_signing_alg_values_supported",
+        "request_parameter_supported",
         "request_uri_parameter_supported",
+        "require_signed_request_object",
         "response_modes_supported",
         "response_types_supported",
         "revocation_endpoint",
@@ -81,6 +85,8 @@ fn rfc_8414_metadata_is_honest() {
             .iter()
             .all(|name| { !name.as_str().unwrap().starts_with("HS") && name != "none" })
     );
+    assert_eq!(&document["dpop_signing_alg_values_supported"], algorithms);
+    assert_eq!(&document["request_object_signing_alg_values_supported"], algorithms);
     for endpoint in [
         "authorization_endpoint",
         "token_endpoint",
@@ -167,7 +173,7 @@ fn cors() {
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
         let allowed = answer.header("access-control-allow-headers");
         assert!(allowed.contains("MCP-Protocol-Version"), "{path}");
-        assert!(allowed.contains("Authorization"), "{path}");
+        assert!(allowed.contains("Authorization") && allowed.contains("DPoP"), "{path}");
         let answer = get(&issuer.at(path));
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
         assert_eq!(answer.header("access-control-allow-credentials"), "", "{path}");

@@ -100,7 +100,7 @@ fn refused_when_they_are_pushed() {
         (("code_challenge_method", ""), "invalid_request"),
         (("request_uri", uri.as_str()), "invalid_request"),
         (("request_uri", "https://app.example.com/r"), "invalid_request"),
-        (("request", "x.y.z"), "request_not_supported"),
+        (("request", "x.y.z"), "invalid_request_object"),
         (("redirect_uri", "https://evil.example/cb"), "invalid_request"),
         (("response_type", "token"), "unsupported_response_type"),
         (("response_type", ""), "invalid_request"),

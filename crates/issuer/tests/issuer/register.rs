@@ -63,6 +63,28 @@ fn complaint_11_unknown_metadata_is_ignored() {
     assert_eq!(answer.status, 201, "{answer:?}");
 }
 
+/// RFC 7591 §3.2.2: nobody's word for a client is trusted, and none is silently left out.
+#[test]
+fn rfc_7591_software_statements_are_not_approved() {
+    let issuer = Issuer::start();
+    for statement in [json!("eyJhbGciOiJub25lIn0.e30."), json!(""), Value::Null] {
+        let metadata = json!({ "redirect_uris": [CALLBACK], "software_statement": statement });
+        issuer.register(&metadata).assert_error(400, "unapproved_software_statement");
+    }
+    assert_eq!(issuer.number("SELECT COUNT(*) FROM clients"), 0);
+    let document = issuer.register(&json!({ "redirect_uris": [CALLBACK] })).json();
+    let changed = json!({
+        "client_id": document["client_id"],
+        "redirect_uris": [CALLBACK],
+        "software_statement": "eyJhbGciOiJub25lIn0.e30.",
+    });
+    let bearer = format!("Bearer {}", text(&document, "registration_access_token"));
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let uri = text(&document, "registration_client_uri");
+    let answer = send("PUT", uri, &headers, Some(&changed.to_string()));
+    answer.assert_error(400, "unapproved_software_statement");
+}
+
 /// Complaint 18: subsets and supersets of the usual grants.
 #[test]
 fn complaint_18_grant_types() {

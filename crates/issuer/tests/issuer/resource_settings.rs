@@ -160,6 +160,7 @@ fn exported_policy() {
             }],
             "resources": [{
                 "resource": OTHER,
+                "dpop": "accept",
                 "name": "Other",
                 "scopes": {
                     "baseline": ["read"],

@@ -13,7 +13,9 @@ use countersign_e2e::{Failure, Outcome, Places};
 use crate::command::make_dir;
 
 pub(crate) use envoy::envoy;
-pub(crate) use npm::{node24, npm, npm_clients, npm_js, tsc, wasm_as, wasm_opt, workerd};
+pub(crate) use npm::{
+    bun, deno, node24, npm, npm_clients, npm_js, tsc, wasm_as, wasm_opt, workerd,
+};
 
 /// Fetches everything, for working offline afterwards.
 pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {

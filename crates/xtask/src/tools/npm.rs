@@ -39,6 +39,22 @@ pub(crate) fn node24(places: &Places) -> Outcome<PathBuf> {
     existing(places.tools().join(path), "Node 24")
 }
 
+/// Deno, of the packages of [`npm_js`].
+pub(crate) fn deno(places: &Places) -> Outcome<PathBuf> {
+    npm_js(places)?;
+    let cpu = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let path = format!("npm-js/node_modules/@deno/linux-{cpu}-glibc/deno");
+    existing(places.tools().join(path), "Deno")
+}
+
+/// Bun, of the packages of [`npm_js`].
+pub(crate) fn bun(places: &Places) -> Outcome<PathBuf> {
+    npm_js(places)?;
+    let cpu = if cfg!(target_arch = "aarch64") { "aarch64" } else { "x64" };
+    let path = format!("npm-js/node_modules/@oven/bun-linux-{cpu}/bin/bun");
+    existing(places.tools().join(path), "Bun")
+}
+
 fn install(places: &Places, from: &str, to: &str, how: &str, size: &str) -> Outcome<()> {
     check_node()?;
     let lock = places.path(&format!("{from}/package-lock.json"));

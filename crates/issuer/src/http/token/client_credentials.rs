@@ -7,6 +7,7 @@ use countersign_core::oauth::scope::ScopeSet;
 use super::{
     super::{
         App, client_auth,
+        dpop::Possession,
         issue::{self, Granted},
         params::Params,
         reply,
@@ -16,7 +17,12 @@ use super::{
 };
 use crate::{Error, store::Client};
 
-pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<Response, Failure> {
+pub(super) async fn issue(
+    app: &App,
+    client: &Client,
+    form: &Params,
+    possession: Option<&Possession>,
+) -> Result<Response, Failure> {
     // A public client has no credentials (OAuth 2.1 §4.2).
     if client.auth_method == "none" {
         return Err(refuse("unauthorized_client", "The client has no credentials of its own"));
@@ -49,8 +55,8 @@ pub(super) async fn issue(app: &App, client: &Client, form: &Params) -> Result<R
             scopes
         }
     };
-    let access_token = match issue::plan(app, uri, Some(client)).await {
-        Err(Error::Ended) => return Err(client_auth::invalid_client(false)),
+    let access_token = match issue::plan(app, uri, Some(client), possession).await {
+        Err(Failure::Server(Error::Ended)) => return Err(client_auth::invalid_client(false)),
         planned => planned?,
     };
     tracing::info!(client = client.id, resource = uri, "granted to the client itself: {scopes}");

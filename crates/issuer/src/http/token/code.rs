@@ -10,11 +10,12 @@ use serde_json::json;
 use super::{
     super::{
         App,
+        dpop::{self, Possession},
         issue::{self, Granted},
         params::Params,
         reply,
     },
-    Failure, REFRESH_IDLE, check_resource, refuse,
+    Failure, REFRESH_IDLE, binding, check_resource, refuse,
 };
 use crate::{
     Error, clock,
@@ -23,7 +24,12 @@ use crate::{
 };
 
 /// Redeems a code, once.
-pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<Response, Failure> {
+pub(super) async fn redeem(
+    app: &App,
+    client: &Client,
+    form: &Params,
+    possession: Option<&Possession>,
+) -> Result<Response, Failure> {
     let invalid = || refuse("invalid_grant", "The code is not valid");
     let code = form.get("code").ok_or_else(|| refuse("invalid_request", "code is missing"))?;
     let verifier = form
@@ -46,6 +52,11 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
         return Err(refuse("invalid_grant", "redirect_uri is not the one of the request"));
     }
     check_resource(app, form, &row.resource).await?;
+    // RFC 9449 §10: the code is worth nothing without the key that was announced with the request.
+    let shown = possession.map(|shown| shown.thumbprint.as_str());
+    if row.dpop_jkt.is_some() && row.dpop_jkt.as_deref() != shown {
+        return Err(dpop::wrong_key("The code is bound to a key, which sent no proof"));
+    }
     let fits = match (CodeChallenge::parse(&row.challenge), CodeVerifier::parse(verifier)) {
         (Ok(challenge), Ok(verifier)) => challenge.verify(&verifier),
         _ => false,
@@ -62,12 +73,13 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
     let refresh_hash = refresh_token.as_ref().map(|token| secret::hash(Kind::RefreshToken, token));
     let expires_at = clock::now() + REFRESH_IDLE;
     let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
-    let access_token = issue::plan(app, &row.resource, None).await?;
+    let cnf = binding(client, possession);
+    let access_token = issue::plan(app, &row.resource, None, possession).await?;
     let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
     let general = issue::general(&scopes);
     let issued =
         IssuedToken { general_scopes: &general, ..access_token.row(&client.id, &row.user_id) };
-    match app.store.redeem_code(&hash, &row.grant_id, first, &issued).await? {
+    match app.store.redeem_code(&hash, &row.grant_id, first, &issued, cnf.as_deref()).await? {
         Redemption::Done => {}
         Redemption::TooLate => return Err(replayed(app, &row).await?),
         // The grant ended, or its user was locked out, since we looked.

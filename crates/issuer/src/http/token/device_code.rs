@@ -7,11 +7,12 @@ use serde_json::json;
 use super::{
     super::{
         App,
+        dpop::Possession,
         issue::{self, Granted},
         params::Params,
         reply,
     },
-    Failure, REFRESH_IDLE, check_resource, refuse,
+    Failure, REFRESH_IDLE, binding, check_resource, refuse,
 };
 use crate::{
     Error, clock,
@@ -21,7 +22,12 @@ use crate::{
 };
 
 /// Redeems a device code that a user has allowed, once; or says how it stands (§3.5).
-pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<Response, Failure> {
+pub(super) async fn redeem(
+    app: &App,
+    client: &Client,
+    form: &Params,
+    possession: Option<&Possession>,
+) -> Result<Response, Failure> {
     let invalid = || refuse("invalid_grant", "The device code is not valid");
     let code = form
         .get("device_code")
@@ -56,11 +62,12 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
     let refresh_hash = refresh_token.as_ref().map(|token| secret::hash(Kind::RefreshToken, token));
     let expires_at = clock::now() + REFRESH_IDLE;
     let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
-    let access_token = issue::plan(app, &row.resource, None).await?;
+    let cnf = binding(client, possession);
+    let access_token = issue::plan(app, &row.resource, None, possession).await?;
     let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
     let general = issue::general(&scopes);
     let issued = IssuedToken { general_scopes: &general, ..access_token.row(&client.id, user_id) };
-    match app.store.redeem_device_code(&hash, grant_id, first, &issued).await? {
+    match app.store.redeem_device_code(&hash, grant_id, first, &issued, cnf.as_deref()).await? {
         Redemption::Done => {}
         Redemption::TooLate => return Err(replayed(app, &row).await?),
         // The grant ended, or its user was locked out, since it was allowed.

@@ -15,6 +15,7 @@ use super::{
     super::{
         App,
         access_token::{OwnToken, auth_time},
+        dpop::Possession,
         issue::{self, Granted},
         params::Params,
         reply,
@@ -37,6 +38,7 @@ pub(super) async fn exchange(
     app: &App,
     client: &Client,
     form: &Params,
+    possession: Option<&Possession>,
 ) -> Result<Response, Failure> {
     check_types(form)?;
     let policy = app.store.client_resources(&client.id).await?;
@@ -59,7 +61,7 @@ pub(super) async fn exchange(
     }
     let scopes = narrowed(form.get("scope"), &subject.claims.scope, source, target, &allowed)?;
     let until = i64::try_from(subject.claims.expires_at.unwrap_or(0)).unwrap_or(0);
-    let access_token = issue::plan_until(app, &target.uri, until).await?;
+    let access_token = issue::plan_until(app, &target.uri, until, possession).await?;
     let issued = access_token.row(&client.id, &grant.user_id);
     if !app.store.add_exchanged_token(&grant.id, client, &issued).await? {
         // One of those concerned was shut out, or the grant ended, since we looked.

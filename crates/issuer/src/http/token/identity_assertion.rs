@@ -14,6 +14,7 @@ use super::{
         access_token::auth_time,
         assertion::{self, Assertion, Expected},
         client_keys::KeySource,
+        dpop::Possession,
         issue::{self, Granted},
         params::Params,
         reply,
@@ -34,7 +35,12 @@ const TYPES: [&str; 1] = ["oauth-id-jag+jwt"];
 /// take it: a key that has to be shown, finer rights, an actor, a tenant that the subject belongs to.
 const NOT_HEEDED: [&str; 5] = ["act", "aud_tenant", "authorization_details", "cnf", "tenant"];
 
-pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<Response, Failure> {
+pub(super) async fn redeem(
+    app: &App,
+    client: &Client,
+    form: &Params,
+    possession: Option<&Possession>,
+) -> Result<Response, Failure> {
     let text =
         form.get("assertion").ok_or_else(|| refuse("invalid_request", "assertion is missing"))?;
     let refused = |why: &'static str| {
@@ -68,7 +74,7 @@ pub(super) async fn redeem(app: &App, client: &Client, form: &Params) -> Result<
     if !app.store.is_first_use("identity_assertion", &issuer, id, forget_at).await? {
         return Err(refused("it was used before (jti)"));
     }
-    let access_token = issue::plan(app, &resource.uri, None).await?;
+    let access_token = issue::plan(app, &resource.uri, None, possession).await?;
     let auth_time = auth_time(claims).filter(|time| *time <= clock::now());
     let grant = NewGrant {
         id: &secret::new(Kind::GrantId)?,

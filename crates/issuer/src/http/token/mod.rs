@@ -16,11 +16,12 @@ use axum::{
 
 use super::{
     App, Shared, client_auth,
+    dpop::{self, Possession},
     params::Params,
     post::{self, Failure, refuse},
     request::find_resource,
 };
-use crate::grant_types;
+use crate::{grant_types, store::Client};
 
 /// A refresh token that is not used for so many seconds ends (OAuth 2.1 §4.3.1).
 const REFRESH_IDLE: i64 = 30 * 86_400;
@@ -44,14 +45,31 @@ async fn exchange(app: &App, headers: &HeaderMap, form: &Params) -> Result<Respo
     if !client.may_use(grant_type) {
         return Err(refuse("unauthorized_client", "The client may not use this grant type"));
     }
-    match grant_type {
-        grant_types::AUTHORIZATION_CODE => code::redeem(app, &client, form).await,
-        grant_types::CLIENT_CREDENTIALS => client_credentials::issue(app, &client, form).await,
-        grant_types::DEVICE_CODE => device_code::redeem(app, &client, form).await,
-        grant_types::TOKEN_EXCHANGE => exchange::exchange(app, &client, form).await,
-        grant_types::JWT_BEARER => identity_assertion::redeem(app, &client, form).await,
-        _ => refresh::refresh(app, &client, form).await,
+    let possession = dpop::present(app, headers, "/token")?;
+    let possession = possession.as_ref();
+    // RFC 9449 §5.2.
+    if client.dpop_bound && possession.is_none() {
+        return Err(dpop::wrong_key("The client is registered for DPoP and sent no proof"));
     }
+    let mut response = match grant_type {
+        grant_types::AUTHORIZATION_CODE => code::redeem(app, &client, form, possession).await,
+        grant_types::CLIENT_CREDENTIALS => {
+            client_credentials::issue(app, &client, form, possession).await
+        }
+        grant_types::DEVICE_CODE => device_code::redeem(app, &client, form, possession).await,
+        grant_types::TOKEN_EXCHANGE => exchange::exchange(app, &client, form, possession).await,
+        grant_types::JWT_BEARER => identity_assertion::redeem(app, &client, form, possession).await,
+        _ => refresh::refresh(app, &client, form, possession).await,
+    }?;
+    dpop::set_nonce(&mut response, possession.and_then(|shown| shown.nonce.as_deref()));
+    Ok(response)
+}
+
+/// The `cnf` that a public client's refresh tokens get: they have no other protection, and those of
+/// other clients are worth nothing without the client's credentials (RFC 9449 §5).
+fn binding(client: &Client, possession: Option<&Possession>) -> Option<String> {
+    let shown = possession.filter(|_| client.auth_method == "none");
+    shown.map(|shown| shown.confirmation().to_string())
 }
 
 /// RFC 8707 §2.2: a resource that is named again must be the granted one.

@@ -8,11 +8,12 @@ use serde_json::json;
 use super::{
     super::{
         App,
+        dpop::{self, Possession},
         issue::{self, Granted},
         params::Params,
         reply,
     },
-    Failure, REFRESH_IDLE, check_resource, refuse,
+    Failure, REFRESH_IDLE, binding, check_resource, refuse,
 };
 use crate::{
     Error, clock,
@@ -33,6 +34,7 @@ pub(super) async fn refresh(
     app: &App,
     client: &Client,
     form: &Params,
+    possession: Option<&Possession>,
 ) -> Result<Response, Failure> {
     let invalid = || refuse("invalid_grant", "The refresh token is not valid");
     let token = form
@@ -43,18 +45,21 @@ pub(super) async fn refresh(
     if row.client_id != client.id || row.is_over() || row.expires_at <= clock::now() {
         return Err(invalid());
     }
+    check_key(&row, possession)?;
     check_resource(app, form, &row.resource).await?;
     let scopes = narrowed(form.get("scope"), &row.scopes)?;
-    let access_token = issue::plan(app, &row.resource, None).await?;
+    let cnf = binding(client, possession);
+    let access_token = issue::plan(app, &row.resource, None, possession).await?;
     let general = issue::general(&scopes);
     let issued =
         IssuedToken { general_scopes: &general, ..access_token.row(&client.id, &row.user_id) };
     let successor = match row.rotated_at {
-        None => match rotate(app, token, &hash, &row, &issued).await? {
+        None => match rotate(app, token, &hash, &row, &issued, cnf.as_deref()).await? {
             Some(successor) => successor,
             // Somebody was faster.
             None => {
                 let row = app.store.refresh_token(&hash).await?.ok_or_else(invalid)?;
+                check_key(&row, possession)?;
                 retried(app, token, &row, &issued).await?
             }
         },
@@ -80,13 +85,24 @@ async fn rotate(
     hash: &[u8],
     row: &RefreshRow,
     issued: &IssuedToken<'_>,
+    cnf: Option<&str>,
 ) -> Result<Option<String>, Error> {
     let successor = secret::new(Kind::RefreshToken)?;
     let sealed = successor_key(token)?.seal(&row.grant_id, successor.as_bytes())?;
     let new_hash = secret::hash(Kind::RefreshToken, &successor);
     let expires_at = (clock::now() + REFRESH_IDLE).min(row.granted_at + REFRESH_ABSOLUTE);
-    let new = Successor { hash: &new_hash, sealed: &sealed, expires_at };
+    let new = Successor { hash: &new_hash, sealed: &sealed, expires_at, cnf };
     Ok(app.store.rotate(hash, &row.grant_id, new, issued).await?.then_some(successor))
+}
+
+/// RFC 9449 §5: a family that is bound to a key is worth nothing without it. Nothing is used up by
+/// who does not have it.
+fn check_key(row: &RefreshRow, possession: Option<&Possession>) -> Result<(), Failure> {
+    let shown = possession.map(|shown| shown.confirmation().to_string());
+    if row.cnf.is_some() && row.cnf != shown {
+        return Err(dpop::wrong_key("The refresh token is bound to a key, which sent no proof"));
+    }
+    Ok(())
 }
 
 /// The token was rotated before. Shortly after, and while its successor was not used, that is a
