@@ -59,33 +59,33 @@ fn outcome(engine: &mut Engine, token: &str, fetches: &Fetches, now: u64) -> &'s
 #[test]
 fn a_revoked_key_is_dropped_at_the_next_list() {
     let mut engine = engine(&fetched());
-    let before = published(&[FIRST, SECOND], 3, SECOND, (&[], 0));
-    drive::fetch(&mut engine, &before, 0);
-    assert_eq!(outcome(&mut engine, &by(FIRST, 1), &before, 0), "allow");
-    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &before, 0), "allow");
-    let after = published(&[SECOND], 4, SECOND, (&[], 40));
-    drive::fetch(&mut engine, &after, 40);
+    let before = published(&[FIRST, SECOND], 3, SECOND, (&[], 1000));
+    drive::fetch(&mut engine, &before, 1000);
+    assert_eq!(outcome(&mut engine, &by(FIRST, 1), &before, 1000), "allow");
+    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &before, 1000), "allow");
+    let after = published(&[SECOND], 4, SECOND, (&[], 1040));
+    drive::fetch(&mut engine, &after, 1040);
     assert_eq!(
-        ask(&mut engine, &by(FIRST, 1), 40),
+        ask(&mut engine, &by(FIRST, 1), 1040),
         "key_unknown",
         "the set is 40 of 100 seconds old"
     );
-    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &after, 40), "allow");
+    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &after, 1040), "allow");
 }
 
 /// The key that signs lists: the next list comes by a key that nobody knows yet.
 #[test]
 fn a_list_by_a_new_key_fetches_the_keys() {
     let mut engine = engine(&fetched());
-    let before = published(&[FIRST], 3, FIRST, (&[], 0));
-    drive::fetch(&mut engine, &before, 0);
-    assert_eq!(outcome(&mut engine, &by(FIRST, 1), &before, 0), "allow");
-    let after = published(&[SECOND], 4, SECOND, (&[2], 40));
-    drive::fetch(&mut engine, &after, 40);
-    assert_eq!(ask(&mut engine, &by(FIRST, 1), 40), "key_unknown");
+    let before = published(&[FIRST], 3, FIRST, (&[], 1000));
+    drive::fetch(&mut engine, &before, 1000);
+    assert_eq!(outcome(&mut engine, &by(FIRST, 1), &before, 1000), "allow");
+    let after = published(&[SECOND], 4, SECOND, (&[2], 1040));
+    drive::fetch(&mut engine, &after, 1040);
+    assert_eq!(ask(&mut engine, &by(FIRST, 1), 1040), "key_unknown");
     // The list was asked for again once its key was there.
-    assert_eq!(outcome(&mut engine, &by(SECOND, 1), &after, 40), "allow");
-    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &after, 40), "token_revoked");
+    assert_eq!(outcome(&mut engine, &by(SECOND, 1), &after, 1040), "allow");
+    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &after, 1040), "token_revoked");
 }
 
 /// A thief who can answer in the issuer's place makes a list that is never replaced: it says that it is of
@@ -94,9 +94,9 @@ fn a_list_by_a_new_key_fetches_the_keys() {
 fn lists_go_with_the_key_that_made_them() {
     let mut engine = engine(&fetched());
     let forged = published(&[FIRST, SECOND], 3, FIRST, (&[], 1_000_000));
-    drive::fetch(&mut engine, &forged, 0);
-    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &forged, 0), "allow");
-    let honest = published(&[SECOND], 4, SECOND, (&[2], 150));
-    drive::fetch(&mut engine, &honest, 150);
-    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &honest, 150), "token_revoked");
+    drive::fetch(&mut engine, &forged, 1000);
+    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &forged, 1000), "allow");
+    let honest = published(&[SECOND], 4, SECOND, (&[2], 1150));
+    drive::fetch(&mut engine, &honest, 1150);
+    assert_eq!(outcome(&mut engine, &by(SECOND, 2), &honest, 1150), "token_revoked");
 }
