@@ -94,6 +94,6 @@ test(`${CHECKS} checks in a loop do not grow memory, the module's or JavaScript'
   await round(CHECKS);
   assert.equal(memory.buffer.byteLength, before[0]);
   const grown = (await heap()) - before[1];
-  assert.ok(grown < 4_000_000, `${grown} bytes more`);
+  assert.ok(grown < 8_000_000, `${grown} bytes more`);
   assert.ok(allowed > CHECKS * 0.9);
 });

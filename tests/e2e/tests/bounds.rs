@@ -19,13 +19,10 @@ use countersign_testkit::{
 };
 use serde_json::json;
 
-/// Asks eight times, for both workers to be asked, with these tokens; each time this status comes.
+/// Asks eight times, half of them each of two workers, with these tokens; each time this status comes.
 #[track_caller]
 fn all_are(front: &Front, status: u16, token: impl Fn(usize) -> String) {
-    for number in 0..8 {
-        let found = front.send(&call(&token(number), "read_file")).status();
-        assert_eq!(found, status, "number {number}");
-    }
+    assert_eq!(front.at_once(|number| call(&token(number), "read_file")), [status; 8]);
 }
 
 /// The ceiling for keys, tokens that are remembered included.
@@ -41,12 +38,12 @@ fn old_keys_are_used_for_so_long_and_no_longer() {
     let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap();
     let front = setup.config(|config| config.with_workers(2).with_clock(&clock)).start();
     let known = token().sign();
-    assert!(front.until(200, &call(&known, "read_file")));
+    assert!(front.settles(200, |_| call(&known, "read_file")));
     up.store(false, Ordering::SeqCst);
     // One that is remembered, and new ones.
     let at = |seconds: i64| {
         let known = known.clone();
-        move |number| match number / 4 {
+        move |number| match number % 3 {
             0 => known.clone(),
             _ => token().claim("jti", format!("t{seconds}-{number}")).sign(),
         }
@@ -86,7 +83,7 @@ fn a_list_is_used_until_it_expires_and_no_longer() {
         let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap();
         let front = setup.config(|config| config.with_workers(2).with_clock(&clock)).start();
         let of = |place| token().claim("status", reference(LIST, place)).sign();
-        assert!(front.until(200, &call(&of(3), "read_file")), "{status}");
+        assert!(front.settles(200, |_| call(&of(3), "read_file")), "{status}");
         let expected = if ends { 401 } else { 200 };
         assert_eq!(front.send(&call(&of(7), "read_file")).status(), expected);
         up.store(false, Ordering::SeqCst);

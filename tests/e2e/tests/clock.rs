@@ -96,7 +96,7 @@ fn jumps_let_nothing_in_and_end_well() {
                 let old = hourly(next - 1, &format!("gone-{number}-{attempt}"));
                 call(&old, "read_file")
             };
-            assert!(front.settles(8, 401, gone), "the old key is still good");
+            assert!(front.settles(401, gone), "the old key is still good");
             let fetches = front.issuer.take().len();
             let in_time = usize::try_from(right.elapsed().as_secs() / 2).unwrap();
             let most = 4 + 2 * usize::from(workers) + in_time;
@@ -190,6 +190,6 @@ fn a_list_of_the_future_is_not_kept() {
     clock.set(0).unwrap();
     revoked.lock().unwrap().push(7);
     let start = Instant::now();
-    assert!(front.settles(8, 401, |_| request.clone()), "still accepted");
+    assert!(front.settles(401, |_| request.clone()), "still accepted");
     println!("revoked after {:?}", start.elapsed());
 }

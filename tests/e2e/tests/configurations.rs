@@ -62,7 +62,7 @@ fn a_policy_in_a_file_is_taken_up_when_it_changes() {
     let until = |tool: &str, status: u16| {
         let start = Instant::now();
         let mut in_a_row = 0;
-        while in_a_row < 8 && start.elapsed() < PATIENCE {
+        while in_a_row < 8 && start.elapsed() < 2 * PATIENCE {
             in_a_row = if call(tool) == status { in_a_row + 1 } else { 0 };
         }
         in_a_row == 8

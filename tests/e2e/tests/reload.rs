@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Front, Gate, Setup, call, comes, good_keys, held_at, policy, token, with_page};
-use countersign_e2e::http::Request;
+use common::{Front, Gate, Setup, call, comes, good_keys, policy, token, with_page};
+use countersign_e2e::http::{self, Request};
 use countersign_e2e::{Answer, Clock, EnvoyConfig, Places, Stub};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn write_needs(scope: &str) -> Value {
 }
 
 fn discovered(workers: u16) -> Front {
-    let issuer_keys = |_: &countersign_e2e::http::Message| good_keys();
+    let issuer_keys = |_: &http::Message| good_keys();
     let setup =
         Setup::with(Stub::upstream().unwrap(), write_needs("files:write"), true, issuer_keys);
     let dir = setup.dir().to_path_buf();
@@ -37,10 +37,10 @@ fn replace(front: &Front, policy: &Value) {
     EnvoyConfig::replace_filter(front.scratch.path(), &policy.to_string()).unwrap();
 }
 
-/// Asks until this status comes eight times in a row: from every worker.
+/// Asks until this status comes from every worker.
 fn settles(front: &Front, tool: &str, status: u16) -> bool {
     let request = call(&token().sign(), tool);
-    front.settles(8, status, |_| request.clone())
+    front.settles(status, |_| request.clone())
 }
 
 #[test]
@@ -71,12 +71,17 @@ fn a_policy_is_swapped_without_a_lost_request() {
                     }
                 });
             }
-            for scope in ["files:read", "files:write", "files:read", "files:write", "files:read"] {
+            let sent = || good.load(Ordering::SeqCst).min(bad.load(Ordering::SeqCst));
+            let scopes = ["files:read", "files:write", "files:read", "files:write", "files:read"];
+            let stuck = scopes.into_iter().find(|scope| {
                 replace(&front, &write_needs(scope));
-                let status = if scope == "files:read" { 200 } else { 403 };
-                assert!(settles(&front, "write_file", status), "{scope}");
-            }
+                let status = if *scope == "files:read" { 200 } else { 403 };
+                let enough = sent() + 5;
+                // And some more of each kind, under each policy.
+                !settles(&front, "write_file", status) || !comes(|| sent() >= enough)
+            });
             ended.store(true, Ordering::SeqCst);
+            assert_eq!(stuck, None);
         });
         let (good, bad) = (good.into_inner(), bad.into_inner());
         println!("{workers} workers: {good} good and {bad} forged requests during five swaps");
@@ -125,7 +130,7 @@ fn a_vm_that_traps_is_replaced() {
         "issuer": other, "max_lifetime": 3_155_760_000_u64,
         "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] },
     }));
-    let slow = |_: &countersign_e2e::http::Message| {
+    let slow = |_: &http::Message| {
         thread::sleep(Duration::from_millis(1500));
         good_keys()
     };
@@ -175,20 +180,27 @@ fn timeouts(manager: &mut Value, idle: &str) {
 /// with the filter. They end when nothing has moved for `stream_idle_timeout`.
 #[test]
 fn requests_that_waited_in_a_filter_that_faulted_end_when_idle() {
+    let tried: Vec<Duration> = (0..5).map_while(|_| wait_in_a_filter_that_faults().err()).collect();
+    assert!(tried.len() < 5, "the machine never had the time: {tried:?}");
+}
+
+/// Fails with how long it took until the filter faulted, if that was longer than a stream may be silent.
+fn wait_in_a_filter_that_faults() -> Result<(), Duration> {
     let gate = Gate::default();
     let closed = gate.clone();
     let setup = Setup::with(Stub::upstream().unwrap(), with_page(policy(true)), true, move |_| {
         closed.pass();
         good_keys()
     });
-    // The fetch is given up after ten seconds, not five, and a silent stream after four, not two.
-    let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap().slower(2);
+    // The fetch is given up after fifteen seconds, not five, and a silent stream after six, not two.
+    let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap().slower(3);
     let config = |config: EnvoyConfig| {
         let config = config.with_clock(&clock).without("proxy_set_effective_context");
         config.manager(|manager| timeouts(manager, "2s"))
     };
     let front = setup.config(config).start();
     let port = front.envoy.port();
+    let start = Instant::now();
     let waiting = [1, 2].map(|_| {
         thread::spawn(move || {
             let start = Instant::now();
@@ -196,16 +208,28 @@ fn requests_that_waited_in_a_filter_that_faulted_end_when_idle() {
             (answer.status(), start.elapsed())
         })
     });
-    assert!(comes(|| held_at(port)[1] == 2), "both wait");
+    // Nobody answers while the filter is replaced.
+    let both_wait = || {
+        let page = http::get(port, "/countersign").map(|page| page.body).unwrap_or_default();
+        let state: Value = serde_json::from_slice(&page).unwrap_or_default();
+        state["requests"]["waiting_for_keys"] == 2
+    };
+    let is_late = || start.elapsed() > Duration::from_millis(5500);
+    assert!(comes(|| is_late() || both_wait()), "both wait");
     gate.open();
+    assert!(front.envoy.logs("Function: proxy_on_http_call_response failed"));
+    if is_late() {
+        return Err(start.elapsed());
+    }
     for waiting in waiting {
         let (status, time) = waiting.join().unwrap();
         println!("{status} after {time:?}");
-        assert_eq!(status, 504);
-        assert!((3500..30_000).contains(&time.as_millis()), "{time:?}");
+        // Envoy's own answer, or what it says when that one, too, would go through the filter.
+        assert!(matches!(status, 503 | 504), "{status}");
+        assert!((5500..40_000).contains(&time.as_millis()), "{time:?}");
     }
-    assert!(front.envoy.logs("Function: proxy_on_http_call_response failed"));
     assert_eq!(front.seen(), 0);
+    Ok(())
 }
 
 /// And no stream that the client opened ends by it.

@@ -47,7 +47,7 @@ fn a_flipped_bit_is_enforced_within_ten_seconds() {
         assert!(flipped.turn() < Duration::from_secs(10), "still accepted");
     }
     // By both workers, for good, and by nobody else's token.
-    assert!(front.settles(8, 401, |_| of(7)));
+    assert!(front.settles(401, |_| of(7)));
     front.upstream.take();
     for _ in 0..8 {
         assert_eq!(front.send(&of(7)).status(), 401);

@@ -21,7 +21,7 @@ use crate::process::Server;
 use config::address;
 
 /// Start-up compiles the module; another build may be using the cores.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// A running Envoy.
 #[derive(Debug)]
@@ -125,10 +125,10 @@ impl Envoy {
         value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
     }
 
-    /// Waits until the log has this text, half a minute at most.
+    /// Waits until the log has this text, a minute at most.
     pub fn logs(&self, text: &str) -> bool {
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(30) {
+        while start.elapsed() < Duration::from_secs(60) {
             if self.server.output().contains(text) {
                 return true;
             }

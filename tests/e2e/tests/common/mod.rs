@@ -6,13 +6,15 @@
     reason = "each test file uses some of it"
 )]
 
+use std::io::{BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign_e2e::http::{Message, Request, get};
+use countersign_e2e::http::{Message, Request, get, read_message};
 use countersign_e2e::{Answer, Envoy, EnvoyConfig, Outcome, Places, Scratch, Stub, free_ports};
 use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::{Value, json};
@@ -134,26 +136,40 @@ impl Front {
         self.upstream.take().iter().filter(|request| whole(request)).count()
     }
 
-    /// Asks until the status comes, at most half a minute.
+    /// Asks until the status comes, at most a minute.
     pub fn until(&self, status: u16, request: &Request) -> bool {
         comes(|| self.send(request).status() == status)
     }
 
-    /// Asks until this status came so many times in a row, at most half a minute: from every worker.
-    pub fn settles(&self, times: usize, status: u16, request: impl Fn(usize) -> Request) -> bool {
-        let start = Instant::now();
-        let mut in_a_row = 0;
-        for number in 0.. {
-            let found = self.send(&request(number)).status() == status;
-            in_a_row = if found { in_a_row + 1 } else { 0 };
-            if in_a_row == times || start.elapsed() > PATIENCE {
-                break;
-            }
-            if !found {
-                thread::sleep(Duration::from_millis(20));
-            }
+    /// The statuses of eight requests, on connections that are all open until the last is answered: each
+    /// worker has as many of them.
+    pub fn at_once(&self, request: impl Fn(usize) -> Request) -> [u16; 8] {
+        let mut streams = [(); 8].map(|()| {
+            let stream = TcpStream::connect(("127.0.0.1", self.envoy.port())).unwrap();
+            stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+            stream
+        });
+        for (number, stream) in streams.iter_mut().enumerate() {
+            stream.write_all(&request(number).to_bytes()).unwrap();
         }
-        in_a_row == times
+        let answer = |stream: &TcpStream| read_message(&mut BufReader::new(stream)).unwrap();
+        streams.each_ref().map(|stream| answer(stream).unwrap().status())
+    }
+
+    /// Asks until this status comes from every worker, at most a minute.
+    pub fn settles(&self, status: u16, request: impl Fn(usize) -> Request) -> bool {
+        let mut count = 0;
+        comes(|| {
+            let statuses = self.at_once(|number| request(count + number));
+            count += statuses.len();
+            statuses == [status; 8]
+        })
+    }
+
+    /// How many connections each of two workers has had.
+    pub fn connections(&self) -> [u64; 2] {
+        let listener = format!("listener.127.0.0.1_{}.worker", self.envoy.port());
+        [0, 1].map(|worker| self.envoy.stat(&format!("{listener}_{worker}.downstream_cx_total")))
     }
 
     /// Held requests, and those of them that wait for keys, as the worker says that answers; for
@@ -164,10 +180,10 @@ impl Front {
 }
 
 /// Nothing takes longer on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Waits until something holds, half a minute at most.
-pub fn comes(holds: impl Fn() -> bool) -> bool {
+/// Waits until something holds, a minute at most.
+pub fn comes(mut holds: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     loop {
         if holds() {
@@ -206,7 +222,7 @@ impl Gate {
     /// Until it is open, or nobody waits for this any more.
     pub fn pass(&self) {
         let start = Instant::now();
-        while !self.0.load(Ordering::SeqCst) && start.elapsed() < 4 * PATIENCE {
+        while !self.0.load(Ordering::SeqCst) && start.elapsed() < 2 * PATIENCE {
             thread::sleep(Duration::from_millis(10));
         }
     }
