@@ -22,11 +22,9 @@ use super::{
 };
 use crate::Error;
 
-/// For another process that writes to the file; the same as on the other way.
+/// For another process that writes to the file, the same as on the other way. A reader waits for nobody in
+/// this mode of SQLite, but for those who recover its log.
 const BUSY: Duration = Duration::from_secs(5);
-
-/// A reader waits for nobody in this mode of SQLite, but for those who recover its log.
-const READER_BUSY: Duration = Duration::from_millis(100);
 
 /// Readers that are kept open; more are opened when more threads read at the same moment.
 const READERS: usize = 8;
@@ -76,7 +74,7 @@ impl Direct {
         let kept = self.readers().pop();
         let connection = match kept {
             Some(connection) => connection,
-            None => open(&self.path, READER_BUSY, "ON").map_err(refused)?,
+            None => open(&self.path, BUSY, "ON").map_err(refused)?,
         };
         let found = work(&connection).map_err(refused)?;
         let mut readers = self.readers();
