@@ -34,6 +34,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     };
     let networks: Vec<String> =
         config.outbound.allowed_networks.iter().map(ToString::to_string).collect();
+    let redis = config.redis.as_ref().map(ToString::to_string);
     let data = json!({
         "listen": config.listen,
         "issuer": issuer,
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "trusted_proxies": config.trusted_proxies,
         "dpop_nonces": config.dpop_nonces,
         "token_claims": config.token_claims,
+        "redis": redis,
         "outbound_networks": networks,
         "outbound_certificates": config.outbound.certificates,
     });
@@ -62,6 +64,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              trusted_proxies        {}\n\
              dpop_nonces            {}\n\
              token_claims           {}\n\
+             redis                  {}\n\
              outbound_networks      {}\n\
              outbound_certificates  {}\n\
              The configuration is valid.",
@@ -78,6 +81,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
             } else {
                 config.token_claims.join(",")
             },
+            redis.as_deref().unwrap_or("-"),
             if networks.is_empty() { "-".to_owned() } else { networks.join(",") },
             config
                 .outbound

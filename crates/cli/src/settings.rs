@@ -84,6 +84,10 @@ pub(crate) struct Options {
     /// `user claims` [default: none]
     #[arg(long, env = "COUNTERSIGN_TOKEN_CLAIMS", hide_env_values = true, value_name = "NAMES")]
     token_claims: Option<String>,
+    /// A Redis in which nodes count together and keep what lives for minutes: redis://, rediss:// or
+    /// unix:// [default: none; each node counts for itself, the rest is in the database]
+    #[arg(long, env = "COUNTERSIGN_REDIS", hide_env_values = true, value_name = "URL")]
+    redis: Option<String>,
     /// Whether DPoP proofs must carry a nonce of this server (RFC 9449) [default: false]
     #[arg(
         long,
@@ -184,6 +188,7 @@ impl Options {
                 .map(|name| name.trim().to_owned())
                 .filter(|name| !name.is_empty())
                 .collect(),
+            redis: self.redis.or(file.redis).map(|url| url.parse()).transpose()?,
             outbound: Outbound {
                 allowed_networks: networks(self.outbound_networks.or(file.outbound_networks))?,
                 certificates: self.outbound_certificates.or(file.outbound_certificates),

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use crate::{Database, Error, Outbound, claims, issuer::Issuer};
+use crate::{Database, Error, Outbound, claims, issuer::Issuer, redis::RedisUrl};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub dpop_nonces: bool,
     /// The names of users' claims that their access tokens carry.
     pub token_claims: Vec<String>,
+    /// A Redis in which nodes count together; without one, each counts for itself.
+    pub redis: Option<RedisUrl>,
 }
 
 /// Who may register clients by themselves.
@@ -85,6 +87,7 @@ impl Default for Config {
             trusted_proxies: 0,
             dpop_nonces: false,
             token_claims: Vec::new(),
+            redis: None,
         }
     }
 }

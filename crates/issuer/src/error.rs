@@ -22,6 +22,8 @@ pub enum Error {
     Io(PathBuf, io::Error),
     /// The schema could not be brought up to date.
     Migration(sqlx::migrate::MigrateError),
+    /// Redis does not answer, and nothing else can.
+    Redis,
 }
 
 impl Error {
@@ -37,6 +39,7 @@ impl Error {
             Self::Invalid(_) => "value_invalid",
             Self::Io(..) => "io_failed",
             Self::Migration(_) => "migration_failed",
+            Self::Redis => "redis_unavailable",
         }
     }
 }
@@ -50,6 +53,7 @@ impl fmt::Display for Error {
             Self::Database(error) => write!(f, "the database refused: {error}"),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Migration(error) => write!(f, "the database schema: {error}"),
+            Self::Redis => f.write_str("Redis cannot say whether something was used before"),
         }
     }
 }

@@ -22,6 +22,7 @@ mod keys;
 mod outbound;
 mod password;
 mod redirect_uri;
+mod redis;
 mod resource_policy;
 mod seal;
 mod secret;
@@ -38,6 +39,7 @@ pub use database::Database;
 pub use error::Error;
 pub use keys::{Rotation, SigningKeys};
 pub use outbound::{InvalidNetwork, Network, Outbound};
+pub use redis::RedisUrl;
 pub use seal::new_sealing_key;
 pub use server::Server;
 pub use store::{

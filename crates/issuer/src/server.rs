@@ -67,6 +67,9 @@ impl Server {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
         let app = Arc::clone(&self.app);
+        if let Some(redis) = &app.redis {
+            redis.greet().await;
+        }
         let jobs = background::start(&app);
         let service = router(self.app).into_make_service_with_connect_info::<SocketAddr>();
         let (stopping, stop) = oneshot::channel();

@@ -9,6 +9,8 @@ pub mod json_suite;
 pub mod keys;
 #[cfg(unix)]
 pub mod postgres;
+#[cfg(unix)]
+pub mod redis;
 mod rsa_key;
 pub mod status;
 pub mod token;

@@ -23,7 +23,7 @@ struct Stage {
     work: fn(&Places) -> Outcome<Count>,
 }
 
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     Stage {
         name: "build",
         what: "the binary, the Envoy filter, the npm package",
@@ -32,6 +32,7 @@ const STAGES: [Stage; 10] = [
     Stage { name: "lint", what: "formatting, clippy, licences", work: sources },
     Stage { name: "unit", what: "cargo test, all crates", work: crates },
     Stage { name: "postgres", what: "the issuer's tests on PostgreSQL", work: on_postgres },
+    Stage { name: "redis", what: "the issuer's limits and replays in Redis", work: on_redis },
     Stage { name: "no-std", what: "the engine without a standard library", work: without_std },
     Stage { name: "wasm", what: "the verifier's verdicts in wasm, as natively", work: in_wasm },
     Stage { name: "panics", what: "no code of ours can panic in the modules", work: panic_free },
@@ -132,6 +133,21 @@ fn on_postgres(places: &Places) -> Outcome<Count> {
         alone: &[],
     };
     programs::run(places, &plan)
+}
+
+/// What a Redis is asked for. That it is away, or slow, or between nodes, is for the stage `unit`.
+const IN_REDIS: [&str; 5] = ["authorize::", "device", "limits::", "login::", "private_key_jwt::"];
+
+fn on_redis(places: &Places) -> Outcome<Count> {
+    tools::redis(places)?;
+    counted(
+        cargo(places)
+            .args(["test", "-p", "countersign-issuer", "--test", "issuer", "--"])
+            .args(IN_REDIS)
+            // Assertions that are older than this Redis: nobody can say whether they were used.
+            .args(["--skip", "attack_26_replay_times_and_algorithms"])
+            .env("COUNTERSIGN_TEST_REDIS", "1"),
+    )
 }
 
 fn without_std(places: &Places) -> Outcome<Count> {

@@ -49,6 +49,9 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     let claims = ["config", "check", "--json", "--token-claims", "roles, tenant"];
     assert_eq!(folder.json(&claims)["token_claims"], serde_json::json!(["roles", "tenant"]));
     assert_eq!(default["outbound_networks"], serde_json::json!([]));
+    assert_eq!(default["redis"], Value::Null);
+    let redis = ["config", "check", "--json", "--redis", "redis://ada:secret@h:6379/1"];
+    assert_eq!(folder.json(&redis)["redis"], "redis://ada@h:6379/1", "without the password");
     assert!(!folder.path().join("countersign.db").exists(), "checking makes nothing");
 }
 
@@ -71,6 +74,7 @@ fn mistakes_are_explained() {
         ("registration = \"maybe\"", "maybe"),
         ("client_documents = \"maybe\"", "not a domain"),
         ("token_claims = \"roles,sub\"", "meaning of its own"),
+        ("redis = \"localhost:6379\"", "redis: must be redis://"),
         ("client_documents = \"claude.ai,\"", "not a domain"),
         ("outbound_networks = \"10.0.0.1/8\"", "range of addresses"),
         ("issuer = \"https://a.example/\"", "trailing slash"),

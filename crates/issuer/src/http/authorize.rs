@@ -91,7 +91,7 @@ async fn begin_limited(
     address: Option<IpAddr>,
     params: &Params,
 ) -> Result<Response, Error> {
-    let Err(seconds) = app.beginnings.take(address, clock::milliseconds()) else {
+    let Err(seconds) = app.beginnings.take(address, clock::milliseconds()).await else {
         return begin(app, headers, params).await;
     };
     let text = format!("Wait {seconds} seconds, and start again from the application.");
@@ -238,14 +238,13 @@ pub(super) async fn open_interaction(
     let browser = browser_of(app, headers)?;
     let text = serde_json::to_string(request)
         .map_err(|_| Error::Crypto("a request could not be stored"))?;
-    app.store
-        .add_interaction(
-            &secret::hash(Kind::Interaction, id),
-            &secret::hash(Kind::Browser, &browser),
-            &text,
-            INTERACTION_LIFETIME,
-        )
-        .await?;
+    app.add_interaction(
+        &secret::hash(Kind::Interaction, id),
+        &secret::hash(Kind::Browser, &browser),
+        &text,
+        INTERACTION_LIFETIME,
+    )
+    .await?;
     let mut response = reply::see_other(&format!("{}/authorize?interaction={id}", app.issuer));
     Cookie::Browser.set(&app.issuer, response.headers_mut(), &browser);
     Ok(response)

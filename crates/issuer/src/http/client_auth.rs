@@ -59,19 +59,19 @@ pub(super) async fn authenticate_first(
     form: &Params,
     address: Option<IpAddr>,
 ) -> Result<Box<ClientRow>, Failure> {
-    let count = || {
-        let counted = app.beginnings.take(address, clock::milliseconds());
+    let count = async || {
+        let counted = app.beginnings.take(address, clock::milliseconds()).await;
         counted.map_err(|seconds| Failure::from(reply::too_many(seconds)))
     };
     let presented = read(headers, form)?;
     let is_stranger = app.is_stranger(&presented.id).await?;
     if is_stranger {
-        count()?;
+        count().await?;
     }
     let row = usable(headers, app.find_client(&presented.id).await?)?;
     let row = proven(app, headers, row, &presented).await?;
     if row.client.auth_method == "none" && !is_stranger {
-        count()?;
+        count().await?;
     }
     Ok(row)
 }
@@ -170,8 +170,9 @@ async fn check_assertion(
     }
     // Last: what was refused for another reason may still come right.
     let forget_at = i64::try_from(assertion.forget_at).unwrap_or(i64::MAX);
-    let is_first =
-        app.store.is_first_use("client_assertion", id, &assertion.token_id, forget_at).await?;
+    let made_at = assertion.claims.issued_at.and_then(|at| i64::try_from(at).ok());
+    let name = assertion.token_id.as_str();
+    let is_first = app.is_first_use("client_assertion", id, name, made_at, forget_at).await?;
     Ok(if is_first { Ok(()) } else { Err("the assertion was used before (jti)") })
 }
 

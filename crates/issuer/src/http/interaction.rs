@@ -174,7 +174,7 @@ pub(super) async fn act(
             Ok(response)
         }
         (Some("deny"), _) => {
-            if !app.store.end_interaction(&secret::hash(Kind::Interaction, id)).await? {
+            if !app.end_interaction(&secret::hash(Kind::Interaction, id)).await? {
                 return Ok(stale(app));
             }
             if open.request.device.is_some() {
@@ -244,7 +244,7 @@ async fn open(
     visit: &Visit<'_>,
     id: &str,
 ) -> Result<Result<Open, Response>, Error> {
-    let Some(row) = app.store.interaction(&secret::hash(Kind::Interaction, id)).await? else {
+    let Some(row) = app.interaction(&secret::hash(Kind::Interaction, id)).await? else {
         return Ok(Err(stale(app)));
     };
     // Begun in another browser: whoever sends such a link wants this user to finish their login
@@ -283,7 +283,7 @@ async fn login(
 ) -> Result<Response, Error> {
     let name = form.get("username").unwrap_or("").trim();
     let password = form.get("password").unwrap_or("");
-    if let Err(seconds) = app.throttle.begin(name, visit.address, clock::now()) {
+    if let Err(seconds) = app.throttle.begin(name, visit.address, clock::now()).await {
         let text = format!("Too many tries. Wait {seconds} seconds.");
         let status = StatusCode::TOO_MANY_REQUESTS;
         let failure = Failure { status, username: name, text: &text };
@@ -301,7 +301,7 @@ async fn login(
         let failure = Failure { status: StatusCode::FORBIDDEN, username: name, text };
         return Ok(login_page(app, visit, open, Some(failure)));
     };
-    app.throttle.succeeded(name, visit.address);
+    app.throttle.succeeded(name, visit.address).await;
     // A new session for each login: one that was planted before is worth nothing.
     if let Some(old) = &visit.session {
         app.store.end_session(&secret::hash(Kind::Session, old)).await?;
@@ -335,8 +335,11 @@ async fn is_remembered(
 }
 
 async fn approve(app: &Arc<App>, open: &Open, session: &SessionRow) -> Result<Response, Error> {
-    let interaction = secret::hash(Kind::Interaction, &open.id);
-    let code = code(app, &open.request, &open.client, session, Some(&interaction)).await?;
+    // Once: a page that is sent twice grants once.
+    if !app.end_interaction(&secret::hash(Kind::Interaction, &open.id)).await? {
+        return Ok(stale(app));
+    }
+    let code = code(app, &open.request, &open.client, session, None).await?;
     Ok(code.unwrap_or_else(|| stale(app)))
 }
 

@@ -11,12 +11,18 @@ use std::{
 
 use axum::http::HeaderMap;
 
+use crate::redis::Redis;
+
 /// Most addresses that are remembered by one limit.
 const CAPACITY: usize = 20_000;
 
-/// A rate with a burst, by the generic cell rate algorithm: one number for each address.
+/// A rate with a burst, by the generic cell rate algorithm: one number for each address. All nodes count
+/// together in Redis, where it is configured and answers; otherwise each for itself.
 #[derive(Debug)]
 pub(super) struct Limit {
+    /// What is limited.
+    name: &'static str,
+    redis: Option<Redis>,
     /// Milliseconds for one request.
     interval: i64,
     /// How many milliseconds of requests may come at once.
@@ -27,19 +33,35 @@ pub(super) struct Limit {
 
 impl Limit {
     /// So many a minute, and so many at once.
-    pub(super) fn new(per_minute: i64, burst: i64) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        per_minute: i64,
+        burst: i64,
+        redis: Option<Redis>,
+    ) -> Self {
         let interval = 60_000 / per_minute;
-        Self { interval, burst: interval * burst, until: Mutex::default() }
+        Self { name, redis, interval, burst: interval * burst, until: Mutex::default() }
     }
 
     /// Counts a request at this moment, in milliseconds.
     ///
     /// # Errors
     /// The seconds to wait before the next one.
-    pub(super) fn take(&self, address: Option<IpAddr>, now: i64) -> Result<(), i64> {
+    pub(super) async fn take(&self, address: Option<IpAddr>, now: i64) -> Result<(), i64> {
         let Some(address) = address.map(network) else {
             return Ok(());
         };
+        if let Some(redis) = &self.redis
+            && let Ok(wait) =
+                redis.take(self.name, &address.to_string(), self.interval, self.burst).await
+        {
+            return if wait == 0 { Ok(()) } else { Err((wait + 999) / 1000) };
+        }
+        self.take_here(address, now)
+    }
+
+    /// By what this node has seen itself.
+    fn take_here(&self, address: IpAddr, now: i64) -> Result<(), i64> {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         if until.len() >= CAPACITY {
             until.retain(|_, until| (now + 1..=now + self.burst).contains(until));
@@ -98,47 +120,54 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn of(per_minute: i64, burst: i64) -> Limit {
+        Limit::new("test", per_minute, burst, None)
+    }
+
+    fn take(limit: &Limit, address: Option<IpAddr>, now: i64) -> Result<(), i64> {
+        address.map_or(Ok(()), |address| limit.take_here(network(address), now))
+    }
+
     #[test]
     fn a_rate_with_a_burst() {
-        let limit = Limit::new(60, 3);
+        let limit = of(60, 3);
         let (here, there) =
             (Some(IpAddr::from([192, 0, 2, 1])), Some(IpAddr::from([192, 0, 2, 2])));
         for _ in 0..3 {
-            assert_eq!(limit.take(here, 1_000_000), Ok(()));
+            assert_eq!(take(&limit, here, 1_000_000), Ok(()));
         }
-        assert_eq!(limit.take(here, 1_000_000), Err(1));
-        assert_eq!(limit.take(there, 1_000_000), Ok(()), "another address");
-        assert_eq!(limit.take(None, 1_000_000), Ok(()), "nobody knows");
-        assert_eq!(limit.take(here, 1_001_000), Ok(()), "one a second");
-        assert_eq!(limit.take(here, 1_001_000), Err(1));
-        assert_eq!(limit.take(here, 1_100_000), Ok(()));
+        assert_eq!(take(&limit, here, 1_000_000), Err(1));
+        assert_eq!(take(&limit, there, 1_000_000), Ok(()), "another address");
+        assert_eq!(take(&limit, here, 1_001_000), Ok(()), "one a second");
+        assert_eq!(take(&limit, here, 1_001_000), Err(1));
+        assert_eq!(take(&limit, here, 1_100_000), Ok(()));
     }
 
     #[test]
     fn a_clock_that_is_put_back_locks_nobody_out() {
-        let limit = Limit::new(60, 3);
+        let limit = of(60, 3);
         let here = Some(IpAddr::from([192, 0, 2, 1]));
-        limit.take(here, 1_000_000_000).unwrap();
-        assert_eq!(limit.take(here, 1_000_000), Err(1), "as after a full burst");
-        assert_eq!(limit.take(here, 1_001_000), Ok(()));
+        take(&limit, here, 1_000_000_000).unwrap();
+        assert_eq!(take(&limit, here, 1_000_000), Err(1), "as after a full burst");
+        assert_eq!(take(&limit, here, 1_001_000), Ok(()));
     }
 
     #[test]
     fn one_network_is_one_address() {
-        let limit = Limit::new(60, 1);
-        let at = |text: &str| limit.take(Some(text.parse().unwrap()), 0).is_ok();
+        let limit = of(60, 1);
+        let at = |text: &str| take(&limit, Some(text.parse().unwrap()), 0).is_ok();
         assert!(at("2001:db8::1") && !at("2001:db8::ffff:1") && at("2001:db8:0:1::1"));
         assert!(at("192.0.2.1") && !at("::ffff:192.0.2.1"));
     }
 
     #[test]
     fn memory_is_bounded() {
-        let limit = Limit::new(60, 1);
+        let limit = of(60, 1);
         for index in 0..u32::try_from(CAPACITY).unwrap() + 100 {
-            limit.take(Some(IpAddr::from(index.to_be_bytes())), 0).unwrap();
+            take(&limit, Some(IpAddr::from(index.to_be_bytes())), 0).unwrap();
         }
         assert_eq!(limit.until.lock().unwrap().len(), CAPACITY);
-        assert!(limit.take(Some(IpAddr::from([0, 0, 0, 1])), 0).is_err(), "those known stay so");
+        assert!(take(&limit, Some(IpAddr::from([0, 0, 0, 1])), 0).is_err(), "those known stay so");
     }
 
     /// Attack 54: what the client writes itself is not looked at.

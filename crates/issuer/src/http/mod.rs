@@ -11,6 +11,7 @@ mod device;
 mod documents;
 mod dpop;
 mod fetches;
+mod in_progress;
 mod interaction;
 mod introspect;
 mod issue;
@@ -42,8 +43,8 @@ use axum::{
 };
 
 use crate::{
-    Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, status::StatusLists,
-    store::Store,
+    Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, redis::Redis,
+    status::StatusLists, store::Store,
 };
 
 /// Longest request body, in bytes.
@@ -55,6 +56,8 @@ pub(crate) struct App {
     pub(crate) issuer: Issuer,
     pub(crate) store: Store,
     pub(crate) keys: Keys,
+    /// What nodes share besides the store, where it is configured.
+    pub(crate) redis: Option<Redis>,
     /// The name of this process in leases.
     pub(crate) node: String,
     status: StatusLists,
@@ -85,7 +88,14 @@ impl App {
         store: Store,
         keys: Keys,
     ) -> Result<Self, Error> {
+        let redis = config.redis.as_ref().map(|url| Redis::new(url, issuer.as_str()));
+        let redis = redis.transpose()?;
         Ok(Self {
+            throttle: throttle::Throttle::new(redis.clone()),
+            beginnings: limit::Limit::new("begin", 120, 240, redis.clone()),
+            registrations: limit::Limit::new("register", 60, 100, redis.clone()),
+            user_codes: limit::Limit::new("user_code", 10, 10, redis.clone()),
+            redis,
             fetcher: Fetcher::new(&config.outbound)?,
             fetches: fetches::Fetches::default(),
             status: StatusLists::default(),
@@ -99,10 +109,6 @@ impl App {
             keys,
             node: background::node_name()?,
             pages: pages::Pages::new()?,
-            throttle: throttle::Throttle::default(),
-            beginnings: limit::Limit::new(120, 240),
-            registrations: limit::Limit::new(60, 100),
-            user_codes: limit::Limit::new(10, 10),
         })
     }
 }

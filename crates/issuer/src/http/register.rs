@@ -41,7 +41,7 @@ pub(super) async fn endpoint(
     }
     let (parts, body) = request.into_parts();
     let address = client_address(&parts.headers, peer, app.config.trusted_proxies);
-    if let Err(seconds) = app.registrations.take(address, clock::milliseconds()) {
+    if let Err(seconds) = app.registrations.take(address, clock::milliseconds()).await {
         return reply::cors(reply::too_many(seconds));
     }
     super::post::answer(register(&app, &parts.headers, body).await)

@@ -1,4 +1,5 @@
-//! Failed logins, counted per account and address, in bounded memory.
+//! Failed logins, counted per account and address, in bounded memory; by all nodes together in Redis,
+//! where it is configured and answers.
 
 use std::{
     collections::HashMap,
@@ -6,7 +7,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::secret;
+use countersign_core::jose::base64url;
+
+use crate::{redis::Redis, secret};
 
 /// Failures within a window after which an account rests for that address.
 const MAX_FAILURES: u32 = 5;
@@ -21,15 +24,34 @@ const CAPACITY: usize = 10_000;
 /// somebody who comes from elsewhere. That needs addresses: behind a proxy that was not declared
 /// everybody comes from the proxy's, and then anybody can lock an account for everybody.
 #[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<HashMap<[u8; 32], (i64, u32)>>);
+pub(super) struct Throttle {
+    redis: Option<Redis>,
+    counts: Mutex<HashMap<[u8; 32], (i64, u32)>>,
+}
 
 impl Throttle {
+    pub(super) fn new(redis: Option<Redis>) -> Self {
+        Self { redis, ..Self::default() }
+    }
+
     /// Counts a try as a failure until it turns out otherwise, so that many at once do not get past.
     ///
     /// # Errors
     /// The seconds to wait before the next try.
-    pub(super) fn begin(&self, account: &str, address: IpAddr, now: i64) -> Result<(), i64> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) async fn begin(&self, account: &str, address: IpAddr, now: i64) -> Result<(), i64> {
+        let key = key(account, address);
+        if let Some(redis) = &self.redis
+            && let Ok(wait) =
+                redis.begin_try(&base64url::encode(key), i64::from(MAX_FAILURES), WINDOW).await
+        {
+            return if wait == 0 { Ok(()) } else { Err((wait + 999) / 1000) };
+        }
+        self.begin_here(key, now)
+    }
+
+    /// By what this node has seen itself.
+    fn begin_here(&self, key: [u8; 32], now: i64) -> Result<(), i64> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= CAPACITY {
             // Those who have to wait stay; a flood of names must not set anybody free.
             counts.retain(|_, (start, tries)| is_within(*start, now) && *tries >= MAX_FAILURES);
@@ -37,7 +59,7 @@ impl Throttle {
                 counts.clear();
             }
         }
-        let (start, failures) = counts.entry(key(account, address)).or_insert((now, 0));
+        let (start, failures) = counts.entry(key).or_insert((now, 0));
         if !is_within(*start, now) {
             (*start, *failures) = (now, 0);
         }
@@ -48,9 +70,17 @@ impl Throttle {
         Ok(())
     }
 
-    pub(super) fn succeeded(&self, account: &str, address: IpAddr) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.remove(&key(account, address));
+    pub(super) async fn succeeded(&self, account: &str, address: IpAddr) {
+        let key = key(account, address);
+        if let Some(redis) = &self.redis {
+            // Where it does not answer, the count ends with its minute.
+            let _ = redis.forget_tries(&base64url::encode(key)).await;
+        }
+        self.succeeded_here(key);
+    }
+
+    fn succeeded_here(&self, key: [u8; 32]) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 }
 
@@ -68,16 +98,20 @@ fn key(account: &str, address: IpAddr) -> [u8; 32] {
 mod tests {
     use super::*;
 
+    fn begin(throttle: &Throttle, account: &str, address: IpAddr, now: i64) -> Result<(), i64> {
+        throttle.begin_here(key(account, address), now)
+    }
+
     #[test]
     fn five_failures_rest_a_minute_for_that_address_only() {
         let throttle = Throttle::default();
         let (here, there) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         for _ in 0..5 {
-            assert_eq!(throttle.begin("ada", here, 100), Ok(()));
+            assert_eq!(begin(&throttle, "ada", here, 100), Ok(()));
         }
-        assert_eq!(throttle.begin("ADA", here, 100), Err(60));
-        assert_eq!(throttle.begin("ada", there, 100), Ok(()));
-        assert_eq!(throttle.begin("ada", here, 160), Ok(()), "a new window");
+        assert_eq!(begin(&throttle, "ADA", here, 100), Err(60));
+        assert_eq!(begin(&throttle, "ada", there, 100), Ok(()));
+        assert_eq!(begin(&throttle, "ada", here, 160), Ok(()), "a new window");
     }
 
     #[test]
@@ -85,10 +119,10 @@ mod tests {
         let throttle = Throttle::default();
         let here = IpAddr::from([127, 0, 0, 1]);
         for _ in 0..5 {
-            throttle.begin("ada", here, 1_000_000).unwrap();
+            begin(&throttle, "ada", here, 1_000_000).unwrap();
         }
-        assert_eq!(throttle.begin("ada", here, 1_000_000), Err(60));
-        assert_eq!(throttle.begin("ada", here, 100), Ok(()));
+        assert_eq!(begin(&throttle, "ada", here, 1_000_000), Err(60));
+        assert_eq!(begin(&throttle, "ada", here, 100), Ok(()));
     }
 
     #[test]
@@ -96,8 +130,8 @@ mod tests {
         let throttle = Throttle::default();
         let here = IpAddr::from([127, 0, 0, 1]);
         for _ in 0..20 {
-            assert_eq!(throttle.begin("ada", here, 100), Ok(()));
-            throttle.succeeded("ada", here);
+            assert_eq!(begin(&throttle, "ada", here, 100), Ok(()));
+            throttle.succeeded_here(key("ada", here));
         }
     }
 
@@ -106,12 +140,12 @@ mod tests {
         let throttle = Throttle::default();
         let here = IpAddr::from([127, 0, 0, 1]);
         for _ in 0..5 {
-            throttle.begin("ada", here, 100).unwrap();
+            begin(&throttle, "ada", here, 100).unwrap();
         }
         for index in 0..2 * CAPACITY {
-            throttle.begin(&index.to_string(), here, 100).unwrap();
+            begin(&throttle, &index.to_string(), here, 100).unwrap();
         }
-        assert_eq!(throttle.begin("ada", here, 100), Err(60));
-        assert!(throttle.0.lock().unwrap().len() <= CAPACITY);
+        assert_eq!(begin(&throttle, "ada", here, 100), Err(60));
+        assert!(throttle.counts.lock().unwrap().len() <= CAPACITY);
     }
 }

@@ -106,7 +106,7 @@ async fn enter(
     {
         return Ok(forged(app));
     }
-    if let Err(seconds) = app.user_codes.take(Some(visitor), clock::milliseconds()) {
+    if let Err(seconds) = app.user_codes.take(Some(visitor), clock::milliseconds()).await {
         let text = format!("Too many tries. Wait {seconds} seconds.");
         let status = StatusCode::TOO_MANY_REQUESTS;
         let mut response = ask(app, headers, visitor, "", status, Some(&text))?;
@@ -167,7 +167,7 @@ pub(super) async fn allow(
     request: &AuthorizationRequest,
     session: &SessionRow,
 ) -> Result<Response, Error> {
-    if !app.store.end_interaction(&secret::hash(Kind::Interaction, interaction)).await? {
+    if !app.end_interaction(&secret::hash(Kind::Interaction, interaction)).await? {
         return Ok(stale(app));
     }
     let grant = NewGrant {

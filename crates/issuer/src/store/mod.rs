@@ -93,6 +93,7 @@ pub(crate) use self::{
     codes::{CodeRow, NewCode, NewGrant, Redemption},
     device::{DeviceRow, NewDeviceCode},
     documents::{DocumentRow, FoundDocument},
+    interactions::InteractionRow,
     keys::SigningKeyRow,
     refresh::{RefreshRow, Successor},
     status::{IssuedToken, LeasedBlock, NewStatusList},

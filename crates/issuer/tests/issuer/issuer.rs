@@ -1,4 +1,5 @@
-//! A running server with a database of its own, on the engine that `COUNTERSIGN_TEST_DATABASE` names.
+//! A running server with a database of its own, on the engine that `COUNTERSIGN_TEST_DATABASE` names;
+//! with a Redis too, if `COUNTERSIGN_TEST_REDIS` is set.
 
 use std::{
     env, fs,
@@ -12,7 +13,7 @@ use countersign_issuer::{
     ClientKind, ClientResource, Config, Database, Error, Grant, Identity, IdentityProvider,
     NewClient, NewResource, NewScope, NewUser, Resource, Server, Store,
 };
-use countersign_testkit::{keys::TestKey, postgres, token::Token};
+use countersign_testkit::{keys::TestKey, postgres, redis, token::Token};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
@@ -43,6 +44,7 @@ pub(crate) struct Issuer {
 pub(crate) struct Folder {
     path: PathBuf,
     postgres: Option<postgres::Database>,
+    redis: Option<String>,
 }
 
 impl Folder {
@@ -56,7 +58,8 @@ impl Folder {
             Ok("sqlite") | Err(_) => None,
             Ok(other) => panic!("COUNTERSIGN_TEST_DATABASE={other}"),
         };
-        Self { path, postgres }
+        let redis = env::var_os("COUNTERSIGN_TEST_REDIS").map(|_| redis::database());
+        Self { path, postgres, redis }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -70,11 +73,17 @@ impl Folder {
         }
     }
 
+    /// Whether what lives for minutes is in Redis, which has just been started.
+    pub(crate) fn has_redis(&self) -> bool {
+        self.redis.is_some()
+    }
+
     pub(crate) fn config(&self) -> Config {
         Config {
             listen: ([127, 0, 0, 1], 0).into(),
             database: self.database(),
             key_file: Some(self.path.join("countersign.key")),
+            redis: self.redis.as_ref().map(|url| url.parse().unwrap()),
             ..Config::default()
         }
     }

@@ -81,7 +81,8 @@ fn beginnings_of_one_address() {
     assert!(!refused.header("retry-after").is_empty());
     assert_eq!(open("198.51.100.8").status, 303);
     let stored = issuer.number("SELECT COUNT(*) FROM interactions");
-    assert_eq!(stored, i64::from(begun) + 1);
+    let in_redis = issuer.folder().has_redis();
+    assert_eq!(stored, if in_redis { 0 } else { i64::from(begun) + 1 });
 }
 
 /// `/par` stores for a minute what anybody sends who knows a public client.

@@ -15,5 +15,6 @@ mod http;
 mod issuer;
 mod parallel;
 mod path;
+mod redis;
 mod shared;
 mod strangers;

@@ -2,6 +2,7 @@
 
 mod envoy;
 mod npm;
+mod redis;
 mod sdk_rust;
 mod wheels;
 
@@ -12,6 +13,7 @@ use countersign_e2e::{Failure, Outcome, Places};
 
 use crate::command::make_dir;
 
+pub(crate) use self::redis::redis;
 pub(crate) use envoy::envoy;
 pub(crate) use npm::{
     bun, deno, node24, npm, npm_clients, npm_js, tsc, wasm_as, wasm_opt, workerd,
@@ -27,6 +29,7 @@ pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {
     wheels::install(places, "authlab", "mcp-authlab")?;
     wheels::install(places, "clients", "Authlib")?;
     wheels::install(places, "schemathesis", "Schemathesis")?;
+    redis(places)?;
     sdk_rust::build(places)
 }
 

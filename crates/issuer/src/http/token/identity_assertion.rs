@@ -70,8 +70,9 @@ pub(super) async fn redeem(
     let scopes = scopes(form.get("scope"), named, resource)?;
     // Last: what was refused for another reason may still come right.
     let forget_at = i64::try_from(assertion.forget_at).unwrap_or(i64::MAX);
+    let made_at = claims.issued_at.and_then(|at| i64::try_from(at).ok());
     let id = &assertion.token_id;
-    if !app.store.is_first_use("identity_assertion", &issuer, id, forget_at).await? {
+    if !app.is_first_use("identity_assertion", &issuer, id, made_at, forget_at).await? {
         return Err(refused("it was used before (jti)"));
     }
     let access_token = issue::plan(app, &resource.uri, None, possession).await?;
