@@ -119,6 +119,9 @@ fn measure(peers: &[Peer], rounds: usize) -> Vec<Vec<Vec<Figures>>> {
 }
 
 fn turn(visitors: &mut [Visitor], work: Work) -> Figures {
+    if work == Work::Introspection {
+        visitors.iter_mut().for_each(Visitor::prepare_introspection);
+    }
     let start = Instant::now();
     let mut latencies: Vec<Duration> = thread::scope(|scope| {
         let one = |visitor: &mut Visitor| {

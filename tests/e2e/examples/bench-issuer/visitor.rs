@@ -60,7 +60,6 @@ impl Visitor {
             access_token: String::new(),
         };
         visitor.code_flow();
-        visitor.access_token = visitor.own_token(&visitor.introspected.clone());
         visitor
     }
 
@@ -71,6 +70,11 @@ impl Visitor {
 
     pub(crate) fn client_credentials(&mut self) {
         self.by_credentials(RESOURCE);
+    }
+
+    /// Gets a token for that: oidc-provider's memory has room for so many, and forgets the oldest.
+    pub(crate) fn prepare_introspection(&mut self) {
+        self.access_token = self.own_token(&self.introspected.clone());
     }
 
     /// The same token again and again, as the servers of a resource ask for it.
