@@ -1,5 +1,6 @@
 // npm's oidc-provider, set up to do what the issuer does: ES256 access tokens as JWTs for one resource,
-// PKCE, rotating refresh tokens. What it stores is in its memory. Arguments: a port.
+// PKCE, rotating refresh tokens. What it stores is in its memory. It cannot introspect its JWTs: for that
+// there is another resource, whose tokens it stores. Arguments: a port.
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
@@ -35,15 +36,16 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    introspection: { enabled: true },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => resource,
       useGrantedResource: () => true,
-      getResourceServerInfo: () => ({
+      getResourceServerInfo: (_, asked) => ({
         scope: "read",
-        audience: resource,
+        audience: asked,
         accessTokenTTL: 900,
-        accessTokenFormat: "jwt",
+        accessTokenFormat: asked === resource ? "jwt" : "opaque",
         jwt: { sign: { alg: "ES256" } },
       }),
     },

@@ -1,7 +1,7 @@
 //! Signatures that the host verifies: at once, through an object of its own, or later, while the request
 //! waits.
 
-use std::{cell::RefCell, fmt};
+use std::{cell::RefCell, collections::VecDeque, fmt};
 
 use countersign_core::{
     guard::{Pending, SignatureCheck},
@@ -59,7 +59,7 @@ thread_local! {
     /// One for all engines: an isolate has little memory, and `verifyAccessToken` makes several engines.
     static VERIFIER: RefCell<Verifier> = const { RefCell::new(Verifier::new(Limits::DEFAULT)) };
 
-    static KEYS: RefCell<Keys> = const { RefCell::new(Keys { last: 0, numbers: Vec::new() }) };
+    static KEYS: RefCell<Keys> = const { RefCell::new(Keys { last: 0, numbers: VecDeque::new() }) };
 }
 
 /// Whether the verifiers' arithmetic gives the known answers. `false`: well-known crates verify everything
@@ -104,7 +104,7 @@ fn name(check: &SignatureCheck<'_>) -> String {
 /// Numbers for keys, since names are long. None is ever given to a second key.
 struct Keys {
     last: u32,
-    numbers: Vec<(Algorithm, [u8; 32], u32)>,
+    numbers: VecDeque<(Algorithm, [u8; 32], u32)>,
 }
 
 impl Keys {
@@ -120,10 +120,10 @@ impl Keys {
             return Some(*number);
         }
         if self.numbers.len() >= Self::MOST {
-            self.numbers.remove(0);
+            self.numbers.pop_front();
         }
         self.last = self.last.checked_add(1)?;
-        self.numbers.push((check.algorithm, *thumbprint, self.last));
+        self.numbers.push_back((check.algorithm, *thumbprint, self.last));
         Some(self.last)
     }
 }

@@ -31,13 +31,15 @@ enum Work {
     ClientCredentials,
     Refresh,
     CodeFlow,
+    Introspection,
 }
 
-const WORKS: [(Work, &str); 4] = [
+const WORKS: [(Work, &str); 5] = [
     (Work::KeySet, "key set"),
     (Work::ClientCredentials, "client_credentials"),
     (Work::Refresh, "refresh, with rotation"),
     (Work::CodeFlow, "code and PKCE: authorize, then token"),
+    (Work::Introspection, "introspection of an access token"),
 ];
 
 /// What came of a turn, or the median of turns.
@@ -117,6 +119,9 @@ fn measure(peers: &[Peer], rounds: usize) -> Vec<Vec<Vec<Figures>>> {
 }
 
 fn turn(visitors: &mut [Visitor], work: Work) -> Figures {
+    if work == Work::Introspection {
+        visitors.iter_mut().for_each(Visitor::prepare_introspection);
+    }
     let start = Instant::now();
     let mut latencies: Vec<Duration> = thread::scope(|scope| {
         let one = |visitor: &mut Visitor| {
@@ -128,6 +133,7 @@ fn turn(visitors: &mut [Visitor], work: Work) -> Figures {
                     Work::ClientCredentials => visitor.client_credentials(),
                     Work::Refresh => visitor.refresh(),
                     Work::CodeFlow => visitor.code_flow(),
+                    Work::Introspection => visitor.introspect(),
                 }
                 latencies.push(began.elapsed());
             }

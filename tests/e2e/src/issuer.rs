@@ -125,6 +125,8 @@ impl Tool {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(args).arg("--database").arg(&self.database);
+        // Commands that change the signing keys need it too.
+        command.env("COUNTERSIGN_KEY_FILE", self.database.with_file_name("issuer.keys"));
         command
     }
 

@@ -146,9 +146,12 @@ impl Engine {
             }
             Some(Err(error)) => return Some(error),
         }
-        self.keys
-            .fetched(id, body.clone(), now)
-            .or_else(|| self.statuses.fetched(id, body, (issuers, &self.keys), now))
+        let revisions = self.keys.revisions();
+        let error = self.keys.fetched(id, body.clone(), now);
+        if self.keys.revisions() != revisions {
+            self.statuses.drop_unverified(&self.keys);
+        }
+        error.or_else(|| self.statuses.fetched(id, body, (issuers, &mut self.keys), now))
     }
 
     /// Whether a parked request is to wait on: what it needs is still being fetched, or about to be. When

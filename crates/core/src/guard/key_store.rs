@@ -6,6 +6,11 @@
 //! | younger than `fresh` | used | one refetch per `cooldown`, then refused |
 //! | younger than `stale` | used, refreshed in the background | the same |
 //! | older, or never had | fetched; 503 while that fails | |
+//!
+//! A status list may show that a set is out of date: it names a later generation of the set, or a key that
+//! the set does not have. Then the set is fetched again, at most once in `cooldown`: so a key that was
+//! revoked in an emergency is dropped long before the set is old. Whoever holds a stolen key can make us
+//! fetch so often, and no more: what counts is the set that the issuer publishes.
 
 use alloc::{
     string::{String, ToString as _},
@@ -62,6 +67,8 @@ pub(super) struct IssuerKeys {
     pub(super) loaded_at: Option<UnixSeconds>,
     /// Counts the changes that took a key away.
     revision: u64,
+    /// Something that the issuer signed shows that it has another set by now.
+    is_outdated: bool,
     flight: Option<(FetchId, UnixSeconds)>,
     wanted: bool,
     last_end: Option<UnixSeconds>,
@@ -140,6 +147,41 @@ impl KeyStore {
         }
     }
 
+    /// The issuer signed something that names this generation of its key set.
+    pub(super) fn announced(&mut self, issuer: usize, generation: u64) {
+        if let Some(keys) = self.issuers.get_mut(issuer) {
+            // A set without a number of its own cannot be compared.
+            keys.is_outdated |= keys.set.generation().is_some_and(|held| held < generation);
+        }
+    }
+
+    /// Something names a key that the issuer's set does not have.
+    pub(super) fn missed(&mut self, issuer: usize) {
+        if let Some(keys) = self.issuers.get_mut(issuer) {
+            keys.is_outdated |= !keys.is_inline();
+        }
+    }
+
+    /// Whether an issuer's set has no key for something by an algorithm that the policy allows.
+    pub(super) fn lacks(&self, issuer: usize, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        self.issuers.get(issuer).is_some_and(|keys| {
+            keys.algorithms.contains(&algorithm)
+                && matches!(keys.set.select(kid, algorithm), Selection::Missing)
+        })
+    }
+
+    /// How often a set lost a key.
+    pub(super) fn revisions(&self) -> u64 {
+        self.issuers.iter().map(|keys| keys.revision).sum()
+    }
+
+    /// Whether the issuer's set has a key of this thumbprint.
+    pub(super) fn has(&self, issuer: usize, key: &Jwk) -> bool {
+        self.issuers.get(issuer).is_some_and(|keys| {
+            keys.set.keys().iter().any(|held| held.thumbprint() == key.thumbprint())
+        })
+    }
+
     /// Where the issuer's metadata says which status lists there are.
     pub(super) fn aggregation(&self, issuer: usize) -> Option<&str> {
         match &self.issuers.get(issuer)?.source {
@@ -205,6 +247,7 @@ impl IssuerKeys {
             set,
             loaded_at: None,
             revision: 0,
+            is_outdated: false,
             flight: None,
             wanted: false,
             last_end: None,
@@ -284,7 +327,9 @@ impl IssuerKeys {
         let rested = self
             .last_end
             .is_none_or(|end| self.failures == 0 || now >= end.saturating_add(self.backoff()));
-        let due = self.wanted || (old && rested);
+        let pause = if self.failures > 0 { self.backoff() } else { self.limits.cooldown };
+        let cooled = self.last_end.is_none_or(|end| now >= end.saturating_add(pause));
+        let due = self.wanted || (old && rested) || (self.is_outdated && cooled);
         if !due {
             return None;
         }
@@ -335,6 +380,8 @@ impl IssuerKeys {
             self.revision += 1;
         }
         self.set = set;
+        // If it is not the announced one yet, the next list says so again.
+        self.is_outdated = false;
         self.loaded_at = Some(now);
         self.last_end = Some(now);
         self.failures = 0;

@@ -1,6 +1,6 @@
 //! The status lists in use: fetched when a token refers to one, kept until they expire.
 
-use alloc::{borrow::ToOwned as _, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{borrow::ToOwned as _, collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 
 use super::{
     fetch::{Fetch, FetchError, FetchId},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     UnixSeconds,
-    jose::jws::CompactJws,
+    jose::{jwk::Jwk, jws::CompactJws},
     oauth::{
         resource::{ResourceId, split},
         status_list::{MAX_LIST_BYTES, StatusList, StatusListError, StatusReference, has_type},
@@ -53,6 +53,8 @@ pub(super) struct StatusStore {
 #[derive(Debug, Default)]
 struct Entry {
     list: Option<StatusList>,
+    /// The key that verified it.
+    key: Option<Arc<Jwk>>,
     fetched_at: UnixSeconds,
     /// When the issuer last answered with a list that was right, the held one or an older.
     asked_at: UnixSeconds,
@@ -130,7 +132,7 @@ impl StatusStore {
         &mut self,
         id: FetchId,
         answer: Result<&[u8], FetchError>,
-        (issuers, keys): (&[IssuerPolicy], &KeyStore),
+        (issuers, keys): (&[IssuerPolicy], &mut KeyStore),
         now: UnixSeconds,
     ) -> Option<FetchError> {
         if let Some((issuer, lists)) = self.aggregations.fetched(id, answer.clone(), now) {
@@ -146,19 +148,28 @@ impl StatusStore {
         let (issuer, uri) = &key;
         entry.flight = None;
         entry.last_end = Some(now);
-        let list = answer.and_then(|body| {
-            read(body, uri, *issuer, keys, now)
-                .and_then(|list| entry.newer(list, now))
-                .and_then(|list| match list {
-                    Some(list) if list.size() > room => Err(StatusListError::Memory),
-                    list => Ok(list),
-                })
-                .map_err(FetchError::StatusList)
+        let read = answer.and_then(|body| {
+            let read = read(body, uri, *issuer, keys, now);
+            match &read {
+                Ok((StatusList { key_generation: Some(generation), .. }, _)) => {
+                    keys.announced(*issuer, *generation);
+                }
+                Err(StatusListError::Key) => keys.missed(*issuer),
+                Ok(_) | Err(_) => {}
+            }
+            let newer =
+                read.and_then(|(list, key)| Ok(entry.newer(list, now)?.map(|list| (list, key))));
+            let fitting = newer.and_then(|found| match found {
+                Some((list, _)) if list.size() > room => Err(StatusListError::Memory),
+                found => Ok(found),
+            });
+            fitting.map_err(FetchError::StatusList)
         });
-        match list {
-            Ok(list) => {
-                if list.is_some() {
-                    entry.list = list;
+        match read {
+            Ok(found) => {
+                if let Some((list, key)) = found {
+                    entry.list = Some(list);
+                    entry.key = Some(key);
                     entry.fetched_at = now;
                 }
                 entry.asked_at = now;
@@ -168,6 +179,20 @@ impl StatusStore {
             Err(error) => {
                 entry.failures = entry.failures.saturating_add(1);
                 Some(error)
+            }
+        }
+    }
+
+    /// Lets go of lists that a key verified which the issuer has taken out of its set since: whoever has
+    /// that key may have made them.
+    pub(super) fn drop_unverified(&mut self, keys: &KeyStore) {
+        for ((issuer, _), entry) in &mut self.lists {
+            if entry.key.as_ref().is_some_and(|key| !keys.has(*issuer, key)) {
+                entry.list = None;
+                entry.key = None;
+                entry.wanted = entry.flight.is_none();
+                // That a list by the new key could not be read says nothing about the next try.
+                entry.failures = 0;
             }
         }
     }
@@ -361,7 +386,7 @@ fn read(
     issuer: usize,
     keys: &KeyStore,
     now: UnixSeconds,
-) -> Result<StatusList, StatusListError> {
+) -> Result<(StatusList, Arc<Jwk>), StatusListError> {
     let text = core::str::from_utf8(body).map_err(|_| StatusListError::Signature)?;
     let jws = CompactJws::parse(text.trim_end()).map_err(|_| StatusListError::Signature)?;
     let header = jws.header();
@@ -369,12 +394,14 @@ fn read(
         .algorithm
         .filter(|_| has_type(header.typ.as_deref()))
         .ok_or(StatusListError::Signature)?;
-    let key = keys
-        .find(issuer, header.kid.as_deref(), algorithm, now)
-        .ok_or(StatusListError::Signature)?;
+    let kid = header.kid.as_deref();
+    let Some(key) = keys.find(issuer, kid, algorithm, now) else {
+        let lacks = keys.lacks(issuer, kid, algorithm);
+        return Err(if lacks { StatusListError::Key } else { StatusListError::Signature });
+    };
     let verifier = key.verifier(algorithm).ok_or(StatusListError::Signature)?;
     if !verifier.verify(jws.signing_input().as_bytes(), jws.signature()) {
         return Err(StatusListError::Signature);
     }
-    StatusList::parse(jws.payload(), uri)
+    Ok((StatusList::parse(jws.payload(), uri)?, key))
 }

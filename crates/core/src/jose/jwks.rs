@@ -18,15 +18,21 @@ use core::fmt;
 
 use super::{
     alg::Algorithm,
-    json::{self, Value},
+    json::{self, Number, Value},
     jwk::{Jwk, JwkError, Secrets},
 };
+
+/// A member of key sets and a claim of signed status lists, both private to this project: a number that
+/// grows with every change of the key set. Whoever holds a set with a lower number than that of a list
+/// fetches the set again, so that a key that was taken out of it is not believed any longer.
+pub const GENERATION: &str = "jwks_gen";
 
 /// The usable keys of a set. One bad or unknown key never spoils the others.
 #[derive(Clone, Debug, Default)]
 pub struct JwkSet {
     keys: Vec<Arc<Jwk>>,
     skipped: Vec<(usize, JwkError)>,
+    generation: Option<u64>,
 }
 
 /// Why a document is no key set.
@@ -88,15 +94,16 @@ impl JwkSet {
         max_keys: usize,
         secrets: Secrets,
     ) -> Result<Self, JwksError> {
-        let entries = document
-            .as_object()
-            .and_then(|members| members.get("keys"))
-            .and_then(Value::as_array)
-            .ok_or(JwksError::NoKeys)?;
+        let member = |name| document.as_object().and_then(|members| members.get(name));
+        let entries = member("keys").and_then(Value::as_array).ok_or(JwksError::NoKeys)?;
         if entries.len() > max_keys {
             return Err(JwksError::TooManyKeys);
         }
-        let mut set = Self::default();
+        let generation = match member(GENERATION) {
+            Some(Value::Number(Number::Unsigned(number))) => Some(*number),
+            _ => None,
+        };
+        let mut set = Self { generation, ..Self::default() };
         for (index, entry) in entries.iter().enumerate() {
             let members = entry.as_object().ok_or(JwkError::InvalidMember("keys"));
             match members.and_then(|members| Jwk::from_json(members, secrets)) {
@@ -117,6 +124,12 @@ impl JwkSet {
     #[must_use]
     pub fn skipped(&self) -> &[(usize, JwkError)] {
         &self.skipped
+    }
+
+    /// A number that grows with every change of the set, if its issuer says it ([`GENERATION`]).
+    #[must_use]
+    pub const fn generation(&self) -> Option<u64> {
+        self.generation
     }
 
     /// The key for a token, by the rules of [this module](self).

@@ -10,6 +10,7 @@ use crate::{
     jose::{
         base64url,
         json::{self, Number, Object, Value},
+        jwks::GENERATION,
         jws::is_type,
     },
     jwt::numeric_date,
@@ -64,6 +65,8 @@ pub struct StatusList {
     pub expires_at: Option<UnixSeconds>,
     /// Seconds after which it should be fetched again (§5.1 `ttl`).
     pub ttl: Option<u64>,
+    /// The generation of the issuer's key set, if it says one ([`GENERATION`]).
+    pub key_generation: Option<u64>,
 }
 
 /// What is kept of a list: whatever is smaller, so at most as much as was inflated.
@@ -83,6 +86,8 @@ pub enum StatusListError {
     Claims,
     /// The compressed list is malformed or too large.
     Compression,
+    /// None of the keys that are held is the one that it says to be signed by.
+    Key,
     /// All lists that are held take too much memory.
     Memory,
     /// It expired.
@@ -98,6 +103,9 @@ impl fmt::Display for StatusListError {
         f.write_str(match self {
             Self::Claims => "a claim of the status list is missing or malformed",
             Self::Compression => "the status list is not zlib data, or too large",
+            Self::Key => {
+                "the status list is signed by a key that the issuer's key set does not have"
+            }
             Self::Memory => "the status lists in use take too much memory together",
             Self::Old => "the status list expired",
             Self::Signature => "no key of the issuer verifies the status list, or its typ is wrong",
@@ -136,6 +144,11 @@ impl StatusList {
             Some(Value::Number(Number::Unsigned(ttl))) if *ttl > 0 => Some(*ttl),
             Some(_) => return Err(StatusListError::Claims),
         };
+        // A claim of our own: whoever means something else by the name has none.
+        let key_generation = match claims.get(GENERATION) {
+            Some(Value::Number(Number::Unsigned(number))) => Some(*number),
+            _ => None,
+        };
         let list =
             claims.get("status_list").and_then(Value::as_object).ok_or(StatusListError::Claims)?;
         let bits = match list.get("bits") {
@@ -147,7 +160,8 @@ impl StatusList {
         let bytes = decompress_to_vec_zlib_with_limit(&compressed, MAX_LIST_BYTES)
             .map_err(|_| StatusListError::Compression)?;
         let length = u64::try_from(bytes.len()).unwrap_or_default() * (8 / bits);
-        Ok(Self { places: Places::new(bytes, bits), length, issued_at, expires_at, ttl })
+        let places = Places::new(bytes, bits);
+        Ok(Self { places, length, issued_at, expires_at, ttl, key_generation })
     }
 
     /// The status at a place; `None` when the list does not reach that far. 0 is valid (§7.1).

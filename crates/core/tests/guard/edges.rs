@@ -195,6 +195,7 @@ fn errors_in_words() {
         FetchError::Status(404).to_string(),
         FetchError::StatusList(StatusListError::Claims).to_string(),
         FetchError::StatusList(StatusListError::Compression).to_string(),
+        FetchError::StatusList(StatusListError::Key).to_string(),
         FetchError::StatusList(StatusListError::Memory).to_string(),
         FetchError::StatusList(StatusListError::Old).to_string(),
         FetchError::StatusList(StatusListError::Signature).to_string(),

@@ -9,6 +9,7 @@ mod clock;
 mod dpop;
 mod edges;
 mod failures;
+mod generations;
 mod hosts;
 mod introspection;
 mod keys;

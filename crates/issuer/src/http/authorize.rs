@@ -202,7 +202,7 @@ async fn begin_with(
         state: if params.is_repeated("state") { None } else { params.get("state") },
         redirect_uri: &redirect_uri,
     };
-    let resources = app.store.resources().await?;
+    let resources = app.store.known_resources().await?;
     let checked =
         AuthorizationRequest::check(params, &row.client, redirect_uri.clone(), &resources);
     let mut request = match checked {
@@ -219,6 +219,11 @@ async fn begin_with(
     request.consent |= !came_by_itself(headers);
     if params.get("prompt") == Some("none") {
         return interaction::silent(app, headers, &row.client, &request).await;
+    }
+    if let Some(response) =
+        interaction::without_questions(app, headers, &row.client, &request).await?
+    {
+        return Ok(response);
     }
     open_interaction(app, headers, &secret::new(Kind::Interaction)?, &request).await
 }

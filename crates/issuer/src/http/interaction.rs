@@ -212,7 +212,31 @@ pub(super) async fn silent(
     if !is_remembered(app, request, client, &session).await? {
         return refuse("consent_required", "The user must be asked");
     }
-    issue_code(app, request, client, &session).await
+    Ok(code(app, request, client, &session, None).await?.unwrap_or_else(|| stale(app)))
+}
+
+/// The answer to a request that needs no page: the user's own program sent a user who is logged in, and
+/// who allowed all of this before. `None`: there are questions.
+pub(super) async fn without_questions(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    client: &Client,
+    request: &AuthorizationRequest,
+) -> Result<Option<Response>, Error> {
+    if request.consent || client.kind != ClientKind::Static {
+        return Ok(None);
+    }
+    let Some(session) = Cookie::Session.read(&app.issuer, headers) else {
+        return Ok(None);
+    };
+    let session = app.store.session(&secret::hash(Kind::Session, &session)).await?;
+    let session = session.filter(|session| request.takes_login_of(session.auth_time));
+    match session {
+        Some(session) if is_remembered(app, request, client, &session).await? => {
+            code(app, request, client, &session, None).await
+        }
+        _ => Ok(None),
+    }
 }
 
 async fn open(
@@ -238,8 +262,8 @@ async fn open(
     };
     let client = app.store.client(&request.client_id).await?;
     let client = client.filter(|row| !row.client.is_disabled);
-    let resources = app.store.resources().await?;
-    let resource = resources.into_iter().find(|resource| resource.uri == request.resource);
+    let resources = app.store.known_resources().await?;
+    let resource = resources.iter().find(|resource| resource.uri == request.resource).cloned();
     let (Some(client), Some(resource)) = (client, resource) else {
         return Ok(Err(stale(app)));
     };
@@ -315,15 +339,18 @@ async fn approve(app: &Arc<App>, open: &Open, session: &SessionRow) -> Result<Re
     if !app.end_interaction(&secret::hash(Kind::Interaction, &open.id)).await? {
         return Ok(stale(app));
     }
-    issue_code(app, &open.request, &open.client, session).await
+    let code = code(app, &open.request, &open.client, session, None).await?;
+    Ok(code.unwrap_or_else(|| stale(app)))
 }
 
-async fn issue_code(
+/// Back to the client with a code; `None` when the interaction was over.
+async fn code(
     app: &Arc<App>,
     request: &AuthorizationRequest,
     client: &Client,
     session: &SessionRow,
-) -> Result<Response, Error> {
+    interaction: Option<&[u8]>,
+) -> Result<Option<Response>, Error> {
     let code = secret::new(Kind::AuthorizationCode)?;
     let grant = NewGrant {
         id: &secret::new(Kind::GrantId)?,
@@ -342,13 +369,14 @@ async fn issue_code(
         dpop_jkt: request.dpop_jkt.as_deref(),
         lifetime: CODE_LIFETIME,
     };
-    match app.store.add_grant(&grant, &new).await {
+    match app.store.add_grant(&grant, &new, interaction).await {
+        Ok(true) => {}
         // As whoever comes a moment later finds it.
-        Err(Error::Ended) => return Ok(stale(app)),
-        added => added?,
+        Ok(false) | Err(Error::Ended) => return Ok(None),
+        Err(error) => return Err(error),
     }
     tracing::info!(client = client.id, resource = request.resource, "granted: {}", request.scope);
-    Ok(reply::see_other(&Back::of(request).location(app, &[("code", &code)])))
+    Ok(Some(reply::see_other(&Back::of(request).location(app, &[("code", &code)]))))
 }
 
 fn again(app: &App, id: &str) -> Response {

@@ -85,7 +85,7 @@ async fn push(
     let redirect_uri = redirect_target(&request, client).map_err(|text| {
         Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_request", text))
     })?;
-    let resources = app.store.resources().await?;
+    let resources = app.store.known_resources().await?;
     AuthorizationRequest::check(&request, client, redirect_uri, &resources)
         .map_err(|error| refuse(error.error, error.description))?;
     // Last: what was refused for another reason may come again.

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use countersign_core::jose::{alg::Algorithm, base64url};
+use countersign_core::jose::{alg::Algorithm, base64url, jwks::GENERATION};
 use serde_json::{Value, json};
 
 pub use self::lifecycle::{Rotation, SigningKeys};
@@ -82,8 +82,8 @@ impl Keys {
         current.signers.get(&alg).cloned().ok_or(Error::Crypto(why))
     }
 
-    /// The key set now. Its generation is for status lists (`jwks_gen`), so that a guard fetches the
-    /// key set when it has changed.
+    /// The key set now. Its generation stands in it and in status lists, so that a guard fetches the key set
+    /// when it has changed.
     pub(crate) fn published(&self) -> Arc<Published> {
         Arc::clone(&self.current().published)
     }
@@ -97,6 +97,9 @@ impl Keys {
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         let generation = self.stored.store().key_set_generation().await?;
         if generation != self.current().published.generation {
+            // A restored database may have none that signs. First this: a key set without the key that
+            // signs is never published.
+            self.stored.ensure(DEFAULT_ALGORITHM, clock::now()).await?;
             self.reload().await?;
         }
         // A restored database may have none that signs; or none that opens, until it is sealed anew.
@@ -144,7 +147,7 @@ impl Keys {
             .filter(|row| row.state != "revoked")
             .filter_map(|row| serde_json::from_str(&row.public_jwk).ok())
             .collect();
-        let jwks = json!({ "keys": keys }).to_string();
+        let jwks = json!({ "keys": keys, GENERATION: generation }).to_string();
         let etag = format!("\"{}\"", base64url::encode(secret::sha256(&[jwks.as_bytes()])));
         let published = Arc::new(Published { generation, jwks, etag });
         let current = Arc::new(Current { signers, sealed, published });

@@ -1,7 +1,10 @@
 //! A status list as it is published (draft-ietf-oauth-status-list-21 §4, §5.1): one bit for each
 //! token, compressed and signed.
 
-use countersign_core::{jose::base64url, oauth::status_list::TYPE};
+use countersign_core::{
+    jose::{base64url, jwks::GENERATION},
+    oauth::status_list::TYPE,
+};
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde_json::json;
 
@@ -45,8 +48,15 @@ impl Bits {
         self.0.get((place / 8) as usize).is_none_or(|byte| byte & (1 << (place % 8)) != 0)
     }
 
-    /// The status list token (§5.1).
-    pub(crate) fn sign(&self, signer: &Signer, uri: &str, now: i64) -> Result<String, Error> {
+    /// The status list token (§5.1). `generation` is that of the key set: whoever holds an older one fetches
+    /// it, and so drops a key that was revoked.
+    pub(crate) fn sign(
+        &self,
+        signer: &Signer,
+        uri: &str,
+        now: i64,
+        generation: i64,
+    ) -> Result<String, Error> {
         let lst = base64url::encode(compress_to_vec_zlib(&self.0, LEVEL));
         let claims = json!({
             "sub": uri,
@@ -54,6 +64,7 @@ impl Bits {
             "exp": now + LIFETIME,
             "ttl": TTL,
             "status_list": { "bits": 1, "lst": lst },
+            GENERATION: generation,
         });
         signer.sign(TYPE, &claims)
     }

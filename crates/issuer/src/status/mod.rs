@@ -68,6 +68,8 @@ pub(crate) struct Published {
     bits: Arc<Bits>,
     version: i64,
     kid: String,
+    /// Of the key set, as the token says it.
+    generation: i64,
     signed_at: i64,
     looked_at: Instant,
 }
@@ -93,6 +95,8 @@ struct BlockOf {
     closes_at: i64,
     /// With the client's generation, since what it had before it was disabled stays revoked.
     client: Option<(String, i64)>,
+    /// How often the database was restored: it has none of the blocks from before.
+    restored: i64,
 }
 
 /// A block that is partly used.
@@ -127,7 +131,7 @@ impl StatusLists {
     ) -> Result<Place, Error> {
         let closes_at = (expires_at.div_euclid(WINDOW) + 1) * WINDOW;
         let client = client.map(|(id, generation)| (id.to_owned(), generation));
-        let of = BlockOf { closes_at, client };
+        let of = BlockOf { closes_at, client, restored: app.store.restored().await? };
         let mut blocks = self.blocks.lock().await;
         let generation = app.keys.published().generation;
         if blocks.generation != generation {
@@ -173,9 +177,12 @@ impl StatusLists {
         let known = self.known(list);
         let now = clock::now();
         let signer = app.keys.signer(DEFAULT_ALGORITHM).await?;
-        // A key that was revoked in the meantime has signed nothing.
+        let generation = app.keys.published().generation;
+        // A key that was revoked in the meantime has signed nothing, and guards are told at once.
         let is_young = |known: &Published| {
-            (0..SIGN_EVERY).contains(&(now - known.signed_at)) && known.kid == signer.kid()
+            (0..SIGN_EVERY).contains(&(now - known.signed_at))
+                && known.kid == signer.kid()
+                && known.generation == generation
         };
         if let Some(known) = &known
             && known.looked_at.elapsed() < LOOK_EVERY
@@ -194,13 +201,14 @@ impl StatusLists {
                 Published { looked_at, ..(*known).clone() }
             }
             Some(known) if known.version == version => {
-                Published::sign(&signer, &uri, Arc::clone(&known.bits), version, looked_at)?
+                let bits = Arc::clone(&known.bits);
+                Published::sign((&signer, generation), &uri, bits, version, looked_at)?
             }
             _ => {
                 let Some((bits, version)) = bits(&app.store, app.keys.ring(), list).await? else {
                     return Ok(None);
                 };
-                Published::sign(&signer, &uri, Arc::new(bits), version, looked_at)?
+                Published::sign((&signer, generation), &uri, Arc::new(bits), version, looked_at)?
             }
         };
         let fresh = Arc::new(fresh);
@@ -270,18 +278,18 @@ impl Block {
 
 impl Published {
     fn sign(
-        signer: &Signer,
+        (signer, generation): (&Signer, i64),
         uri: &str,
         bits: Arc<Bits>,
         version: i64,
         looked_at: Instant,
     ) -> Result<Self, Error> {
         let signed_at = clock::now();
-        let token = bits.sign(signer, uri, signed_at)?;
+        let token = bits.sign(signer, uri, signed_at, generation)?;
         let digest = secret::sha256(&[token.as_bytes()]);
         let etag = format!("\"{}\"", base64url::encode(digest));
         let kid = signer.kid().to_owned();
-        Ok(Self { token, etag, bits, version, kid, signed_at, looked_at })
+        Ok(Self { token, etag, bits, version, kid, generation, signed_at, looked_at })
     }
 }
 

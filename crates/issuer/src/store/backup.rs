@@ -33,7 +33,8 @@ const END_GRANTS: &str =
     "UPDATE grants SET revoked_at = $1, reason = 'restored' WHERE revoked_at IS NULL";
 
 /// All nodes read their keys anew, and give out no more places in status lists that are gone.
-const COUNT_UP: &str = "UPDATE counters SET value = value + 1 WHERE name = 'key_set'";
+const COUNT_UP: &str = "UPDATE counters SET value = value + 1 WHERE name IN ('key_set', 'restored', \
+                        'settings')";
 
 /// What the present database knows of what is revoked, disabled or deleted.
 const REMEMBER: [&str; 4] = [

@@ -1,5 +1,7 @@
 //! Clients, and what users consented to for them.
 
+use rusqlite::OptionalExtension as _;
+
 use super::Store;
 use crate::{Error, clock};
 
@@ -191,6 +193,14 @@ impl Store {
 
     /// What a client may do with resources without asking a user.
     pub(crate) async fn client_resources(&self, id: &str) -> Result<Vec<ClientResource>, Error> {
+        let known = self.known_client(id).await?;
+        Ok(known.map(|known| known.resources.clone()).unwrap_or_default())
+    }
+
+    pub(super) async fn stored_client_resources(
+        &self,
+        id: &str,
+    ) -> Result<Vec<ClientResource>, Error> {
         self.sql(
             "SELECT resource, scopes, exchanges, introspects FROM client_resources WHERE client_id = $1 \
              ORDER BY resource",
@@ -201,6 +211,10 @@ impl Store {
     }
 
     pub(crate) async fn client(&self, id: &str) -> Result<Option<ClientRow>, Error> {
+        Ok(self.known_client(id).await?.map(|known| known.row.clone()))
+    }
+
+    pub(super) async fn stored_client(&self, id: &str) -> Result<Option<ClientRow>, Error> {
         let row: Option<Row> =
             self.sql("SELECT * FROM clients WHERE id = $1").bind(id).optional().await?;
         Ok(row.map(ClientRow::from))
@@ -224,16 +238,17 @@ impl Store {
         resource: &str,
         redirect_uri: &str,
     ) -> Result<Option<String>, Error> {
-        self.sql(
-            "SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2 AND resource \
-                 = $3 AND redirect_uri = $4",
-        )
-        .bind(user_id)
-        .bind(client_id)
-        .bind(resource)
-        .bind(redirect_uri)
-        .scalar()
-        .await
+        const FIND: &str = "SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2 AND \
+            resource = $3 AND redirect_uri = $4";
+        let Some(direct) = self.pools.direct() else {
+            let find = self.sql(FIND).bind(user_id).bind(client_id);
+            return find.bind(resource).bind(redirect_uri).scalar().await;
+        };
+        direct.read(|connection| {
+            let mut statement = connection.prepare_cached(FIND)?;
+            let key = [user_id, client_id, resource, redirect_uri];
+            statement.query_row(key, |row| row.get(0)).optional()
+        })
     }
 
     pub(crate) async fn remember_consent(

@@ -1,9 +1,13 @@
 //! Grants and authorization codes.
 
+use rusqlite::OptionalExtension as _;
+
 use super::{
     Store, Transaction,
-    refresh::insert_refresh_token,
-    status::{IssuedToken, insert_issued_token},
+    interactions::END_INTERACTION,
+    plan::{Outcome, Plan},
+    refresh::INSERT_REFRESH_TOKEN,
+    status::{INSERT_ISSUED_TOKEN, IssuedToken, lock_enabled},
 };
 use crate::{Error, clock};
 
@@ -71,8 +75,55 @@ pub(crate) enum Redemption {
 const CONSUME: &str = "UPDATE auth_codes SET consumed_at = $1 \
                        WHERE hash = $2 AND consumed_at IS NULL AND expires_at > $1";
 
+/// Nobody else changes anything of this grant until the transaction ends. No row: it is revoked, or its
+/// user or its client is locked out.
+pub(super) const LOCK_GRANT: &str = "UPDATE grants SET last_used_at = $1 WHERE id = $2 AND \
+    revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND disabled_at \
+    IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND disabled_at \
+    IS NOT NULL)";
+
+const FIND: &str = "SELECT grant_id, code.client_id, code.redirect_uri, challenge, code.expires_at, \
+    consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at, users.disabled_at IS NOT \
+    NULL AS user_disabled, dpop_jkt FROM auth_codes AS code JOIN grants ON grants.id = grant_id JOIN users ON \
+    users.id = user_id WHERE hash = $1";
+
+const INSERT_GRANT: &str = "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
+    auth_time, created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM users \
+    WHERE id = $2 AND disabled_at IS NULL) AND EXISTS (SELECT 1 FROM clients WHERE id = $3 AND \
+    disabled_at IS NULL)";
+
+const INSERT_CODE: &str = "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
+    challenge, expires_at, dpop_jkt) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+/// Binds a grant's refresh tokens to a key.
+pub(super) const BIND_GRANT: &str = "UPDATE grants SET cnf = $1 WHERE id = $2";
+
+/// The same as the statements for SQLite, in one. Who shuts out the user or the client changes their rows
+/// first, and then sees the grant that is made here.
+const ADD_GRANT_ON_POSTGRES: &str = "WITH ended AS (DELETE FROM interactions WHERE id_hash = $1 \
+    RETURNING 1), known AS (SELECT 1 FROM users, clients WHERE users.id = $3 AND clients.id = $4 AND \
+    users.disabled_at IS NULL AND clients.disabled_at IS NULL FOR SHARE), granted AS (INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
+    auth_time, created_at) SELECT $2, $3, $4, $5, $6, $7, $8, $9 FROM known WHERE $1 IS NULL OR EXISTS \
+    (SELECT 1 FROM ended) RETURNING id) INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
+    challenge, expires_at, dpop_jkt) SELECT $10, id, $4, $11, $12, $13, $14 FROM granted";
+
+/// The same as the statements for SQLite, in one.
+const REDEEM_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1, cnf = COALESCE($13, cnf) WHERE id = $2 \
+    AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND \
+    disabled_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND \
+    disabled_at IS NOT NULL) RETURNING id), \
+    consumed AS (UPDATE auth_codes SET consumed_at = $1 FROM locked WHERE hash = $3 AND grant_id = \
+    locked.id AND consumed_at IS NULL AND auth_codes.expires_at > $1 RETURNING grant_id), \
+    first AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) SELECT $4, \
+    grant_id, $1, $5 FROM consumed WHERE $4 IS NOT NULL), \
+    issued AS (INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, \
+    grant_id, expires_at, general_scopes) SELECT $6, $7, $8, $9, $10, grant_id, $11, $12 FROM \
+    consumed) \
+    SELECT (SELECT COUNT(*) FROM locked), (SELECT COUNT(*) FROM consumed)";
+
 impl Store {
-    /// Stores a grant and the code for it.
+    /// Stores a grant and the code for it, and ends the interaction in which it was given. `false`: it
+    /// had ended before.
     ///
     /// # Errors
     /// [`Error::Ended`] when the user or the client was shut out since they were looked at.
@@ -80,38 +131,79 @@ impl Store {
         &self,
         grant: &NewGrant<'_>,
         code: &NewCode<'_>,
-    ) -> Result<(), Error> {
+        interaction: Option<&[u8]>,
+    ) -> Result<bool, Error> {
         let now = clock::now();
-        let mut transaction = self.begin().await?;
-        insert_grant(&mut transaction, grant, now).await?;
-        transaction
-            .sql(
-                "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, challenge, \
-                 dpop_jkt, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(code.hash)
-            .bind(grant.id)
-            .bind(grant.client_id)
-            .bind(code.redirect_uri)
-            .bind(code.challenge)
-            .bind(code.dpop_jkt)
-            .bind(now + code.lifetime)
-            .execute()
-            .await?;
-        transaction.commit().await?;
-        Ok(())
+        if self.is_postgres() {
+            let insert = self.sql(ADD_GRANT_ON_POSTGRES).bind(interaction).bind(grant.id);
+            let insert = insert.bind(grant.user_id).bind(grant.client_id).bind(grant.resource);
+            let insert = insert.bind(grant.scopes).bind(grant.nonce).bind(grant.auth_time);
+            let insert = insert.bind(now).bind(code.hash).bind(code.redirect_uri);
+            let insert = insert.bind(code.challenge).bind(now + code.lifetime);
+            return match insert.bind(code.dpop_jkt).execute().await? {
+                // With an interaction, that may have been it.
+                0 if interaction.is_none() => Err(Error::Ended),
+                added => Ok(added == 1),
+            };
+        }
+        let mut plan = Plan::default();
+        if let Some(interaction) = interaction {
+            // Once: a page that is sent twice grants once.
+            plan = plan.must(END_INTERACTION, [interaction.into()]);
+        }
+        let grant_values = [
+            grant.id.into(),
+            grant.user_id.into(),
+            grant.client_id.into(),
+            grant.resource.into(),
+            grant.scopes.into(),
+            grant.nonce.into(),
+            grant.auth_time.into(),
+            now.into(),
+        ];
+        let code_values = [
+            code.hash.into(),
+            grant.id.into(),
+            grant.client_id.into(),
+            code.redirect_uri.into(),
+            code.challenge.into(),
+            (now + code.lifetime).into(),
+            code.dpop_jkt.into(),
+        ];
+        let plan = plan.must(INSERT_GRANT, grant_values).and(INSERT_CODE, code_values);
+        match self.carry_out(plan).await? {
+            Outcome::Done => Ok(true),
+            Outcome::Missed(0) if interaction.is_some() => Ok(false),
+            Outcome::Missed(_) => Err(Error::Ended),
+        }
     }
 
     pub(crate) async fn code(&self, hash: &[u8]) -> Result<Option<CodeRow>, Error> {
-        self.sql(
-            "SELECT grant_id, code.client_id, code.redirect_uri, challenge, dpop_jkt, \
-             code.expires_at, consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at, \
-             users.disabled_at IS NOT NULL AS user_disabled FROM auth_codes AS code JOIN grants \
-             ON grants.id = grant_id JOIN users ON users.id = user_id WHERE hash = $1",
-        )
-        .bind(hash)
-        .optional()
-        .await
+        let Some(direct) = self.pools.direct() else {
+            return self.sql(FIND).bind(hash).optional().await;
+        };
+        direct.read(|connection| {
+            let mut statement = connection.prepare_cached(FIND)?;
+            let found = statement.query_row([hash], |row| {
+                Ok(CodeRow {
+                    grant_id: row.get(0)?,
+                    client_id: row.get(1)?,
+                    redirect_uri: row.get(2)?,
+                    challenge: row.get(3)?,
+                    expires_at: row.get(4)?,
+                    consumed_at: row.get(5)?,
+                    user_id: row.get(6)?,
+                    resource: row.get(7)?,
+                    scopes: row.get(8)?,
+                    nonce: row.get(9)?,
+                    auth_time: row.get(10)?,
+                    revoked_at: row.get(11)?,
+                    user_disabled: row.get(12)?,
+                    dpop_jkt: row.get(13)?,
+                })
+            });
+            found.optional()
+        })
     }
 
     /// Redeems a code, and stores in the same transaction the first refresh token of its grant and
@@ -124,6 +216,30 @@ impl Store {
         access_token: &IssuedToken<'_>,
         cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
+        if self.is_postgres() {
+            let counts: Option<(i64, i64)> = self
+                .sql(REDEEM_ON_POSTGRES)
+                .bind(clock::now())
+                .bind(grant_id)
+                .bind(hash)
+                .bind(refresh_token.map(|(hash, _)| hash))
+                .bind(refresh_token.map(|(_, expires_at)| expires_at))
+                .bind(access_token.status_list)
+                .bind(i64::from(access_token.status_index))
+                .bind(access_token.jti)
+                .bind(access_token.client_id)
+                .bind(access_token.user_id)
+                .bind(access_token.expires_at)
+                .bind(access_token.general_scopes)
+                .bind(cnf)
+                .returning()
+                .await?;
+            return Ok(match counts {
+                Some((1, 1)) => Redemption::Done,
+                Some((1, _)) => Redemption::TooLate,
+                _ => Redemption::Ended,
+            });
+        }
         self.redeem(CONSUME, hash, grant_id, refresh_token, access_token, cnf).await
     }
 
@@ -138,20 +254,22 @@ impl Store {
         cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
         let now = clock::now();
-        let mut transaction = self.begin().await?;
-        if !lock_grant(&mut transaction, grant_id, now).await? {
-            return Ok(Redemption::Ended);
+        let mut plan = Plan::default()
+            .must(LOCK_GRANT, [now.into(), grant_id.into()])
+            .must(consume, [now.into(), hash.into()]);
+        if let Some(cnf) = cnf {
+            plan = plan.and(BIND_GRANT, [cnf.into(), grant_id.into()]);
         }
-        if transaction.sql(consume).bind(now).bind(hash).execute().await? != 1 {
-            return Ok(Redemption::TooLate);
-        }
-        bind_grant(&mut transaction, grant_id, cnf).await?;
         if let Some((hash, expires_at)) = refresh_token {
-            insert_refresh_token(&mut transaction, hash, grant_id, now, expires_at).await?;
+            let values = [hash.into(), grant_id.into(), now.into(), expires_at.into()];
+            plan = plan.and(INSERT_REFRESH_TOKEN, values);
         }
-        insert_issued_token(&mut transaction, grant_id, access_token).await?;
-        transaction.commit().await?;
-        Ok(Redemption::Done)
+        let plan = plan.and(INSERT_ISSUED_TOKEN, access_token.values(grant_id));
+        Ok(match self.carry_out(plan).await? {
+            Outcome::Done => Redemption::Done,
+            Outcome::Missed(0) => Redemption::Ended,
+            Outcome::Missed(_) => Redemption::TooLate,
+        })
     }
 
     /// Makes a code useless without redeeming it.
@@ -166,27 +284,11 @@ impl Store {
         grant_id: &str,
         token: &IssuedToken<'_>,
     ) -> Result<bool, Error> {
-        let mut transaction = self.begin().await?;
-        if !lock_grant(&mut transaction, grant_id, clock::now()).await? {
-            return Ok(false);
-        }
-        insert_issued_token(&mut transaction, grant_id, token).await?;
-        transaction.commit().await?;
-        Ok(true)
+        let plan = Plan::default()
+            .must(LOCK_GRANT, [clock::now().into(), grant_id.into()])
+            .and(INSERT_ISSUED_TOKEN, token.values(grant_id));
+        Ok(self.carry_out(plan).await? == Outcome::Done)
     }
-}
-
-/// Binds a grant's refresh tokens to a key, where there is one.
-pub(super) async fn bind_grant(
-    transaction: &mut Transaction,
-    id: &str,
-    cnf: Option<&str>,
-) -> Result<(), Error> {
-    if let Some(cnf) = cnf {
-        let statement = transaction.sql("UPDATE grants SET cnf = $1 WHERE id = $2");
-        statement.bind(cnf).bind(id).execute().await?;
-    }
-    Ok(())
 }
 
 /// Stores a grant. Nobody shuts out the user or the client until the transaction ends: who does that
@@ -199,53 +301,20 @@ pub(super) async fn insert_grant(
     grant: &NewGrant<'_>,
     now: i64,
 ) -> Result<(), Error> {
-    for (lock, id) in [
-        (
-            "UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL",
-            grant.user_id,
-        ),
-        (
-            "UPDATE clients SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NULL",
-            grant.client_id,
-        ),
-    ] {
-        if transaction.sql(lock).bind(id).execute().await? == 0 {
-            return Err(Error::Ended);
-        }
+    if !lock_enabled(transaction, grant.user_id, grant.client_id).await? {
+        return Err(Error::Ended);
     }
-    transaction
-        .sql(
-            "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, auth_time, \
-             created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(grant.id)
-        .bind(grant.user_id)
-        .bind(grant.client_id)
-        .bind(grant.resource)
-        .bind(grant.scopes)
-        .bind(grant.nonce)
-        .bind(grant.auth_time)
-        .bind(now)
-        .execute()
-        .await?;
+    let insert = transaction.sql(INSERT_GRANT).bind(grant.id).bind(grant.user_id);
+    let insert = insert.bind(grant.client_id).bind(grant.resource).bind(grant.scopes);
+    insert.bind(grant.nonce).bind(grant.auth_time).bind(now).execute().await?;
     Ok(())
 }
 
-/// Nobody else changes anything of this grant until the transaction ends. `false`: it is revoked, or
-/// its user is locked out.
+/// [`LOCK_GRANT`] within a transaction that has more to do.
 pub(super) async fn lock_grant(
     transaction: &mut Transaction,
     id: &str,
     now: i64,
 ) -> Result<bool, Error> {
-    let locked = transaction
-        .sql(
-            "UPDATE grants SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL AND NOT \
-             EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND disabled_at IS NOT NULL)",
-        )
-        .bind(now)
-        .bind(id)
-        .execute()
-        .await?;
-    Ok(locked == 1)
+    Ok(transaction.sql(LOCK_GRANT).bind(now).bind(id).execute().await? == 1)
 }

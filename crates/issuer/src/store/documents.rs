@@ -109,7 +109,9 @@ impl Store {
             .bind(now)
             .execute()
             .await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        self.cache.look_again();
+        Ok(())
     }
 
     /// The document has not changed.

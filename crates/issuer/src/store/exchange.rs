@@ -1,9 +1,9 @@
 //! Tokens that come of other tokens (RFC 8693): they belong to the grant of the first one.
 
 use super::{
-    Client, Store, Transaction,
+    Client, Store,
     codes::lock_grant,
-    status::{IssuedToken, insert_issued_token},
+    status::{IssuedToken, insert_issued_token, lock_client},
 };
 use crate::{Error, clock};
 
@@ -43,7 +43,7 @@ impl Store {
         let now = clock::now();
         let mut transaction = self.begin().await?;
         // In the order of `disable_client`: whoever is first, the other one sees it.
-        if !lock_client(&mut transaction, &client.id, client.not_before, now).await?
+        if !lock_client(&mut transaction, &client.id, client.not_before).await?
             || !lock_grant(&mut transaction, grant_id, now).await?
         {
             return Ok(false);
@@ -61,24 +61,4 @@ impl Store {
         transaction.commit().await?;
         Ok(true)
     }
-}
-
-/// Nobody shuts this client out until the transaction ends. `false`: somebody has, since it was read.
-pub(super) async fn lock_client(
-    transaction: &mut Transaction,
-    id: &str,
-    generation: i64,
-    now: i64,
-) -> Result<bool, Error> {
-    let locked = transaction
-        .sql(
-            "UPDATE clients SET last_used_at = $1 WHERE id = $2 AND not_before = $3 AND \
-             disabled_at IS NULL",
-        )
-        .bind(now)
-        .bind(id)
-        .bind(generation)
-        .execute()
-        .await?;
-    Ok(locked == 1)
 }

@@ -5,9 +5,8 @@ use url::Url;
 use super::{
     Client, NewGrant, Store,
     codes::{insert_grant, lock_grant},
-    exchange::lock_client,
     exists,
-    status::{IssuedToken, insert_issued_token},
+    status::{IssuedToken, insert_issued_token, lock_client},
 };
 use crate::{Error, client_metadata, clock};
 
@@ -196,7 +195,7 @@ impl Store {
         }
         // The rows of both are ours now; the client may have been shut out, and let in again, since it
         // was looked at.
-        if !lock_client(&mut transaction, &client.id, client.not_before, now).await?
+        if !lock_client(&mut transaction, &client.id, client.not_before).await?
             || !lock_grant(&mut transaction, grant.id, now).await?
         {
             return Ok(false);

@@ -51,9 +51,11 @@
 //! `cargo xtask test` runs both.
 
 mod backup;
+mod cache;
 mod clients;
 mod codes;
 mod device;
+mod direct;
 mod documents;
 mod exchange;
 mod identities;
@@ -61,6 +63,7 @@ mod interactions;
 mod keys;
 mod leases;
 mod open;
+mod plan;
 mod prune;
 mod pushed;
 mod refresh;
@@ -77,9 +80,14 @@ pub(crate) mod test_stores;
 mod users;
 mod writer;
 
+use std::sync::Arc;
+
 use crate::{Database, Error};
 
-use self::sql::{Pools, Statement, Transaction};
+use self::{
+    cache::Cache,
+    sql::{Pools, Statement, Transaction},
+};
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewCode, NewGrant, Redemption},
@@ -106,6 +114,7 @@ pub use self::{
 #[derive(Clone, Debug)]
 pub struct Store {
     pools: Pools,
+    cache: Arc<Cache>,
 }
 
 impl Store {
@@ -119,7 +128,7 @@ impl Store {
             Database::Postgres(url) => open::postgres(url).await?,
             Database::Sqlite(path) => open::sqlite(path).await?,
         };
-        Ok(Self { pools })
+        Ok(Self { pools, cache: Arc::default() })
     }
 
     /// Whether it is on PostgreSQL.

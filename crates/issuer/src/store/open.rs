@@ -20,7 +20,7 @@ use sqlx::{
 };
 use tokio::time::sleep;
 
-use super::{sql::Pools, writer::Writer};
+use super::{direct::Direct, sql::Pools, writer::Writer};
 use crate::Error;
 
 /// For a free connection. Who waits longer is told that the database is down.
@@ -55,7 +55,8 @@ pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
         .test_before_acquire(false)
         .connect_with(options.pragma("query_only", "ON"))
         .await?;
-    Ok(Pools::Sqlite { readers, writer })
+    let direct = Arc::new(Direct::new(path, Arc::clone(&writer)));
+    Ok(Pools::Sqlite { readers, writer, direct })
 }
 
 pub(super) async fn postgres(url: &str) -> Result<Pools, Error> {

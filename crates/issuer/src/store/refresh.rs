@@ -1,9 +1,12 @@
 //! Refresh tokens: a grant is the family, each use makes a successor.
 
+use rusqlite::OptionalExtension as _;
+
 use super::{
-    Store, Transaction,
-    codes::{bind_grant, lock_grant},
-    status::{IssuedToken, insert_issued_token},
+    Store,
+    codes::{BIND_GRANT, LOCK_GRANT},
+    plan::{Outcome, Plan},
+    status::{INSERT_ISSUED_TOKEN, IssuedToken},
 };
 use crate::{Error, clock};
 
@@ -47,20 +50,60 @@ pub(crate) struct Successor<'a> {
     pub(crate) cnf: Option<&'a str>,
 }
 
+const FIND: &str = "SELECT token.grant_id, token.expires_at, token.rotated_at, \
+    token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, client_id, user_id, \
+    resource, scopes, auth_time, grants.created_at AS granted_at, revoked_at, users.disabled_at IS \
+    NOT NULL AS user_disabled, cnf FROM refresh_tokens AS token JOIN grants ON grants.id = \
+    token.grant_id JOIN users ON users.id = user_id LEFT JOIN refresh_tokens AS next ON next.hash \
+    = token.successor_hash WHERE token.hash = $1";
+
+const ROTATE: &str = "UPDATE refresh_tokens SET rotated_at = $1, successor_hash = $2, \
+    successor_sealed = $3 WHERE hash = $4 AND rotated_at IS NULL AND expires_at > $1";
+
+pub(super) const INSERT_REFRESH_TOKEN: &str = "INSERT INTO refresh_tokens (hash, grant_id, \
+    issued_at, expires_at) VALUES ($1, $2, $3, $4)";
+
+/// The same as the statements for SQLite, in one. The token is changed only where the grant was, and
+/// both only if they still are what they were once nobody else holds them.
+const ROTATE_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1, cnf = COALESCE($14, cnf) WHERE id = $2 \
+    AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND \
+    disabled_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND \
+    disabled_at IS NOT NULL) RETURNING id), \
+    rotated AS (UPDATE refresh_tokens SET rotated_at = $1, successor_hash = $3, successor_sealed = \
+    $4 FROM locked WHERE hash = $5 AND grant_id = locked.id AND rotated_at IS NULL AND expires_at > \
+    $1 RETURNING grant_id), \
+    followed AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) SELECT $3, \
+    grant_id, $1, $6 FROM rotated) \
+    INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, grant_id, \
+    expires_at, general_scopes) SELECT $7, $8, $9, $10, $11, grant_id, $12, $13 FROM rotated";
+
 impl Store {
     pub(crate) async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshRow>, Error> {
-        self.sql(
-            "SELECT token.grant_id, token.expires_at, token.rotated_at, \
-                 token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, \
-                 cnf, client_id, user_id, resource, scopes, auth_time, grants.created_at AS \
-                 granted_at, revoked_at, users.disabled_at IS NOT NULL AS user_disabled FROM \
-                 refresh_tokens AS token JOIN grants ON grants.id = token.grant_id JOIN users ON \
-                 users.id = user_id LEFT JOIN refresh_tokens AS next ON next.hash = \
-                 token.successor_hash WHERE token.hash = $1",
-        )
-        .bind(hash)
-        .optional()
-        .await
+        let Some(direct) = self.pools.direct() else {
+            return self.sql(FIND).bind(hash).optional().await;
+        };
+        direct.read(|connection| {
+            let mut statement = connection.prepare_cached(FIND)?;
+            let found = statement.query_row([hash], |row| {
+                Ok(RefreshRow {
+                    grant_id: row.get(0)?,
+                    expires_at: row.get(1)?,
+                    rotated_at: row.get(2)?,
+                    successor_sealed: row.get(3)?,
+                    successor_used: row.get(4)?,
+                    client_id: row.get(5)?,
+                    user_id: row.get(6)?,
+                    resource: row.get(7)?,
+                    scopes: row.get(8)?,
+                    auth_time: row.get(9)?,
+                    granted_at: row.get(10)?,
+                    revoked_at: row.get(11)?,
+                    user_disabled: row.get(12)?,
+                    cnf: row.get(13)?,
+                })
+            });
+            found.optional()
+        })
     }
 
     /// Replaces a token by its successor, which comes with an access token. Only one caller gets
@@ -73,50 +116,38 @@ impl Store {
         access_token: &IssuedToken<'_>,
     ) -> Result<bool, Error> {
         let now = clock::now();
-        let mut transaction = self.begin().await?;
-        let is_first = lock_grant(&mut transaction, grant_id, now).await?
-            && transaction
-                .sql(
-                    "UPDATE refresh_tokens SET rotated_at = $1, successor_hash = $2, \
-                     successor_sealed = $3 \
-                     WHERE hash = $4 AND rotated_at IS NULL AND expires_at > $1",
-                )
+        if self.is_postgres() {
+            let done = self
+                .sql(ROTATE_ON_POSTGRES)
                 .bind(now)
+                .bind(grant_id)
                 .bind(successor.hash)
                 .bind(successor.sealed)
                 .bind(hash)
+                .bind(successor.expires_at)
+                .bind(access_token.status_list)
+                .bind(i64::from(access_token.status_index))
+                .bind(access_token.jti)
+                .bind(access_token.client_id)
+                .bind(access_token.user_id)
+                .bind(access_token.expires_at)
+                .bind(access_token.general_scopes)
+                .bind(successor.cnf)
                 .execute()
-                .await?
-                == 1;
-        if !is_first {
-            return Ok(false);
+                .await?;
+            return Ok(done == 1);
         }
-        bind_grant(&mut transaction, grant_id, successor.cnf).await?;
-        insert_refresh_token(&mut transaction, successor.hash, grant_id, now, successor.expires_at)
-            .await?;
-        insert_issued_token(&mut transaction, grant_id, access_token).await?;
-        transaction.commit().await?;
-        Ok(true)
+        let mut plan = Plan::default()
+            .must(LOCK_GRANT, [now.into(), grant_id.into()])
+            .must(ROTATE, [now.into(), successor.hash.into(), successor.sealed.into(), hash.into()])
+            .and(
+                INSERT_REFRESH_TOKEN,
+                [successor.hash.into(), grant_id.into(), now.into(), successor.expires_at.into()],
+            )
+            .and(INSERT_ISSUED_TOKEN, access_token.values(grant_id));
+        if let Some(cnf) = successor.cnf {
+            plan = plan.and(BIND_GRANT, [cnf.into(), grant_id.into()]);
+        }
+        Ok(self.carry_out(plan).await? == Outcome::Done)
     }
-}
-
-pub(super) async fn insert_refresh_token(
-    transaction: &mut Transaction,
-    hash: &[u8],
-    grant_id: &str,
-    now: i64,
-    expires_at: i64,
-) -> Result<(), Error> {
-    transaction
-        .sql(
-            "INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) VALUES ($1, \
-                 $2, $3, $4)",
-        )
-        .bind(hash)
-        .bind(grant_id)
-        .bind(now)
-        .bind(expires_at)
-        .execute()
-        .await?;
-    Ok(())
 }

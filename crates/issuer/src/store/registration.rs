@@ -123,6 +123,7 @@ impl Store {
             .bind(held_hash)
             .execute()
             .await?;
+        self.cache.look_again();
         Ok(done == 1)
     }
 }

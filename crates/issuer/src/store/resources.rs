@@ -39,7 +39,7 @@ pub struct ToolRule {
 }
 
 /// How the access tokens of a resource are made.
-#[derive(Clone, Debug, Default, sqlx::FromRow)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct TokenSettings {
     pub(crate) token_lifetime: Option<i64>,
     pub(crate) token_alg: Option<String>,
@@ -151,17 +151,18 @@ impl Store {
                 .map_err(exists(format!("the tool {} is given twice", rule.tool)))?;
         }
         transaction.commit().await?;
+        self.cache.look_again();
         Ok(())
     }
 
     /// How the access tokens of a resource are made.
     pub(crate) async fn token_settings(&self, uri: &str) -> Result<TokenSettings, Error> {
-        let found = self
-            .sql("SELECT token_lifetime, token_alg FROM resources WHERE uri = $1")
-            .bind(uri)
-            .optional()
-            .await?;
-        Ok(found.unwrap_or_default())
+        let known = self.known_resources().await?;
+        let found = known.iter().find(|resource| resource.uri == uri);
+        Ok(found.map_or_else(TokenSettings::default, |resource| TokenSettings {
+            token_lifetime: resource.token_lifetime,
+            token_alg: resource.token_alg.clone(),
+        }))
     }
 
     /// All resources, the oldest first. There are few.
@@ -169,6 +170,10 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn resources(&self) -> Result<Vec<Resource>, Error> {
+        Ok(self.known_resources().await?.to_vec())
+    }
+
+    pub(super) async fn stored_resources(&self) -> Result<Vec<Resource>, Error> {
         let rows: Vec<ResourceRow> = self
             .sql(
                 "SELECT uri, name, is_default, token_lifetime, token_alg FROM resources ORDER BY \

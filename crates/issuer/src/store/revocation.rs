@@ -173,7 +173,9 @@ impl Store {
     pub async fn disable_client(&self, id: &str) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
         end_client(&mut transaction, id, "client_disabled").await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        self.cache.look_again();
+        Ok(())
     }
 
     /// Lets a client in again. What was revoked stays so.
@@ -186,6 +188,7 @@ impl Store {
             .bind(id)
             .execute()
             .await?;
+        self.cache.look_again();
         match done {
             0 => Err(Error::Invalid(format!("there is no client {id}"))),
             _ => Ok(()),
@@ -202,7 +205,9 @@ impl Store {
         transaction.sql("DELETE FROM clients WHERE id = $1").bind(id).execute().await?;
         // A client that is known by its document comes back with it, as a new one.
         transaction.sql("DELETE FROM client_documents WHERE url = $1").bind(id).execute().await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        self.cache.look_again();
+        Ok(())
     }
 }
 

@@ -10,7 +10,10 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-use super::writer::{Batched, Writer};
+use super::{
+    direct::Direct,
+    writer::{Batched, Writer},
+};
 use crate::Error;
 
 /// For one statement. Ours take milliseconds; PostgreSQL gives up by itself a little before.
@@ -24,6 +27,7 @@ pub(crate) enum Pools {
     Sqlite {
         readers: SqlitePool,
         writer: Arc<Writer>,
+        direct: Arc<Direct>,
     },
 }
 
@@ -80,9 +84,17 @@ impl Pools {
     pub(crate) fn sql(&self, text: &'static str) -> Statement<'_> {
         match self {
             Self::Postgres(pool) => Statement::Postgres(sqlx::query(text), OnPostgres::Pool(pool)),
-            Self::Sqlite { readers, writer } => {
+            Self::Sqlite { readers, writer, .. } => {
                 Statement::Sqlite(sqlx::query(text), OnSqlite::Pools { readers, writer })
             }
+        }
+    }
+
+    /// The short way, which SQLite has.
+    pub(crate) fn direct(&self) -> Option<&Direct> {
+        match self {
+            Self::Postgres(_) => None,
+            Self::Sqlite { direct, .. } => Some(direct),
         }
     }
 
@@ -117,7 +129,8 @@ impl Pools {
     pub(crate) async fn close(&self) {
         match self {
             Self::Postgres(pool) => pool.close().await,
-            Self::Sqlite { readers, writer } => {
+            Self::Sqlite { readers, writer, direct } => {
+                direct.close();
                 writer.close().await;
                 readers.close().await;
             }

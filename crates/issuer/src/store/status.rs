@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Store, Transaction, exchange::lock_client};
+use rusqlite::OptionalExtension as _;
+
+use super::{Store, Transaction, plan::Value};
 use crate::{Error, clock};
 
 /// A list as it is stored.
@@ -66,8 +68,9 @@ impl Store {
         // Who shuts the client out changes its row first: this comes before all of that, which then
         // finds the block, or after it.
         if let Some((id, generation)) = client
-            && !lock_client(&mut transaction, id, generation, clock::now()).await?
+            && !lock_client(&mut transaction, id, generation).await?
         {
+            self.cache.look_again();
             return Err(Error::Ended);
         }
         let block: Option<LeasedBlock> = transaction
@@ -135,11 +138,15 @@ impl Store {
 
     /// A number that changes with each revocation in a list that is in use.
     pub(crate) async fn status_list_version(&self, id: &str) -> Result<Option<i64>, Error> {
-        self.sql("SELECT version FROM status_lists WHERE id = $1 AND drop_at > $2")
-            .bind(id)
-            .bind(clock::now())
-            .scalar()
-            .await
+        const FIND: &str = "SELECT version FROM status_lists WHERE id = $1 AND drop_at > $2";
+        let now = clock::now();
+        match self.pools.direct() {
+            None => self.sql(FIND).bind(id).bind(now).scalar().await,
+            Some(direct) => direct.read(|connection| {
+                let mut statement = connection.prepare_cached(FIND)?;
+                statement.query_row(rusqlite::params![id, now], |row| row.get(0)).optional()
+            }),
+        }
     }
 
     pub(crate) async fn status_list(&self, id: &str) -> Result<Option<StatusListRow>, Error> {
@@ -165,20 +172,59 @@ impl Store {
 }
 
 /// Remembers where a token of a grant stands.
+pub(super) const INSERT_ISSUED_TOKEN: &str = "INSERT INTO issued_tokens (status_list, status_index, jti, \
+    client_id, user_id, grant_id, expires_at, general_scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+impl IssuedToken<'_> {
+    /// For [`INSERT_ISSUED_TOKEN`].
+    pub(super) fn values(&self, grant_id: &str) -> [Value; 8] {
+        [
+            self.status_list.into(),
+            i64::from(self.status_index).into(),
+            self.jti.into(),
+            self.client_id.into(),
+            self.user_id.into(),
+            grant_id.into(),
+            self.expires_at.into(),
+            self.general_scopes.into(),
+        ]
+    }
+}
+
+/// Nobody shuts this user or this client out until the transaction ends. `false`: somebody has.
+pub(super) async fn lock_enabled(
+    transaction: &mut Transaction,
+    user: &str,
+    client: &str,
+) -> Result<bool, Error> {
+    let find = match transaction {
+        Transaction::Postgres(_) => [
+            "SELECT 1::bigint FROM users WHERE id = $1 AND disabled_at IS NULL FOR SHARE",
+            "SELECT 1::bigint FROM clients WHERE id = $1 AND disabled_at IS NULL FOR SHARE",
+        ],
+        // It is alone from its beginning.
+        Transaction::Sqlite(_) => [
+            "SELECT 1 FROM users WHERE id = $1 AND disabled_at IS NULL",
+            "SELECT 1 FROM clients WHERE id = $1 AND disabled_at IS NULL",
+        ],
+    };
+    for (find, id) in find.into_iter().zip([user, client]) {
+        if transaction.sql(find).bind(id).scalar::<i64>().await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// [`INSERT_ISSUED_TOKEN`] within a transaction that has more to do.
 pub(super) async fn insert_issued_token(
     transaction: &mut Transaction,
     grant_id: &str,
     token: &IssuedToken<'_>,
 ) -> Result<(), Error> {
-    transaction
-        .sql(
-            "INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, \
-             grant_id, expires_at, general_scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(token.status_list)
-        .bind(i64::from(token.status_index))
-        .bind(token.jti)
-        .bind(token.client_id)
+    let insert = transaction.sql(INSERT_ISSUED_TOKEN).bind(token.status_list);
+    let insert = insert.bind(i64::from(token.status_index)).bind(token.jti).bind(token.client_id);
+    insert
         .bind(token.user_id)
         .bind(grant_id)
         .bind(token.expires_at)
@@ -186,6 +232,26 @@ pub(super) async fn insert_issued_token(
         .execute()
         .await?;
     Ok(())
+}
+
+/// Nobody shuts this client out until the transaction ends. `false`: somebody has, since it was of this
+/// generation. The row stays as it is: its changes are counted.
+pub(super) async fn lock_client(
+    transaction: &mut Transaction,
+    id: &str,
+    generation: i64,
+) -> Result<bool, Error> {
+    let find = match transaction {
+        Transaction::Postgres(_) => {
+            "SELECT 1::bigint FROM clients WHERE id = $1 AND not_before = $2 AND disabled_at IS \
+             NULL FOR SHARE"
+        }
+        // It is alone from its beginning.
+        Transaction::Sqlite(_) => {
+            "SELECT 1 FROM clients WHERE id = $1 AND not_before = $2 AND disabled_at IS NULL"
+        }
+    };
+    Ok(transaction.sql(find).bind(id).bind(generation).scalar::<i64>().await?.is_some())
 }
 
 /// Places by list: those that are to be revoked. The lists are taken in order, so that two who do this

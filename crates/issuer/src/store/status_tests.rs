@@ -147,7 +147,7 @@ async fn no_grants_for_who_is_shut_out() {
                 dpop_jkt: None,
                 lifetime: 60,
             };
-            store.add_grant(&grant, &code).await
+            store.add_grant(&grant, &code, None).await.map(drop)
         };
         add("1").await.unwrap();
         store.disable_user("Ada").await.unwrap();

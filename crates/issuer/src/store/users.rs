@@ -1,5 +1,6 @@
 //! Users and their sessions.
 
+use rusqlite::OptionalExtension as _;
 use serde_json::{Map, Value};
 
 use super::{Store, exists};
@@ -95,14 +96,19 @@ impl Store {
     }
 
     pub(crate) async fn session(&self, id_hash: &[u8]) -> Result<Option<SessionRow>, Error> {
-        self.sql(
-            "SELECT user_id, name, auth_time FROM sessions JOIN users ON users.id = user_id \
-                 WHERE id_hash = $1 AND expires_at > $2 AND disabled_at IS NULL",
-        )
-        .bind(id_hash)
-        .bind(clock::now())
-        .optional()
-        .await
+        const FIND: &str = "SELECT user_id, name, auth_time FROM sessions JOIN users ON users.id = \
+            user_id WHERE id_hash = $1 AND expires_at > $2 AND disabled_at IS NULL";
+        let now = clock::now();
+        let Some(direct) = self.pools.direct() else {
+            return self.sql(FIND).bind(id_hash).bind(now).optional().await;
+        };
+        direct.read(|connection| {
+            let mut statement = connection.prepare_cached(FIND)?;
+            let found = statement.query_row(rusqlite::params![id_hash, now], |row| {
+                Ok(SessionRow { user_id: row.get(0)?, name: row.get(1)?, auth_time: row.get(2)? })
+            });
+            found.optional()
+        })
     }
 
     /// Writes down claims about a user, as a JSON object.

@@ -63,6 +63,11 @@ pub(crate) struct Batched {
     turn: Option<OwnedMutexGuard<Turn>>,
 }
 
+/// Nobody else's turn.
+pub(super) struct Alone {
+    _turn: OwnedMutexGuard<Turn>,
+}
+
 // === impl Writer ===
 
 impl Writer {
@@ -104,6 +109,17 @@ impl Writer {
         }
         sqlx::query("SAVEPOINT one").execute(batched.connection()?).await?;
         Ok(batched)
+    }
+
+    /// The turn without a transaction: for another connection of this process to write. Nobody else
+    /// writes until it is dropped.
+    pub(super) async fn alone(&self) -> Result<Alone, sqlx::Error> {
+        let turn = timeout(ACQUIRE, Arc::clone(&self.shared.turn).lock_owned()).await;
+        let mut turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        turn.tidy(&self.shared).await;
+        turn.commit(&self.shared).await;
+        turn.connection()?;
+        Ok(Alone { _turn: turn })
     }
 
     /// Waits until a reader sees everything that somebody has seen who gave up: who lost a race looks

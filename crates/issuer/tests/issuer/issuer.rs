@@ -452,6 +452,7 @@ impl Issuer {
     }
 
     pub(crate) fn sql_text(&self, statement: &str) {
+        let is_kept = statement.contains("clients") || statement.contains("resources");
         let statement = || sqlx::AssertSqlSafe(statement.to_owned());
         self.block_on(async {
             match self.folder.database() {
@@ -459,6 +460,10 @@ impl Issuer {
                     let mut connection = PgConnection::connect(&url).await.unwrap();
                     sqlx::query(statement()).execute(&mut connection).await.unwrap();
                     connection.close().await.unwrap();
+                    // What servers keep of clients and resources may be a second old there.
+                    if is_kept {
+                        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+                    }
                 }
                 Database::Sqlite(path) => {
                     let url = format!("sqlite:{}", path.display());

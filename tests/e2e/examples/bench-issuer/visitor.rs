@@ -24,7 +24,11 @@ pub(crate) struct Visitor {
     authorize: String,
     client_id: String,
     basic: String,
+    introspect: String,
+    introspected: String,
     refresh_token: String,
+    /// The client's own, for introspection.
+    access_token: String,
 }
 
 impl Visitor {
@@ -50,7 +54,10 @@ impl Visitor {
             authorize,
             client_id: peer.client_id.clone(),
             basic: format!("Basic {basic}"),
+            introspect: peer.introspect.to_owned(),
+            introspected: peer.introspected.to_owned(),
             refresh_token: String::new(),
+            access_token: String::new(),
         };
         visitor.code_flow();
         visitor
@@ -62,11 +69,35 @@ impl Visitor {
     }
 
     pub(crate) fn client_credentials(&mut self) {
+        self.by_credentials(RESOURCE);
+    }
+
+    /// Gets a token for that: oidc-provider's memory has room for so many, and forgets the oldest.
+    pub(crate) fn prepare_introspection(&mut self) {
+        self.access_token = self.own_token(&self.introspected.clone());
+    }
+
+    /// The same token again and again, as the servers of a resource ask for it.
+    pub(crate) fn introspect(&mut self) {
+        let body = format!("token={}", self.access_token);
+        let request = self.form(&self.introspect, &body);
+        let answer = self.exchange(&request.header("authorization", self.basic.clone()));
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        assert!(answer.text().contains("\"active\":true"), "{}", answer.text());
+    }
+
+    fn own_token(&mut self, resource: &str) -> String {
+        let answer: Value = serde_json::from_slice(&self.by_credentials(resource).body).unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    fn by_credentials(&mut self, resource: &str) -> Message {
         let body =
-            format!("grant_type=client_credentials&scope=read&resource={}", escaped(RESOURCE));
+            format!("grant_type=client_credentials&scope=read&resource={}", escaped(resource));
         let request = self.form("/token", &body).header("authorization", self.basic.clone());
         let answer = self.exchange(&request);
         assert_eq!(answer.status(), 200, "{}", answer.text());
+        answer
     }
 
     pub(crate) fn refresh(&mut self) {

@@ -239,3 +239,80 @@ fn inline_keys_are_never_fetched() {
     assert_eq!(look(&mut store, "b", 0), "key_unknown");
     assert!(store.due(u64::MAX).is_empty());
 }
+
+fn numbered(keys: &[&str], generation: &str) -> String {
+    format!(r#"{{"keys":[{}],"jwks_gen":{generation}}}"#, keys.join(","))
+}
+
+/// An emergency: a key was taken out of the set, and a list says so long before the set is old.
+#[test]
+fn a_later_generation_is_fetched_once_and_after_the_cool_down() {
+    let mut store = with_uri();
+    assert_eq!(look(&mut store, "a", 0), "wait");
+    answer(&mut store, &numbered(&[FIRST, SECOND], "7"), 0);
+    for told in [0, 6, 7] {
+        store.keys.announced(0, told);
+        assert!(store.due(50).is_empty(), "{told} is not later");
+    }
+    store.keys.announced(0, 8);
+    assert!(store.due(29).is_empty(), "at most once in a cool-down");
+    answer(&mut store, &numbered(&[SECOND], "8"), 30);
+    assert_ne!(look(&mut store, "a", 30), "found", "the key that was taken out");
+    assert_eq!(look(&mut store, "b", 30), "found");
+    store.keys.announced(0, 8);
+    assert!(store.due(65).is_empty(), "that one is there");
+}
+
+/// Whoever has a stolen key may announce what they like: we fetch once in a cool-down, and what is
+/// announced later by the issuer counts as before.
+#[test]
+fn an_invented_generation_causes_bounded_fetches_and_hides_nothing() {
+    let mut store = with_uri();
+    assert_eq!(look(&mut store, "a", 0), "wait");
+    answer(&mut store, &numbered(&[FIRST, SECOND], "7"), 0);
+    let mut fetches = 0;
+    for now in 1..=90 {
+        store.keys.announced(0, u64::MAX);
+        for fetch in store.due(now) {
+            let set = numbered(&[FIRST, SECOND], "7");
+            assert_eq!(store.fetched(fetch.id, Some((200, set.as_bytes())), now), None);
+            fetches += 1;
+        }
+    }
+    assert_eq!(fetches, 3);
+    store.keys.announced(0, 8);
+    answer(&mut store, &numbered(&[SECOND], "8"), 120);
+    assert_ne!(look(&mut store, "a", 120), "found");
+}
+
+/// While the issuer cannot be reached, the pauses after failures hold.
+#[test]
+fn a_later_generation_is_asked_for_until_it_is_there() {
+    let mut store = with_uri();
+    assert_eq!(look(&mut store, "a", 0), "wait");
+    answer(&mut store, &numbered(&[FIRST, SECOND], "7"), 0);
+    store.keys.announced(0, 8);
+    let fetch = only(&mut store, 30);
+    assert!(store.fetched(fetch.id, None, 30).is_some());
+    assert!(store.due(30).is_empty());
+    answer(&mut store, &numbered(&[SECOND], "8"), 31);
+    assert_ne!(look(&mut store, "a", 31), "found");
+}
+
+/// A set without a number, one that is in the policy, and numbers that are none: nothing is compared.
+#[test]
+fn only_numbers_are_compared() {
+    for number in ["-1", "1.5", "\"7\"", "null"] {
+        let mut store = with_uri();
+        assert_eq!(look(&mut store, "a", 0), "wait");
+        answer(&mut store, &numbered(&[FIRST], number), 0);
+        store.keys.announced(0, 8);
+        assert!(store.due(60).is_empty(), "{number}");
+    }
+    let document = format!(r#","jwks":{}"#, numbered(&[FIRST], "7"));
+    let mut inline = store(&document);
+    inline.keys.announced(0, 8);
+    inline.keys.missed(0);
+    inline.keys.announced(1, 8);
+    assert!(inline.due(1000).is_empty());
+}

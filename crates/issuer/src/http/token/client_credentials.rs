@@ -27,10 +27,11 @@ pub(super) async fn issue(
     if client.auth_method == "none" {
         return Err(refuse("unauthorized_client", "The client has no credentials of its own"));
     }
-    let allowed = app.store.client_resources(&client.id).await?;
-    let resources = app.store.resources().await?;
+    let known = app.store.known_client(&client.id).await?;
+    let allowed = known.as_ref().map_or(&[][..], |known| &known.resources);
+    let resources = app.store.known_resources().await?;
     let requested = form.all("resource");
-    let uri = match (requested, allowed.as_slice()) {
+    let uri = match (requested, allowed) {
         // What it was given for is meant where it names none.
         ([], [only]) => &only.resource,
         _ => match find_resource(requested, &resources, client.default_resource.as_deref()) {

@@ -78,7 +78,7 @@ async fn check_resource(app: &App, form: &Params, granted: &str) -> Result<(), F
     if requested.is_empty() {
         return Ok(());
     }
-    let resources = app.store.resources().await?;
+    let resources = app.store.known_resources().await?;
     match find_resource(requested, &resources, None) {
         Ok(resource) if resource.uri == granted => Ok(()),
         Ok(_) => Err(refuse("invalid_target", "The grant is for another resource")),
