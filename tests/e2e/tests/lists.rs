@@ -143,9 +143,11 @@ fn lists_in_pieces_are_filtered() {
         let tools = [tool("write_file", pad), tool("read_file", pad), tool("other", 1)];
         json!({ "jsonrpc": "2.0", "id": 1, "result": { "tools": tools } }).to_string()
     };
+    // The server hangs up behind each: Envoy must not think that it may ask again there.
     let chunked = |media: &str, body: &str, size: usize, end: &str| {
         let mut text = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ntransfer-encoding: chunked\r\n\r\n"
+            "HTTP/1.1 200 OK\r\ncontent-type: {media}\r\nconnection: close\r\n\
+             transfer-encoding: chunked\r\n\r\n"
         );
         for part in body.as_bytes().chunks(size) {
             let part = String::from_utf8_lossy(part);
