@@ -20,7 +20,7 @@ const NAMES = ["countersign", "jose", "hono/jwt"];
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const workerd = ["64", "arm64"]
-  .map((cpu) => at(`../../target/tools/npm/node_modules/@cloudflare/workerd-linux-${cpu}/bin/workerd`))
+  .map((cpu) => at(`../node_modules/@cloudflare/workerd-linux-${cpu}/bin/workerd`))
   .find(existsSync);
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const now = Math.floor(Date.now() / 1000);

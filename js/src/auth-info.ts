@@ -15,7 +15,7 @@ export interface AuthInfo {
   extra: {
     issuer: string;
     subject: string | null;
-    claims: Record<string, unknown>;
+    claims: Readonly<Record<string, unknown>>;
   };
 }
 

@@ -45,13 +45,13 @@ export interface Explanation {
   operation: string | null;
   /** The scope rule that matched. */
   rule: string | null;
-  trace: TraceEntry[];
+  trace: readonly TraceEntry[];
   /** What would have to be fetched, and what could not be used. */
   notes: string[];
   /** What the client gets, or how the request goes on. */
   answer:
-    | { status: number; headers: HeaderPair[] }
-    | { remove: string[]; set: HeaderPair[] };
+    | { status: number; headers: readonly HeaderPair[] }
+    | { remove: readonly string[]; set: readonly HeaderPair[] };
   /** The trace as text for people, a line for each check. */
   text: string;
 }
@@ -68,6 +68,9 @@ export async function explain(
   checkNames(options, ["answers", "fetch", "now"]);
   const { answers = {}, fetch, now } = options;
   checkFunctions({ fetch, now });
+  if (typeof answers !== "object" || answers === null) {
+    throw new PolicyError("options.answers", "expected an object");
+  }
   const { head, body } = described(request);
   const notes = new Set<string>();
   const source = {
@@ -147,7 +150,15 @@ function described(request: ExplainedRequest): { head: Head; body: Uint8Array | 
   if (authority === undefined || path === undefined) {
     throw new PolicyError("request.url", "expected a URL like https://mcp.example.com/mcp");
   }
-  const pairs: HeaderPair[] = Object.entries(headers).map(([name, value]) => [name, byteString(`${value}`)]);
+  if (typeof headers !== "object" || headers === null) {
+    throw new PolicyError("request.headers", "expected an object");
+  }
+  const pairs: HeaderPair[] = Object.entries(headers).map(([name, value]) => {
+    if (typeof value !== "string") {
+      throw new PolicyError(`request.headers[${JSON.stringify(name)}]`, "expected a string");
+    }
+    return [byteString(name), byteString(value)];
+  });
   if (token !== undefined) {
     pairs.push(["authorization", byteString(`${proof === undefined ? "Bearer" : "DPoP"} ${token}`)]);
   }
@@ -162,9 +173,9 @@ function described(request: ExplainedRequest): { head: Head; body: Uint8Array | 
   const text = typeof message === "string" ? message : JSON.stringify(message);
   return {
     head: {
-      method,
-      authority,
-      path: path.startsWith("/") ? path : `/${path}`,
+      method: byteString(method),
+      authority: byteString(authority),
+      path: byteString(path.startsWith("/") ? path : `/${path}`),
       headers: pairs,
       hasBody: text !== undefined,
     },

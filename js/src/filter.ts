@@ -1,6 +1,7 @@
 // The server's lists, without what their caller may not use.
 
 import type { WasmListFilter } from "./core.js";
+import { frozen } from "./frozen.js";
 import { fromHost } from "./headers.js";
 import { answered } from "./request.js";
 import type { Decision, Filtering } from "./wire.js";
@@ -15,8 +16,8 @@ export function filtered(
   refused: (decision: Decision) => void,
 ): Response {
   const headers = fromHost(response.headers).flat();
-  const step: Filtering = JSON.parse(
-    filter.begin(response.status, headers, response.body !== null),
+  const step: Filtering = frozen(
+    JSON.parse(filter.begin(response.status, headers, response.body !== null)),
   );
   if (step.kind === "pass") {
     filter.free();
@@ -51,7 +52,7 @@ function filteredBody(
     const filtered = filter.push(part);
     const decision = filter.take_refused();
     if (decision !== undefined) {
-      refused(JSON.parse(decision));
+      refused(frozen(JSON.parse(decision)));
     }
     return { done, filtered };
   };

@@ -45,35 +45,35 @@ export interface Background {
 /** How a request came out. */
 export type Outcome =
   | {
-      allowed: true;
+      readonly allowed: true;
       /** Who is calling; `null` for public paths and in shadow mode. */
-      identity: Identity | null;
+      readonly identity: Identity | null;
       /** The request for the server: without the token, with the identity's headers. */
-      request: Request;
-      response: null;
+      readonly request: Request;
+      readonly response: null;
       /** Headers to set on the server's response (CORS). */
-      responseHeaders: HeaderPair[];
+      readonly responseHeaders: readonly HeaderPair[];
       /** Headers to append to the server's response, beside its own of that name (CORS). */
-      responseAppend: HeaderPair[];
+      readonly responseAppend: readonly HeaderPair[];
       /**
        * Takes out of the server's lists what the caller may not use (`filter_lists`), and binds the
        * session that the server began to the caller (`session_secret`); `null` where there is nothing
        * to do. To be called once, with the server's response.
        */
-      filterResponse: ((response: Response) => Response) | null;
+      readonly filterResponse: ((response: Response) => Response) | null;
       /** Why it would have been refused, in shadow mode. */
-      reason: string | null;
-      decision: Decision;
+      readonly reason: string | null;
+      readonly decision: Decision;
     }
   | {
-      allowed: false;
-      identity: null;
-      request: null;
+      readonly allowed: false;
+      readonly identity: null;
+      readonly request: null;
       /** The answer: a refusal with its challenge, a metadata document, or a preflight's. */
-      response: Response;
+      readonly response: Response;
       /** The stable reason code; `null` when nothing was refused. */
-      reason: string | null;
-      decision: Decision;
+      readonly reason: string | null;
+      readonly decision: Decision;
     };
 
 /** Answers a request whose caller is known. */

@@ -1,5 +1,6 @@
 // Header values: the engine has byte strings (one code unit for each byte), the host something like it.
 
+import { frozen } from "./frozen.js";
 import type { HeaderPair } from "./wire.js";
 
 let text: boolean | undefined;
@@ -37,9 +38,14 @@ export function fromHost(pairs: Iterable<HeaderPair>): HeaderPair[] {
   return holdsText() ? all.map(([name, value]) => [name, byteString(value)]) : all;
 }
 
-/** Header values as the host has them. */
-export function toHost(pairs: HeaderPair[]): HeaderPair[] {
-  return holdsText() ? pairs.map(([name, value]) => [name, decoded(value)]) : pairs;
+/** Header values as the host has them; unchangeable, as what they are made of. */
+export function toHost(pairs: readonly HeaderPair[]): readonly HeaderPair[] {
+  return holdsText() ? frozen(pairs.map(([name, value]): HeaderPair => [name, decoded(value)])) : pairs;
+}
+
+/** The same for a new `Response`: the types of the Fetch standard know only what can be changed. */
+export function asInit(pairs: readonly HeaderPair[]): HeadersInit {
+  return toHost(pairs) as unknown as [name: string, value: string][];
 }
 
 function decoded(bytes: string): string {

@@ -9,8 +9,10 @@ let place = new Uint8Array(0);
 /** Writes a text there, and gives how many bytes it has; −1 when there is no room for it. */
 export function write(text: string): number {
   if (place.byteLength === 0) {
-    // The first time, and whenever the memory has grown: then its old buffer is detached.
-    place = new Uint8Array(module_memory().buffer, inbox_start(), inbox_bytes());
+    // The first time, and whenever the memory has grown: then its old buffer is detached. So the buffer is
+    // taken last: making the place may let the memory grow.
+    const [start, bytes] = [inbox_start(), inbox_bytes()];
+    place = new Uint8Array(module_memory().buffer, start, bytes);
   }
   const { read, written } = encoder.encodeInto(text, place);
   return read === text.length ? written : -1;

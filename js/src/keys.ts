@@ -131,7 +131,7 @@ export class KeyFetcher {
     if (cache && (await this.#takeCached(fetch, cache, now))) {
       return undefined;
     }
-    const answer = await download(this.#source.fetch, url, form);
+    const answer = await download(this.#source.fetch, fetch);
     const fetchedAt = now();
     const error = this.#engine.fetched(id, answer.status, answer.body, fetchedAt);
     if (error !== undefined) {
@@ -235,7 +235,7 @@ function log(url: string, error: unknown): void {
 }
 
 /** Gets an answer within the engine's limits of time and size. Never rejects. */
-async function download(fetch: Fetch, url: string, form: KeyFetch["form"]): Promise<Answer> {
+async function download(fetch: Fetch, wanted: KeyFetch): Promise<Answer> {
   const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   // The signal alone does not do: whoever wrote `fetch` may not heed it.
@@ -246,7 +246,7 @@ async function download(fetch: Fetch, url: string, form: KeyFetch["form"]): Prom
     }, fetch_timeout() * 1000);
   });
   try {
-    return await Promise.race([get(fetch, url, form, controller.signal), late]);
+    return await Promise.race([get(fetch, wanted, controller.signal), late]);
   } catch (error) {
     return { body: new Uint8Array(), failure: String(error) };
   } finally {
@@ -254,25 +254,19 @@ async function download(fetch: Fetch, url: string, form: KeyFetch["form"]): Prom
   }
 }
 
-async function get(
-  fetch: Fetch,
-  url: string,
-  form: KeyFetch["form"],
-  signal: AbortSignal,
-): Promise<Answer> {
-  const accept = fetch_accept();
+async function get(fetch: Fetch, { url, form, fresh }: KeyFetch, signal: AbortSignal): Promise<Answer> {
+  const headers: Record<string, string> = { accept: fetch_accept() };
+  if (fresh && !isBrowser()) {
+    headers["cache-control"] = "no-cache";
+  }
+  if (form !== undefined) {
+    headers["authorization"] = form.authorization;
+    headers["content-type"] = fetch_form_type();
+  }
   const response = await fetch(url, {
-    ...(form === undefined
-      ? { headers: { accept } }
-      : {
-          method: "POST",
-          headers: {
-            accept,
-            authorization: form.authorization,
-            "content-type": fetch_form_type(),
-          },
-          body: form.body,
-        }),
+    ...(form === undefined ? {} : { method: "POST", body: form.body }),
+    ...(fresh && hasCacheModes() ? { cache: "no-store" } : {}),
+    headers,
     redirect: "manual",
     signal,
   });
@@ -285,4 +279,22 @@ async function get(
   } finally {
     reader.cancel();
   }
+}
+
+/**
+ * Whether `fetch` takes `cache`: a Worker of before November 2024 throws at it. What has a cache of its own, like
+ * Cloudflare or Next.js, heeds it.
+ */
+function hasCacheModes(): boolean {
+  try {
+    return new Request("https://keys.invalid/", { cache: "no-store" }).cache === "no-store";
+  } catch {
+    return false;
+  }
+}
+
+/** Browsers ask servers of other origins first whether this header may come. They send it by themselves. */
+function isBrowser(): boolean {
+  const { navigator } = globalThis as { navigator?: { userAgent?: unknown } };
+  return String(navigator?.userAgent ?? "").startsWith("Mozilla/");
 }

@@ -11,6 +11,14 @@ import {
 } from "./core.js";
 import { ready } from "./module.js";
 
+/** What is no text is a mistake, and none that a text could be made of: "null" is a challenge. */
+function text(value: string, name: string): string {
+  if (typeof value !== "string") {
+    throw new TypeError(`${name}: expected a string`);
+  }
+  return value;
+}
+
 /** A challenge to write (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1). */
 export interface ChallengeParts {
   /** `Bearer` by default. */
@@ -50,12 +58,12 @@ export const challenges = {
     return build_challenge(JSON.stringify(parts) ?? "");
   },
   /**
-   * Reads a value, of which several lines were joined by commas. Throws a `TypeError` when it is wrong anywhere:
-   * what a lenient reader makes of the rest is guesswork.
+   * Reads a value, of which several lines were joined by commas; of the empty text, none. Throws a `TypeError` when
+   * it is wrong anywhere: what a lenient reader makes of the rest is guesswork.
    */
   parse(value: string): ReceivedChallenge[] {
     ready();
-    return JSON.parse(parse_challenges(String(value)));
+    return JSON.parse(parse_challenges(text(value, "value")));
   },
 };
 
@@ -96,7 +104,7 @@ export const protectedResourceMetadata = {
   /** Where a resource's document stands (RFC 9728 §3.1): only text is moved. Throws a `TypeError` for no URL. */
   url(resource: string): string {
     ready();
-    return protected_resource_metadata_url(String(resource));
+    return protected_resource_metadata_url(text(resource, "resource"));
   },
   /** The document as JSON. Throws a `TypeError` for a mistake. */
   build(parts: ProtectedResourceParts): string {
@@ -109,7 +117,7 @@ export const protectedResourceMetadata = {
    */
   parse(document: string, resource: string): ProtectedResourceMetadata {
     ready();
-    return JSON.parse(parse_protected_resource_metadata(String(document), String(resource)));
+    return JSON.parse(parse_protected_resource_metadata(text(document, "document"), text(resource, "resource")));
   },
 };
 
@@ -139,7 +147,7 @@ export const authorizationServerMetadata = {
   /** Where an issuer's document may stand, in the order in which to look; empty for what is no URL. */
   urls(issuer: string): string[] {
     ready();
-    return authorization_server_metadata_urls(String(issuer));
+    return authorization_server_metadata_urls(text(issuer, "issuer"));
   },
   /**
    * Reads a document that was fetched for an issuer. Throws a `TypeError` for one that must not be used; above all
@@ -147,6 +155,6 @@ export const authorizationServerMetadata = {
    */
   parse(document: string, issuer: string): AuthorizationServerMetadata {
     ready();
-    return JSON.parse(parse_authorization_server_metadata(String(document), String(issuer)));
+    return JSON.parse(parse_authorization_server_metadata(text(document, "document"), text(issuer, "issuer")));
   },
 };

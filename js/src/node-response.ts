@@ -1,6 +1,7 @@
 // Node's responses: the engine's own answer, and what it changes of the server's.
 
 import { type WasmListFilter, seal_session } from "./core.js";
+import { frozen } from "./frozen.js";
 import type { Decision, Filtering, Forward, HeaderPair, Respond } from "./wire.js";
 
 type HeaderValue = number | string | readonly string[];
@@ -159,7 +160,7 @@ function filteredBody(
     (Array.isArray(value) ? value : [value]).flatMap((one) => [name, String(one)]),
   );
   const hasBody = !isHead && statusCode !== 204 && statusCode !== 304;
-  const step: Filtering = JSON.parse(filter.begin(statusCode, headers, hasBody));
+  const step: Filtering = frozen(JSON.parse(filter.begin(statusCode, headers, hasBody)));
   if (step.kind === "pass") {
     filter.free();
     return AS_IT_IS;
@@ -181,7 +182,7 @@ function filteredBody(
     const filtered = filter.push(part);
     const decision = filter.take_refused();
     if (decision !== undefined) {
-      refused(JSON.parse(decision));
+      refused(frozen(JSON.parse(decision)));
     }
     return filtered;
   };

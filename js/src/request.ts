@@ -1,7 +1,7 @@
 // Between the Fetch standard's requests and responses and the engine's heads and answers.
 
 import type { Head } from "./engine.js";
-import { fromHost, toHost } from "./headers.js";
+import { asInit, fromHost, toHost } from "./headers.js";
 import type { BodyReader } from "./stream.js";
 import type { Forward, HeaderPair, Respond } from "./wire.js";
 
@@ -41,14 +41,14 @@ export function forwarded(request: Request, forward: Forward, body?: BodyReader)
 
 /** The engine's own answer. */
 export function answered({ status, headers, body }: Respond): Response {
-  return new Response(body === "" ? null : body, { status, headers: toHost(headers) });
+  return new Response(body === "" ? null : body, { status, headers: asInit(headers) });
 }
 
 /** The server's response with the engine's headers, as the host has them. */
 export function decorated(
   response: Response,
-  headers: HeaderPair[],
-  append: HeaderPair[],
+  headers: readonly HeaderPair[],
+  append: readonly HeaderPair[],
 ): Response {
   if (headers.length === 0 && append.length === 0) {
     return response;
@@ -62,7 +62,7 @@ export function decorated(
   return copy;
 }
 
-function setAll(headers: Headers, pairs: HeaderPair[]): void {
+function setAll(headers: Headers, pairs: readonly HeaderPair[]): void {
   for (const [name, value] of pairs) {
     headers.set(name, value);
   }

@@ -75,10 +75,19 @@ export class HostSignatures {
     return this.#means.name;
   }
 
+  /** Whether it has given the known answers for an algorithm; it is asked for them where nobody has yet. */
+  prove(algorithm: HostAlgorithm): boolean | Promise<boolean> {
+    return this.#proven.get(algorithm) ?? this.#prove(algorithm);
+  }
+
+  /** Whether it is known that it gives them. */
+  isProven(algorithm: HostAlgorithm): boolean {
+    return this.#proven.get(algorithm) ?? false;
+  }
+
   /** Whether a signature is good; `undefined`: ask the module. Never throws or rejects. */
   verify(check: SignatureCheck): Verdict | Promise<Verdict> {
-    const { algorithm } = check;
-    const proven = this.#proven.get(algorithm) ?? this.#prove(algorithm);
+    const proven = this.prove(check.algorithm);
     if (typeof proven !== "boolean") {
       // Each waits for its own proof: a promise that another request made may never settle.
       return proven.then((proven) => (proven ? this.#count(this.#ask(check)) : undefined));
@@ -148,7 +157,13 @@ class AtOnce implements HostVerifier {
 
   learn(key: number, algorithm: string, keyName: string, info: Bytes): void {
     const copy = info.slice();
-    this.#known.add(key, { algorithm: algorithm as HostAlgorithm, keyName, key: () => copy });
+    const known = { algorithm: algorithm as HostAlgorithm, keyName, key: () => copy };
+    this.#known.add(key, known);
+    try {
+      this.#signatures.prove(known.algorithm);
+    } catch {
+      // Nothing may go through the module, which is in the middle of its work: not even what a `console` throws.
+    }
   }
 
   verify(key: number, message: Bytes, signature: Bytes): 0 | 1 | 2 | 3 {
@@ -156,11 +171,16 @@ class AtOnce implements HostVerifier {
     if (known === undefined) {
       return 3;
     }
+    // What is to be verified stands in the module's memory. To prove the host now could let that grow: then there
+    // would be nothing there any more, and no message is that short.
+    if (!this.#signatures.isProven(known.algorithm) || message.byteLength === 0) {
+      return 2;
+    }
     let verdict: unknown;
     try {
       verdict = this.#signatures.verify({ ...known, message, signature });
     } catch {
-      // Nothing may go through the module, which is in the middle of its work: not even what a `console` throws.
+      // As above.
     }
     return typeof verdict === "boolean" ? (verdict ? 1 : 0) : 2;
   }

@@ -16,7 +16,11 @@ export interface VerifyOptions extends HostOptions {
   issuer: string;
   /** The resource that the token must be for; in an array, further spellings of it follow. */
   audience: string | string[];
-  /** The issuer's keys. Fetched ones are cached, for the same function or the same `fetch`. */
+  /**
+   * The issuer's keys. Fetched ones are cached, for the same function or the same `fetch`. Where these options are the
+   * same object as before, a key that was changed in its place is not seen; one that was added, taken out or put in
+   * the place of another is.
+   */
   jwks: KeySource;
   /** Accepted algorithms; by default all but HS256, which needs its secret in `jwks` itself. */
   algorithms?: string[];
@@ -101,6 +105,9 @@ function partsOf(options: VerifyOptions): unknown[] {
     if (Array.isArray(list)) {
       parts.push(list.length, ...list);
     }
+  }
+  if (jwks instanceof URL) {
+    parts.push(jwks.href);
   }
   return parts;
 }

@@ -48,7 +48,7 @@ export function validateToken<Env = unknown>(
         props: identity,
         audience: resource,
         expiresAt,
-        scope,
+        scope: [...scope],
         ...(subject !== null && { userId: subject }),
         ...(clientId !== null && { clientId }),
       };

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { freePort, startIssuer } from "./issuer.mjs";
-import { rpc } from "./support.mjs";
+import { mcpHeaders, rpc } from "./support.mjs";
 
 let issuer;
 before(async () => (issuer = await startIssuer()));
@@ -30,10 +30,7 @@ async function start(name) {
     fetch(url, {
       method: "POST",
       headers: {
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        "mcp-protocol-version": "2025-06-18",
-        ...(token && { authorization: `Bearer ${token}` }),
+        ...mcpHeaders(token),
         ...headers,
       },
       body,

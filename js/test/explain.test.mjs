@@ -74,6 +74,23 @@ test("mistakes have a path", async () => {
   }
   await assert.rejects(explain({}, { url: RESOURCE }), { path: "$" });
   await assert.rejects(explain(rules(), { url: RESOURCE }, { answer: {} }), { path: "options.answer" });
+  for (const bad of [null, "x"]) {
+    await assert.rejects(explain(rules(), { url: RESOURCE, headers: bad }), { name: "PolicyError", path: "request.headers" });
+    await assert.rejects(explain(rules(), { url: RESOURCE }, { answers: bad }), { name: "PolicyError", path: "options.answers" });
+  }
+  await assert.rejects(explain(rules(), { url: RESOURCE, headers: { "x-a": 7 } }), { name: "PolicyError", path: 'request.headers["x-a"]' });
   const { reason } = await explain(rules(), { url: "https://h", method: "GET", headers: { "x-zoë": "Zoë\u{1d11e}" } });
   assert.equal(reason, "resource_unknown");
+});
+
+test("texts of every kind go over the wire as UTF-8", async () => {
+  for (const name of ["Zoë", "€", "\u{1d11e}"]) {
+    for (const [url, method, expected] of [
+      [`https://${name}.example/`, "GET", "resource_unknown"], [`https://mcp.example.com/${name}`, "GET", "path_ambiguous"], ["https://h", name, "resource_unknown"],
+    ]) {
+      const { reason, text } = await explain(rules(), { url, method, headers: { [name]: name } });
+      assert.equal(reason, expected);
+      assert.ok(text.includes(name), text);
+    }
+  }
 });

@@ -7,7 +7,7 @@ import { mock, test } from "node:test";
 const replaced = {};
 process.getBuiltinModule = () => ({ ...crypto, verify: (...args) => (replaced.verify ?? crypto.verify)(...args) });
 const { createGuard } = await import("countersign");
-const { HostSignatures, hostSignatures } = await import("../dist/signatures.js");
+const { HostSignatures, hostSignatures } = await import("../dist/shared.js");
 const { NOW, now, policy, post, signer } = await import("./support.mjs");
 
 async function verdicts(alg) {
@@ -44,13 +44,46 @@ for (const [alg, name, verify, warns] of [
   });
 }
 
+test("the module's memory may grow while the host is proven", async () => {
+  const { initSync } = await import("../dist/core.js");
+  const { memory } = initSync({ module: new Uint8Array() });
+  let asked = 0;
+  replaced.verify = (hash, message, ...rest) => {
+    asked++;
+    if (message.buffer !== memory.buffer) memory.grow(1); // a known answer
+    return crypto.verify(hash, message, ...rest);
+  };
+  assert.deepEqual(await verdicts("ES384"), [true, false]);
+  assert.equal(hostSignatures().verified, 2, "the host verified");
+  assert.ok(asked > 2, "after it was proven");
+  delete replaced.verify;
+});
+
 test("one that is right first and fails later leaves it to the module", async () => {
   assert.deepEqual(await verdicts("ES384"), [true, false]);
-  assert.equal(hostSignatures().verified, 2);
+  assert.equal(hostSignatures().verified, 4);
   replaced.verify = () => { throw new Error("gone"); };
   assert.deepEqual(await verdicts("ES384"), [true, false]);
-  assert.equal(hostSignatures().verified, 2);
+  assert.equal(hostSignatures().verified, 4);
   delete replaced.verify;
+});
+
+test("what is no message any more is not verified", async () => {
+  const verify = mock.fn(({ key, message, signature }) => {
+    const read = crypto.createPublicKey({ key: key(), format: "der", type: "spki" });
+    return crypto.verify("sha384", message, { key: read, dsaEncoding: "ieee-p1363" }, signature);
+  });
+  const { atOnce } = new HostSignatures({ name: "node:crypto", isAtOnce: true, verify });
+  const { publicKey } = crypto.generateKeyPairSync("ec", { namedCurve: "P-384" });
+  atOnce.learn(1, "ES384", "k", publicKey.export({ format: "der", type: "spki" }));
+  const proven = verify.mock.callCount();
+  assert.ok(proven > 0);
+  assert.equal(atOnce.verify(1, new Uint8Array(8), new Uint8Array(96)), 0);
+  const gone = new Uint8Array(new ArrayBuffer(8));
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  assert.equal(atOnce.verify(1, gone, gone), 2);
+  assert.equal(atOnce.verify(2, gone, gone), 3);
+  assert.equal(verify.mock.callCount(), proven + 1);
 });
 
 test("promises that reject, and answers that are no booleans, are no answers", async () => {

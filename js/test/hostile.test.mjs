@@ -136,14 +136,14 @@ test("clocks that jump, stop, or are none", async () => {
   assert.equal(await reason(), null);
   for (const [at, expected] of [
     [NOW + 500, null],
-    // An hour back: a token that was verified stays so.
-    [NOW - 3600, null],
+    // An hour back: a token that was verified before is judged by this time all the same.
+    [NOW - 3600, "token_not_yet_valid"],
     [NOW, null],
     // Ten years on, and back: what was fetched is from the future, and is fetched again.
     [NOW + 315_360_000, "token_expired"],
     [NOW, null],
     [NOW + 631, "token_expired"],
-    [0, null],
+    [0, "token_not_yet_valid"],
     [NOW, null],
   ]) {
     time = at;

@@ -1,5 +1,6 @@
 // Fetching keys: shared flights, refreshes, and servers that do all they can to be a nuisance.
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { before, mock, test } from "node:test";
 
 import { createGuard, verifyAccessToken } from "countersign";
@@ -43,7 +44,7 @@ test("keys are fetched once, for all requests that wait for them", async () => {
   assert.equal(fetch.urls.length, 1);
 });
 
-test("the fetch says what it wants: JSON, no redirects, and an end", async () => {
+test("the fetch says what it wants: JSON, from the issuer itself, no redirects, and an end", async () => {
   let init;
   const fetch = async (_url, given) => {
     init = given;
@@ -51,8 +52,50 @@ test("the fetch says what it wants: JSON, no redirects, and an end", async () =>
   };
   assert.ok((await createGuard(policy(), { now, fetch }).check(post(token))).allowed);
   assert.equal(init.redirect, "manual");
-  assert.deepEqual(init.headers, { accept: "application/json, application/jwk-set+json, application/statuslist+jwt" });
+  const accept = "application/json, application/jwk-set+json, application/statuslist+jwt";
+  assert.deepEqual([init.headers, init.cache], [{ accept, "cache-control": "no-cache" }, "no-store"]);
   assert.ok(init.signal instanceof AbortSignal);
+});
+
+test("key sets and metadata are asked for past caches, status lists are not", async () => {
+  const seen = new Map();
+  const server = createServer((request, response) => {
+    seen.set(request.url, request.headers["cache-control"]);
+    const issuer = `http://${request.headers.host}`;
+    const document = request.url === "/jwks" ? key.jwks : { issuer, jwks_uri: `${issuer}/jwks` };
+    response.writeHead(request.url === "/status/1" ? 404 : 200).end(JSON.stringify(document));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const issuer = `http://127.0.0.1:${server.address().port}`;
+    const guard = createGuard(policy({ issuer: { issuer, jwks_uri: undefined } }), { now });
+    const listed = await key.token({ iss: issuer, status: { status_list: { idx: 0, uri: `${issuer}/status/1` } } });
+    assert.equal((await guard.check(post(listed))).reason, "status_unavailable");
+    assert.deepEqual([...seen], [["/.well-known/oauth-authorization-server", "no-cache"], ["/jwks", "no-cache"], ["/status/1", undefined]]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test("hosts without modes for caches get the header, browsers the mode alone", async (t) => {
+  const given = [];
+  const fetch = async (_url, { headers, cache }) => {
+    given.push([headers["cache-control"], cache]);
+    return Response.json(key.jwks);
+  };
+  const names = ["Request", "navigator"];
+  const before = names.map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]);
+  t.after(() => before.forEach(([name, found]) => found ? Object.defineProperty(globalThis, name, found) : delete globalThis[name]));
+  const set = (name, value) => Object.defineProperty(globalThis, name, { value, configurable: true });
+  const { Request } = globalThis;
+  const request = post(token);
+  set("Request", class { constructor() { throw new TypeError("The 'cache' field is not implemented."); } });
+  assert.ok((await createGuard(policy(), { now, fetch }).check(request)).allowed);
+  set("Request", Request);
+  set("navigator", { userAgent: "Mozilla/5.0 (X11)" });
+  assert.ok((await createGuard(policy(), { now, fetch }).check(post(token))).allowed);
+  assert.deepEqual(given, [["no-cache", undefined], [undefined, "no-store"]]);
 });
 
 test("keys are found by the issuer's metadata, one document after the other", async () => {

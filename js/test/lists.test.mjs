@@ -89,7 +89,10 @@ test("what cannot be read is an error, and the log is told", async () => {
     [{ "content-type": "application/json" }, answer({ tools: [], pad: "x".repeat(2000) }), 200],
   ]) {
     const told = [];
-    const onDecision = (decision) => told.push(decision.reason);
+    const onDecision = (decision) => {
+      assert.ok(Object.isFrozen(decision), "the same object may be given to others");
+      told.push(decision.reason);
+    };
     const guard = guardOf({ onDecision }, { limits: { body_bytes: 1024 } });
     const handler = guard.protect(() => new Response(body, { headers }));
     const response = await handler(post(token));

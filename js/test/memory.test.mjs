@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 import { createGuard, pkce } from "countersign";
 
 import { initSync } from "../dist/core.js";
-import { partsOf } from "../dist/guard.js";
+import { partsOf } from "../dist/shared.js";
 import { TOOL_RULES, now, policy, post, rpc, signer } from "./support.mjs";
 
 // Used once, the module is initialised: this gives the exports of the running instance.

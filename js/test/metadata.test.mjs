@@ -36,13 +36,27 @@ test("challenges of others", () => {
     ["Basic", null, { realm: 'a, "b"' }],
   ]);
   assert.deepEqual(challenges.parse(""), []);
-  for (const bad of ['Bearer a="', "Bearer a=b, a=c", "=", 'Bearer realm="\0"', `Bearer a="${"x".repeat(20_000)}"`, undefined, {}]) {
-    if (bad === undefined) continue;
+  for (const bad of ['Bearer a="', "Bearer a=b, a=c", "=", 'Bearer realm="\0"', `Bearer a="${"x".repeat(20_000)}"`, undefined, null, {}, 7, new String("Bearer a=b")]) {
     assert.throws(() => challenges.parse(bad), TypeError, `${bad}`);
   }
   // A name that means something to objects is one like any other.
   const [odd] = challenges.parse("Bearer __proto__=x");
   assert.deepEqual(Object.entries(odd.parameters), [["__proto__", "x"]]);
+});
+
+test("what is no text is a mistake", () => {
+  const url = { toString: () => RESOURCE };
+  const document = JSON.stringify({ resource: RESOURCE, authorization_servers: ["https://auth.example.com"], issuer: RESOURCE });
+  for (const bad of [undefined, null, 7, url, new URL(RESOURCE)]) {
+    for (const use of [
+      () => protectedResourceMetadata.url(bad), () => protectedResourceMetadata.parse(document, bad), () => protectedResourceMetadata.parse(bad, RESOURCE),
+      () => authorizationServerMetadata.urls(bad), () => authorizationServerMetadata.parse(document, bad), () => authorizationServerMetadata.parse(bad, RESOURCE),
+    ]) {
+      assert.throws(use, { name: "TypeError", message: /: expected a string$/ }, `${bad} ${use}`);
+    }
+  }
+  assert.equal(protectedResourceMetadata.parse(document, RESOURCE).resource, RESOURCE);
+  assert.equal(authorizationServerMetadata.parse(document, RESOURCE).issuer, RESOURCE);
 });
 
 test("nothing can be injected", () => {

@@ -131,7 +131,6 @@ test("a body that a parser has read is judged by what it made of it", async () =
     });
   });
   servers.push(server);
-  const begun = once(server, "request");
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const ask = async (body) => {
     const url = `http://127.0.0.1:${server.address().port}/mcp`;
@@ -316,7 +315,6 @@ test("HTTP/2, whose requests announce no body", async () => {
     middleware(request, response, async (error) => response.end(error ? "failed" : await readers.events(request))),
   );
   servers.push(server);
-  const begun = once(server, "request");
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const session = http2.connect(`http://127.0.0.1:${server.address().port}`);
   const ask = async (body, headers) => {

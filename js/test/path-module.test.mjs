@@ -5,7 +5,7 @@ delete process.getBuiltinModule;
 // The tests go on signing with it.
 const { verify } = SubtleCrypto.prototype;
 SubtleCrypto.prototype.verify = undefined;
-const { hostSignatures } = await import("../dist/signatures.js");
+const { hostSignatures } = await import("../dist/shared.js");
 hostSignatures();
 SubtleCrypto.prototype.verify = verify;
 await pathTests(undefined);

@@ -13,9 +13,8 @@ const BY_HOST = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES384"];
 /** `name`: who verifies what hosts are asked for; `undefined` for the module. */
 export async function pathTests(name) {
   const { createGuard } = await import("countersign");
-  const { Engine } = await import("../dist/engine.js");
-  const { hostSignatures } = await import("../dist/signatures.js");
-  const headers = await import("../dist/headers.js");
+  const shared = await import("../dist/shared.js");
+  const { Engine, hostSignatures } = shared;
   const signatures = hostSignatures();
 
   test("this is who verifies", () => assert.equal(signatures?.name, name));
@@ -23,7 +22,7 @@ export async function pathTests(name) {
   test("the shared vectors", async (t) => {
     mock.method(console, "warn", () => {});
     const vectors = JSON.parse(readFileSync(new URL("../../tests/vectors/guard.json", import.meta.url)));
-    const { requests, heads, failures } = await runAll(vectors, { createGuard, Engine, headers });
+    const { requests, heads, failures } = await runAll(vectors, { createGuard, Engine, headers: shared });
     assert.deepEqual(failures, []);
     assert.equal(requests + heads, vectors.cases.length);
     t.diagnostic(`${signatures?.verified ?? 0} signatures verified by the host`);

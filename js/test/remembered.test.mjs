@@ -44,6 +44,24 @@ test("a token whose time is over is refused although it is known", async () => {
   assert.deepEqual(await both(), ["token_expired", "token_expired"]);
 });
 
+test("a time that somebody else asks for leaves nothing behind", async () => {
+  const reason = (token, time) => reasonOf(verifyAccessToken(token, options({ now: () => time })));
+  // Asked whether it will be good, and good then: not yet now.
+  const early = await key.token({ jti: "early", nbf: NOW + 300 });
+  assert.deepEqual([await reason(early, NOW + 400), await reason(early, NOW)], [null, "token_not_yet_valid"]);
+  assert.deepEqual([await reason(early, NOW + 270), await reason(early, NOW + 269)], [null, "token_not_yet_valid"]);
+  // Asked whether it will be good tomorrow: still good today.
+  const good = await key.token({ jti: "good" });
+  assert.deepEqual([await reason(good, NOW + 86_400), await reason(good, NOW)], ["token_expired", null]);
+  assert.deepEqual([await reason(good, NOW + 86_400), await reason(good, NOW)], ["token_expired", null]);
+  let time = NOW + 86_400;
+  const guard = createGuard(inline(), { now: () => time });
+  assert.equal((await guard.check(post(good))).reason, "token_expired");
+  time = NOW;
+  assert.equal((await guard.check(post(good))).reason, null);
+  assert.equal((await guard.check(post(early))).reason, "token_not_yet_valid");
+});
+
 test("one that was revoked meanwhile", async () => {
   const uri = `${ISSUER}/status/1`;
   let revoked = 0;
@@ -133,7 +151,7 @@ test("heads that are long, not ASCII, or hold separators go the other way, to th
   assert.equal(await reason({ "x-name": "Zo\u00eb" }), null);
   assert.equal(await reason({}), null);
   // A head as Node's adapters give it: what a value holds cannot become a header of its own.
-  const { partsOf } = await import("../dist/guard.js");
+  const { partsOf } = await import("../dist/shared.js");
   const { engine } = partsOf(guard);
   const head = (value) => ({ method: "POST", authority: "mcp.example.com", path: "/mcp", headers: [["x", value]], hasBody: false });
   const host = { now, readBody: async () => undefined, keep: () => {} };

@@ -1,15 +1,14 @@
 // Run by Deno and Bun: the shared vectors, and a corpus of signatures whose path is given.
 import { createGuard } from "countersign";
 
-import { Engine } from "../dist/engine.js";
-import * as headers from "../dist/headers.js";
-import { hostSignatures } from "../dist/signatures.js";
+import * as inside from "../dist/shared.js";
+import { Engine, hostSignatures } from "../dist/shared.js";
 import vectors from "../../tests/vectors/guard.json" with { type: "json" };
 import { findings, judge } from "./corpus.mjs";
 import { runAll } from "./vectors.mjs";
 
 console.warn = () => {};
-const { requests, heads, failures } = await runAll(vectors, { createGuard, Engine, headers });
+const { requests, heads, failures } = await runAll(vectors, { createGuard, Engine, headers: inside });
 const found = [...failures];
 if (requests + heads !== vectors.cases.length) found.push("not all cases ran");
 const { name, verified } = hostSignatures() ?? {};

@@ -27,6 +27,14 @@ const ALGORITHMS = {
   EdDSA: [{ name: "Ed25519" }, { name: "Ed25519" }],
 };
 
+/** What a client of MCP sends with a POST. */
+export const mcpHeaders = (token) => ({
+  "content-type": "application/json",
+  accept: "application/json, text/event-stream",
+  "mcp-protocol-version": "2025-06-18",
+  ...(token && { authorization: `Bearer ${token}` }),
+});
+
 export function base64url(bytes) {
   let binary = "";
   for (const byte of typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes) {

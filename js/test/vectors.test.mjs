@@ -5,15 +5,15 @@ import { mock, test } from "node:test";
 
 import { createGuard } from "countersign";
 
-import { Engine } from "../dist/engine.js";
-import * as headers from "../dist/headers.js";
+import * as inside from "../dist/shared.js";
+import { Engine } from "../dist/shared.js";
 import { runAll } from "./vectors.mjs";
 
 const vectors = JSON.parse(readFileSync(new URL("../../tests/vectors/guard.json", import.meta.url)));
 
 test("tests/vectors/guard.json", async (t) => {
   mock.method(console, "warn", () => {});
-  const { requests, heads, failures } = await runAll(vectors, { createGuard, Engine, headers });
+  const { requests, heads, failures } = await runAll(vectors, { createGuard, Engine, headers: inside });
   t.diagnostic(`${requests} cases as Request, ${heads} below it`);
   assert.deepEqual(failures, []);
   assert.equal(requests + heads, vectors.cases.length);

@@ -152,6 +152,13 @@ test("options that change in their place are what they are now", async () => {
   assert.equal(await verify(), "audience_mismatch");
   mutable.audience = RESOURCE;
   assert.equal(await verify(), "good");
+  mutable.jwks = new URL(`${ISSUER}/others`);
+  mutable.fetch = async (url) => Response.json(url === JWKS_URI ? key.jwks : other.jwks);
+  assert.equal(await verify(), "signature_invalid");
+  mutable.jwks.href = JWKS_URI;
+  assert.equal(await verify(), "good");
+  mutable.jwks.pathname = "/others";
+  assert.equal(await verify(), "signature_invalid");
   mutable.issuer = "https://other.example.com";
   assert.equal(await verify(), "issuer_unknown");
 });

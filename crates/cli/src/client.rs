@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use clap::Subcommand;
-use countersign_issuer::{Client, ClientKind, ClientResource, NewClient};
+use countersign_issuer::{Client, ClientKind, ClientResource, NewClient, grant_types};
 use serde_json::{Value, json};
 
 use crate::{
@@ -160,22 +160,22 @@ impl Add {
         }
         let mut grant_types = Vec::new();
         if !self.redirect_uris.is_empty() {
-            grant_types.push("authorization_code".to_owned());
+            grant_types.push(grant_types::AUTHORIZATION_CODE.to_owned());
         }
         if self.device {
-            grant_types.push("urn:ietf:params:oauth:grant-type:device_code".to_owned());
+            grant_types.push(grant_types::DEVICE_CODE.to_owned());
         }
         if !grant_types.is_empty() {
-            grant_types.push("refresh_token".to_owned());
+            grant_types.push(grant_types::REFRESH_TOKEN.to_owned());
         }
         if !self.service.is_empty() {
-            grant_types.push("client_credentials".to_owned());
+            grant_types.push(grant_types::CLIENT_CREDENTIALS.to_owned());
         }
         if !self.exchanges.is_empty() {
-            grant_types.push("urn:ietf:params:oauth:grant-type:token-exchange".to_owned());
+            grant_types.push(grant_types::TOKEN_EXCHANGE.to_owned());
         }
         if self.identity_assertions {
-            grant_types.push("urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned());
+            grant_types.push(grant_types::JWT_BEARER.to_owned());
         }
         let proves = self.confidential || self.identity_assertions || !resources.is_empty();
         let auth_method = match (&jwks, self.auth_method) {

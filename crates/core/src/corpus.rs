@@ -6,13 +6,14 @@
 //! `{"id":…,"set":…,"token":…}`, or `token_hex` for bytes that are no text, is answered. The key
 //! sets count as fetched from the issuer: what must not be published is not used.
 
-use alloc::{borrow::ToOwned as _, collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
 
 use crate::{
     Reason, UnixSeconds,
     guard::{Engine, Outcome, Policy, decide_token_offline},
     jose::json::{self, Number, Object, Value},
     mcp::hex_pair,
+    sorted::SortedMap,
 };
 
 /// Where key sets seem to come from; [RFC 2606 §2](https://www.rfc-editor.org/rfc/rfc2606#section-2)
@@ -26,7 +27,7 @@ const HOST: &str = "localhost";
 #[derive(Debug, Default)]
 pub struct Corpus {
     config: Option<Config>,
-    sets: BTreeMap<String, KeySet>,
+    sets: SortedMap<String, KeySet>,
 }
 
 /// What a line brings about.

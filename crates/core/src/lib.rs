@@ -26,6 +26,7 @@ pub mod jwt;
 pub mod mcp;
 pub mod oauth;
 mod reason;
+mod sorted;
 
 pub use reason::{ChallengeError, Reason};
 

@@ -110,7 +110,10 @@ impl Shared {
         let Some(Request::Filtered(body)) = self.requests.get_mut(&id) else {
             return Flow::Continue;
         };
-        let filtered = host::buffer(Buffer::ResponseBody, 0, size).and_then(|part| {
+        // Trailers end a body too, with no buffer that could be read.
+        let part =
+            if size == 0 { Ok(Vec::new()) } else { host::buffer(Buffer::ResponseBody, 0, size) };
+        let filtered = part.and_then(|part| {
             let mut out = body.push(&part);
             if ended {
                 out.extend(body.finish());
@@ -120,22 +123,23 @@ impl Shared {
             }
             host::set_buffer(Buffer::ResponseBody, size, &out)
         });
-        let refused = body.take_refused();
-        let holds_back = body.holds_back() && !ended;
-        if let Some(decision) = refused {
+        let is_message = body.is_message();
+        if let Some(decision) = body.take_refused() {
             self.audit.answered(&decision);
         }
         match filtered {
-            // What cannot be replaced must not go on. With its head sent, the response breaks off.
-            Err(error) if size > 0 => self.fail(id, "filtering a response", error),
-            Err(error) => {
-                // Only an event that had not ended is lost, as it is to browsers.
-                warn("filtering the end of a response", error);
-                Flow::Continue
+            // What cannot be replaced must not go on, nor a piece of a message be nothing. With its head
+            // sent, the response breaks off.
+            Err(error) if size > 0 || is_message => {
+                return self.fail(id, "filtering a response", error);
             }
-            Ok(()) if holds_back => Flow::Pause,
-            Ok(()) => Flow::Continue,
+            // Only an event that had not ended is lost, as it is to browsers.
+            Err(error) => warn("filtering the end of a response", error),
+            Ok(()) => {}
         }
+        // Never held back in Envoy's buffer: a part that is larger than that would break the response
+        // off before it is seen here.
+        Flow::Continue
     }
 }
 

@@ -92,6 +92,9 @@ impl Root {
             (":path", path),
             ("accept", Fetch::ACCEPT),
         ];
+        if fetch.fresh {
+            headers.push(("cache-control", Fetch::NO_CACHE));
+        }
         if let Some(form) = &fetch.form {
             headers.push(("content-type", Form::CONTENT_TYPE));
             headers.push(("authorization", &form.authorization));

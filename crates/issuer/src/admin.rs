@@ -6,7 +6,9 @@ use countersign_core::oauth::{
 };
 
 use crate::{
-    Error, client_document, client_metadata, clock, grant_types, password, redirect_uri,
+    Error, client_document, client_metadata, clock, grant_types,
+    http::GENERAL_SCOPES,
+    password, redirect_uri,
     secret::{self, Kind},
     store::{
         Client, ClientKind, ClientResource, ClientRow, FoundDocument, InitialToken, Resource,
@@ -157,7 +159,7 @@ impl Store {
         let mut direct = std::collections::BTreeMap::new();
         for scope in &new.scopes {
             let name = Scope::parse(&scope.name).map_err(|error| invalid(&scope.name, &error))?;
-            if matches!(name.as_str(), "openid" | "profile" | "email" | "offline_access") {
+            if GENERAL_SCOPES.contains(&name.as_str()) {
                 return Err(Error::Invalid(format!("the scope {name} has a meaning of its own")));
             }
             if let Some(unknown) = scope
@@ -344,8 +346,7 @@ impl Store {
         client_document::check_url(url)
             .map_err(|why| Error::Invalid(format!("the address {url} {why}")))?;
         let metadata = client_document::read(url, body.as_bytes()).map_err(Error::Invalid)?;
-        let found =
-            FoundDocument { url, body, etag: None, pinned: true, fresh_until: clock::now() };
+        let found = FoundDocument { url, etag: None, pinned: true, fresh_until: clock::now() };
         self.put_document(&found, &metadata).await
     }
 }

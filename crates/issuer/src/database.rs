@@ -51,23 +51,29 @@ impl FromStr for Database {
     }
 }
 
-/// Without the password, and without parameters, which may hold one.
+/// Without the password.
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = match self {
-            Self::Postgres(url) => url,
-            Self::Sqlite(path) => return write!(f, "{}", path.display()),
-        };
-        let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        // A password may have an `@` that was not encoded; the last one ends it.
-        match rest.rsplit_once('@') {
-            Some((who, place)) => {
-                let name = who.split(':').next().unwrap_or_default();
-                write!(f, "{scheme}://{name}@{place}")
-            }
-            None => write!(f, "{scheme}://{rest}"),
+        match self {
+            Self::Postgres(url) => f.write_str(&without_password(url)),
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
         }
+    }
+}
+
+/// The URL of a server as it may be shown: without the password, and without parameters, which may hold
+/// one.
+pub(crate) fn without_password(url: &str) -> String {
+    // Without a scheme there is no telling what is the password.
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    // A password may have an `@` that was not encoded; the last one ends it.
+    match rest.rsplit_once('@') {
+        Some((who, place)) => {
+            let name = who.split(':').next().unwrap_or_default();
+            format!("{scheme}://{name}@{place}")
+        }
+        None => format!("{scheme}://{rest}"),
     }
 }
 

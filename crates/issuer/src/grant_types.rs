@@ -1,23 +1,23 @@
 //! The grant types that there are, and which clients may have them.
 
 /// OAuth 2.1 §4.1.
-pub(crate) const AUTHORIZATION_CODE: &str = "authorization_code";
+pub const AUTHORIZATION_CODE: &str = "authorization_code";
 
 /// OAuth 2.1 §4.2: a client acts for itself.
-pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
 
 /// RFC 8628 §3.4.
-pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// OAuth 2.1 §4.3.
-pub(crate) const REFRESH_TOKEN: &str = "refresh_token";
+pub const REFRESH_TOKEN: &str = "refresh_token";
 
 /// RFC 8693 §2.1.
-pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// RFC 7523 §2.1; here for identity assertions only
 /// (draft-ietf-oauth-identity-assertion-authz-grant).
-pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// All of them, as the metadata names them.
 pub(crate) const ALL: [&str; 6] = [

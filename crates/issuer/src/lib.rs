@@ -15,7 +15,7 @@ mod clock;
 mod config;
 mod database;
 mod error;
-mod grant_types;
+pub mod grant_types;
 mod http;
 mod issuer;
 mod keys;
@@ -29,6 +29,7 @@ mod secret;
 mod server;
 mod status;
 mod store;
+mod turns;
 
 /// The endpoints as an OpenAPI 3.1 document, in JSON: for tools that test or call them.
 pub const OPENAPI: &str = include_str!("../openapi.json");

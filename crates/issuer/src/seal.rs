@@ -10,11 +10,14 @@ use std::{
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, Salt},
-    rand,
+    hmac, rand,
 };
 use countersign_core::{guard::NonceSecret, jose::base64url};
 
-use crate::{Config, Error, secret};
+use crate::{
+    Config, Error,
+    secret::{self, Kind},
+};
 
 /// The environment variable that holds the key, as base64url of 32 bytes.
 const VARIABLE: &str = "COUNTERSIGN_KEY";
@@ -23,10 +26,11 @@ const VARIABLE: &str = "COUNTERSIGN_KEY";
 /// so a new one takes over while what the old ones sealed is still read.
 pub(crate) struct KeyRing(Vec<Entry>);
 
-/// A key by its fingerprint, and the secret of nonces that goes with it.
+/// A key by its fingerprint, and the keys for other purposes that go with it.
 struct Entry {
     id: String,
     key: SealingKey,
+    digests: hmac::Key,
     nonces: NonceSecret,
 }
 
@@ -85,11 +89,13 @@ impl KeyRing {
             if bytes.len() != 32 || distinct.len() < 12 {
                 return Err(wrong());
             }
+            let digests = derive("digests of short secrets", &bytes, b"HMAC-SHA256")?;
             let nonces = derive("DPoP nonces", &bytes, b"HMAC-SHA256")?;
             let nonces = NonceSecret::new(nonces.to_vec());
             ring.push(Entry {
                 id: fingerprint(&bytes),
                 key: SealingKey::from_bytes(&bytes)?,
+                digests: hmac::Key::new(hmac::HMAC_SHA256, &digests),
                 nonces: nonces.ok_or(Error::Crypto("a secret is too short"))?,
             });
         }
@@ -124,6 +130,18 @@ impl KeyRing {
     pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
         let mut opened = self.0.iter().filter_map(|entry| entry.key.open(place, sealed).ok());
         opened.next().ok_or(Error::Crypto(WRONG_KEY))
+    }
+
+    /// The digest under which a secret is stored that is short enough to be guessed by who reads the
+    /// database (HMAC-SHA-256).
+    pub(crate) fn digest(&self, kind: Kind, value: &str) -> Vec<u8> {
+        self.digests(kind, value).next().unwrap_or_default()
+    }
+
+    /// The same by each of the keys: one of them may have been the first when it was stored.
+    pub(crate) fn digests(&self, kind: Kind, value: &str) -> impl Iterator<Item = Vec<u8>> {
+        let digest = secret::hash(kind, value);
+        self.0.iter().map(move |entry| hmac::sign(&entry.digests, &digest).as_ref().to_vec())
     }
 
     /// The secrets of nonces, that of the present key first: the same on every node with these keys.
@@ -219,6 +237,19 @@ mod tests {
         let sealed = derived("a").seal("here", b"secret").unwrap();
         assert_eq!(derived("a").open("here", &sealed).unwrap(), b"secret");
         assert!(derived("b").open("here", &sealed).is_err());
+    }
+
+    #[test]
+    fn digests_by_the_first_key_are_found_by_all() {
+        let (old, new) = (new_sealing_key().unwrap(), new_sealing_key().unwrap());
+        let ring = |text: &str| KeyRing::from_text(text, "test").unwrap();
+        let (before, both) = (ring(&old), ring(&format!("{new} {old}")));
+        let digest = before.digest(Kind::UserCode, "WDJBMJHT");
+        assert_ne!(both.digest(Kind::UserCode, "WDJBMJHT"), digest);
+        assert!(both.digests(Kind::UserCode, "WDJBMJHT").any(|other| other == digest));
+        assert!(!both.digests(Kind::UserCode, "WDJBMJHX").any(|other| other == digest));
+        assert!(!both.digests(Kind::Session, "WDJBMJHT").any(|other| other == digest));
+        assert_ne!(digest, secret::hash(Kind::UserCode, "WDJBMJHT"), "without the key: nothing");
     }
 
     /// Attack 57: keys that were typed are no keys.

@@ -2,11 +2,7 @@
 
 use countersign_core::{
     UnixSeconds,
-    guard::{
-        Answer, Engine, Fetch, FetchId, Form, Forward, Pending, Policy, PolicyError, RequestHead,
-        SessionSeal, Step,
-    },
-    jose::base64url,
+    guard::{Answer, Engine, FetchId, Forward, Pending, Policy, PolicyError, RequestHead, Step},
 };
 use js_sys::{Array, Error, Reflect, TypeError};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
@@ -16,6 +12,7 @@ use crate::{
     host::{self, HostVerifier, Signatures},
     inbox, latin1,
     told::{Place, Told},
+    waiting::{Waiting, Wants},
     wire,
 };
 
@@ -62,50 +59,6 @@ pub enum Tells {
     Claims,
     /// As the first, with every check on the way in the decision.
     Trace,
-}
-
-/// A request in the middle of its decision. Consumed by what resumes it, else to be freed.
-#[derive(Debug)]
-#[wasm_bindgen]
-pub struct Waiting {
-    pending: Pending,
-    wants: Wants,
-}
-
-/// What a request waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[wasm_bindgen]
-pub enum Wants {
-    /// Something that is fetched.
-    Fetch,
-    /// The next part of its body.
-    Body,
-    /// A signature to be verified by the host.
-    Signature,
-}
-
-#[wasm_bindgen]
-impl Waiting {
-    /// What it waits for.
-    #[must_use]
-    #[wasm_bindgen(getter)]
-    pub fn wants(&self) -> Wants {
-        self.wants
-    }
-
-    /// The signature that it waits for: JOSE's name of the algorithm, a name of the key that no other key
-    /// has, the bytes that were signed, and the signature. Empty when it waits for something else.
-    #[must_use]
-    #[wasm_bindgen(unchecked_return_type = "SignatureParts | []")]
-    pub fn signature(&self) -> Array {
-        host::parts(&self.pending)
-    }
-
-    /// The key of that signature, as `SubjectPublicKeyInfo` in DER.
-    #[must_use]
-    pub fn key(&self) -> Option<Vec<u8>> {
-        Some(self.pending.signature()?.for_host()?.key.to_vec())
-    }
 }
 
 #[wasm_bindgen]
@@ -262,7 +215,7 @@ impl WasmEngine {
         self.engine.policy().limits.body_bytes
     }
 
-    /// What is to be fetched now, as JSON: `[{"id":1,"url":"…"}]`, with
+    /// What is to be fetched now, as JSON: `[{"id":1,"url":"…","fresh":true}]`, with
     /// `"form":{"authorization":"…","body":"…"}` what is to be sent by POST. Each fetch is given once.
     pub fn due(&mut self, now: f64) -> Option<String> {
         let due = self.engine.due(seconds(now));
@@ -314,7 +267,7 @@ impl WasmEngine {
     }
 
     fn park(&mut self, pending: Pending, wants: Wants) -> i32 {
-        self.waiting = Some(Waiting { pending, wants });
+        self.waiting = Some(Waiting::new(pending, wants));
         WAITING
     }
 
@@ -357,43 +310,6 @@ impl WasmEngine {
 
 fn is_for_host(pending: &Pending) -> bool {
     pending.signature().is_some_and(|check| check.for_host().is_some())
-}
-
-/// The `Content-Type` header of a form.
-#[must_use]
-#[wasm_bindgen]
-pub fn fetch_form_type() -> String {
-    Form::CONTENT_TYPE.to_owned()
-}
-
-/// The `Accept` header of a fetch.
-#[must_use]
-#[wasm_bindgen]
-pub fn fetch_accept() -> String {
-    Fetch::ACCEPT.to_owned()
-}
-
-/// The longest answer to a fetch that is read, in bytes.
-#[must_use]
-#[wasm_bindgen]
-pub fn fetch_max_bytes() -> usize {
-    Fetch::MAX_BYTES
-}
-
-/// The longest time that an answer to a fetch is waited for, in seconds.
-#[must_use]
-#[wasm_bindgen]
-pub fn fetch_timeout() -> f64 {
-    Fetch::TIMEOUT as f64
-}
-
-/// What the client gets in the place of the server's session id; nothing if it must get none.
-/// `key` is what a forwarded request came with.
-#[must_use]
-#[wasm_bindgen]
-pub fn seal_session(key: &str, id: &str) -> Option<String> {
-    let key = base64url::decode(key).ok()?.try_into().ok()?;
-    SessionSeal::from_key(key).seal(&latin1::bytes(id)?)
 }
 
 /// Stands for what is no text, and is no byte string either.

@@ -10,6 +10,7 @@
 
 mod corpus;
 mod engine;
+mod fetch;
 mod filter;
 mod host;
 mod inbox;
@@ -18,14 +19,14 @@ mod latin1;
 mod metadata;
 mod pkce;
 mod scopes;
+mod session;
 mod told;
+mod waiting;
 mod wire;
 
 pub use corpus::WasmCorpus;
-pub use engine::{
-    Tells, Waiting, Wants, WasmEngine, fetch_accept, fetch_form_type, fetch_max_bytes,
-    fetch_timeout, seal_session,
-};
+pub use engine::{Tells, WasmEngine};
+pub use fetch::{fetch_accept, fetch_form_type, fetch_max_bytes, fetch_timeout};
 pub use filter::WasmListFilter;
 pub use host::{HostVerifier, known_answers, self_test};
 pub use inbox::{inbox_bytes, inbox_start, module_memory};
@@ -36,3 +37,5 @@ pub use metadata::{
 };
 pub use pkce::{pkce_challenge, pkce_verifier, pkce_verify};
 pub use scopes::minimal_scopes;
+pub use session::seal_session;
+pub use waiting::{Waiting, Wants};

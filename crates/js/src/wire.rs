@@ -5,7 +5,7 @@
 
 use countersign_core::{
     guard::{Decision, Fetch, FilteredBody, Forward, Header, HeaderName, Identity, Response},
-    jose::base64url,
+    jose::{base64url, json::Value},
 };
 
 use crate::{json::Json, latin1};
@@ -75,6 +75,7 @@ pub(crate) fn fetches(fetches: &[Fetch]) -> String {
         json.members(|json| {
             json.name("id").unsigned(fetch.id.as_u64());
             json.name("url").text(&fetch.url);
+            json.name("fresh").value(&Value::Bool(fetch.fresh));
             if let Some(form) = &fetch.form {
                 json.name("form").members(|json| {
                     json.name("authorization").text(&form.authorization);

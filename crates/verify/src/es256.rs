@@ -1,6 +1,6 @@
 //! ES256: ECDSA on P-256 with SHA-256 (RFC 7518 §3.4), by tables or by the reference crate `p256`.
 
-use p256::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier as _};
+use countersign_reference::P256Key;
 use sha2::Sha256;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 
 #[derive(Clone)]
 pub(crate) struct Key {
-    reference: VerifyingKey,
+    reference: P256Key,
     /// x and y.
     coordinates: [u8; 64],
 }
@@ -19,8 +19,7 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn new(x: &[u8], y: &[u8]) -> Result<Self, KeyError> {
         let point = uncompressed::<65>(x, y)?;
-        let reference =
-            VerifyingKey::from_sec1_bytes(&point).map_err(|_| KeyError::InvalidPoint)?;
+        let reference = P256Key::from_sec1(&point).ok_or(KeyError::InvalidPoint)?;
         let [_, coordinates @ ..] = point;
         Ok(Self { reference, coordinates })
     }
@@ -28,17 +27,16 @@ impl Key {
     /// From a point's encoding (SEC 1 §2.3.3), compressed or not.
     pub(crate) fn from_sec1(point: &[u8]) -> Result<Self, KeyError> {
         check_length(point, 32)?;
-        let reference = VerifyingKey::from_sec1_bytes(point).map_err(|_| KeyError::InvalidPoint)?;
-        let point = reference.to_sec1_point(false);
-        let coordinates = point.as_bytes().last_chunk().ok_or(KeyError::InvalidPoint)?;
-        Ok(Self { reference, coordinates: *coordinates })
+        let reference = P256Key::from_sec1(point).ok_or(KeyError::InvalidPoint)?;
+        let coordinates = reference.coordinates().ok_or(KeyError::InvalidPoint)?;
+        Ok(Self { reference, coordinates })
     }
 
     /// High-S signatures are valid here: JWS does not ask for the low form.
     pub(crate) fn verify(&self, signed: Signed<'_>, signature: &[u8]) -> bool {
-        let Some(digest) = signed.digest::<Sha256>() else { return false };
-        Signature::from_slice(signature)
-            .is_ok_and(|signature| self.reference.verify_prehash(&digest, &signature).is_ok())
+        signed
+            .digest::<Sha256>()
+            .is_some_and(|digest| self.reference.verify(&digest.into(), signature))
     }
 
     pub(crate) const fn coordinates(&self) -> &[u8; 64] {

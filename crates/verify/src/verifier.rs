@@ -1,6 +1,6 @@
 //! The fast way: tables of the keys in use, bounded in number and memory, and the reference beside it.
 
-use alloc::{boxed::Box, collections::BTreeMap};
+use alloc::boxed::Box;
 
 use crate::{
     Key, Kind,
@@ -11,7 +11,7 @@ use crate::{
 
 mod table;
 
-use table::{Name, Table};
+use table::{Keys, Name, Table};
 
 /// How much memory a [`Verifier`] may take, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +65,11 @@ pub struct Verifier {
     answers: &'static KnownAnswers,
     /// There once the known answers of ES256 have come out.
     generator: Option<Box<Generator>>,
-    /// Whether the known answer of Ed25519 has come out.
-    ed25519_proven: bool,
+    /// The multiples of Ed25519's base point; there once the known answer of Ed25519 has come out.
+    base_point: Option<Box<ed25519::Table>>,
     /// Whether that of RSA has.
     rsa_proven: bool,
-    keys: BTreeMap<Name, Entry>,
+    keys: Keys<Entry>,
     table_bytes: usize,
     /// Counts verifications.
     now: u64,
@@ -138,9 +138,9 @@ impl Verifier {
             limits,
             answers: &KNOWN_ANSWERS,
             generator: None,
-            ed25519_proven: false,
+            base_point: None,
             rsa_proven: false,
-            keys: BTreeMap::new(),
+            keys: Keys::new(),
             table_bytes: 0,
             now: 0,
         }
@@ -196,13 +196,15 @@ impl Verifier {
 
     /// Whether Ed25519 by tables can be relied on: the first call asks for the known answer.
     fn can_ed25519(&mut self) -> bool {
-        if !self.is_reference() && !self.ed25519_proven {
-            self.ed25519_proven = ed25519::self_test(&self.answers.ed25519);
-            if !self.ed25519_proven {
+        if !self.is_reference() && self.base_point.is_none() {
+            let base = Box::new(ed25519::Table::of_base_point());
+            let is_right = |base: &Box<_>| ed25519::self_test(base, &self.answers.ed25519);
+            self.base_point = Some(base).filter(is_right);
+            if self.base_point.is_none() {
                 self.fail();
             }
         }
-        self.ed25519_proven
+        self.base_point.is_some()
     }
 
     /// Whether our own RSA can be relied on: the first call asks for the known answer.
@@ -222,7 +224,7 @@ impl Verifier {
         *self = Self::with(Arithmetic::ReferenceAfterFailure, self.limits);
     }
 
-    /// Computes the generator's table and verifies the known answers now instead of when a key first needs
+    /// Computes the generators' tables and verifies the known answers now instead of when a key first needs
     /// them: some milliseconds in WebAssembly. Without room for tables, only RSA's. To be called once, at the
     /// start.
     ///
@@ -252,10 +254,9 @@ impl Verifier {
     /// The memory that all tables take, in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
-        match &self.generator {
-            Some(_) => self.table_bytes + Generator::SIZE,
-            None => self.table_bytes,
-        }
+        let generator = if self.generator.is_some() { Generator::SIZE } else { 0 };
+        let base_point = if self.base_point.is_some() { ed25519::Table::SIZE } else { 0 };
+        self.table_bytes + generator + base_point
     }
 
     /// `None`: the reference has to decide.
@@ -265,12 +266,15 @@ impl Verifier {
         }
         self.now += 1;
         let name = Name::of(key)?;
-        if !self.keys.contains_key(&name) && self.keys.len() >= MAX_KEYS {
-            let _ =
-                self.forget_oldest(|entry| entry.table.is_none()) || self.forget_oldest(|_| true);
+        if self.keys.get(&name).is_none() {
+            if self.keys.len() >= MAX_KEYS {
+                let _ = self.forget_oldest(|entry| entry.table.is_none())
+                    || self.forget_oldest(|_| true);
+            }
+            self.keys.add(name, Entry { table: None, uses: 0, last_use: self.now });
         }
         let now = self.now;
-        let entry = self.keys.entry(name).or_insert(Entry { table: None, uses: 0, last_use: now });
+        let entry = self.keys.get_mut(&name)?;
         entry.last_use = now;
         if entry.table.is_none() {
             if entry.uses < self.limits.uses_before_table.saturating_mul(name.uses_to_pay()) {
@@ -280,9 +284,12 @@ impl Verifier {
             self.add_table(key, name)?;
         }
         match (&key.0, self.keys.get(&name)?.table.as_ref()?) {
-            (Kind::Ed25519(key), Table::Ed25519(table)) => {
-                Some(key.verify_by_table(table, signed.message()?, signature))
-            }
+            (Kind::Ed25519(key), Table::Ed25519(table)) => Some(key.verify_by_table(
+                table,
+                self.base_point.as_ref()?,
+                signed.message()?,
+                signature,
+            )),
             (Kind::Es256(_), Table::P256(table)) => {
                 es256::verify_by_table(table, self.generator.as_ref()?, signed, signature)
             }

@@ -14,7 +14,8 @@ use crate::wasm::is_newer;
 use crate::{bench_envoy, bench_issuer, bench_js};
 
 /// The reference crates, with what they compute by. The profile has curve25519-dalek and sha2 already.
-const REFERENCE: [&str; 12] = [
+const REFERENCE: [&str; 13] = [
+    "countersign-reference",
     "crypto-bigint",
     "ecdsa",
     "ed25519-dalek",

@@ -49,7 +49,7 @@ fn native(places: &Places, release: bool) -> Outcome<()> {
 
 fn envoy(places: &Places) -> Outcome<()> {
     let module = compile(places, "countersign-envoy")?;
-    wasm::optimise(places, &module, &places.filter())
+    wasm::optimise_filter(places, &module, &places.filter())
 }
 
 /// crates/js → wasm-bindgen → wasm-opt → `js/dist/core*`, then the TypeScript around it.
@@ -85,9 +85,14 @@ fn typescript(places: &Places) -> Outcome<()> {
     if !places.path("js/tsconfig.json").is_file() {
         return Ok(());
     }
+    // Nothing of what was compiled before.
+    remove_dir(&places.made("js"))?;
     run(Command::new(tools::tsc(places)?).current_dir(places.root()).args(["-p", "js"]))?;
-    // The module as text, for hosts that cannot import the file.
-    run(Command::new("node").current_dir(places.root()).arg("js/build/embed.mjs"))
+    // The module as text, for hosts that cannot import the file; and few files for those that load them.
+    for script in ["js/build/embed.mjs", "js/build/bundle.mjs"] {
+        run(Command::new("node").current_dir(places.root()).arg(script))?;
+    }
+    Ok(())
 }
 
 /// Compiles one cdylib; returns the module.

@@ -46,7 +46,7 @@ fn compare(places: &Places, module: &[u8]) -> Outcome<()> {
     remove_dir(&places.made("dist-check"))?;
     let compiled = compile_into(places, "countersign-envoy", &[], "dist-check")?;
     let again = places.made("dist-check/again.wasm");
-    wasm::optimise(places, &compiled, &again)?;
+    wasm::optimise_filter(places, &compiled, &again)?;
     let again = fs::read(again).map_err(Failure::during("reading the second filter"))?;
     if again == module {
         say("built again from nothing: the same bytes");

@@ -1,20 +1,24 @@
 //! Test programs, several at a time: most of what ours do is wait, for an Envoy to start or a key to age.
 //!
 //! `cargo test` runs one program after the other. Here cargo only builds them; what each prints comes in
-//! one piece when it has ended, with what to type to run it again.
+//! one piece when it has ended, with what to type to run it again. One that does not end is ended.
 
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use countersign_e2e::{Failure, Outcome, Places};
 use serde_json::Value;
 
-use crate::command::{cargo, line_of, not_started};
+use crate::command::{cargo, line_of, make_dir, not_started, say};
 use crate::test::Count;
+
+/// For one program. The longest takes four minutes by itself, and some ten on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// How a set of programs is built and run.
 pub(crate) struct Plan<'a> {
@@ -48,6 +52,7 @@ struct Program {
 /// Builds the programs, runs them all, and counts.
 pub(crate) fn run(places: &Places, plan: &Plan<'_>) -> Outcome<Count> {
     let mut programs = build(places, plan.packages)?;
+    check(&programs, plan)?;
     programs.sort_by_key(|program| {
         plan.first.iter().position(|name| *name == program.target).unwrap_or(usize::MAX)
     });
@@ -55,7 +60,7 @@ pub(crate) fn run(places: &Places, plan: &Plan<'_>) -> Outcome<Count> {
         programs.iter().partition(|program| plan.alone.contains(&program.target.as_str()));
     let total = Mutex::new((Count::default(), Vec::new()));
     let work = |program| {
-        let result = run_one(program, plan);
+        let result = run_one(places, program, plan);
         if let Ok(mut total) = total.lock() {
             match result {
                 Ok(count) => total.0.add(count),
@@ -96,15 +101,33 @@ fn build(places: &Places, packages: &[&str]) -> Outcome<Vec<Program>> {
     if !output.status.success() {
         return Err(Failure::new(format!("`{line}` failed ({})", output.status)));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(read_message).collect())
+    String::from_utf8_lossy(&output.stdout).lines().filter_map(read_message).collect()
 }
 
-/// The test program of which a line of cargo's messages tells.
-fn read_message(line: &str) -> Option<Program> {
+/// A plan that is about other programs than there are would pass without a test.
+fn check(programs: &[Program], plan: &Plan<'_>) -> Outcome<()> {
+    if programs.is_empty() {
+        return Err(Failure::new("cargo built no test programs").next("look at Plan::packages"));
+    }
+    let is_built = |name: &&&str| programs.iter().any(|program| program.target == **name);
+    match plan.first.iter().chain(plan.alone).find(|name| !is_built(name)) {
+        None => Ok(()),
+        Some(name) => Err(Failure::new(format!("there is no test program {name}"))
+            .next("take it out of the plan in crates/xtask/src/test.rs")),
+    }
+}
+
+/// The test program of which a line of cargo's messages tells, if it tells of one.
+fn read_message(line: &str) -> Option<Outcome<Program>> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message.pointer("/profile/test") != Some(&Value::Bool(true)) {
         return None;
     }
+    let unread = || Failure::new(format!("cargo says of a test program: {line}"));
+    Some(program(&message).ok_or_else(unread))
+}
+
+fn program(message: &Value) -> Option<Program> {
     let text = |path| message.pointer(path).and_then(Value::as_str);
     let manifest = PathBuf::from(text("/manifest_path")?);
     let (target, kind) = (text("/target/name")?.to_owned(), text("/target/kind/0")?);
@@ -124,7 +147,7 @@ fn read_message(line: &str) -> Option<Program> {
     Some(Program { name, target, file, dir: manifest.parent()?.to_path_buf() })
 }
 
-fn run_one(program: &Program, plan: &Plan<'_>) -> Outcome<Count> {
+fn run_one(places: &Places, program: &Program, plan: &Plan<'_>) -> Outcome<Count> {
     let mut command = Command::new(&program.file);
     command
         .current_dir(&program.dir)
@@ -132,27 +155,57 @@ fn run_one(program: &Program, plan: &Plan<'_>) -> Outcome<Count> {
         .env("CARGO_MANIFEST_DIR", &program.dir)
         .envs(plan.env.iter().copied())
         .stdin(Stdio::null());
+    let doing = format!("running {}", program.name);
+    let folder = places.made("test");
+    make_dir(&folder)?;
+    // Not a pipe: whoever looks while it runs, or after it was ended from outside, finds what it said.
+    let env: String = plan.env.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    let log = folder.join(format!("{env}{}.log", program.name.replace('/', "-")));
+    let output = File::create(&log).map_err(Failure::during(&doing))?;
+    let errors = output.try_clone().map_err(Failure::during(&doing))?;
     let start = Instant::now();
-    let output = command.output().map_err(|error| not_started(&command, &error))?;
+    say(format_args!("{env}{} …", program.name));
+    let mut child = command
+        .stdout(output)
+        .stderr(errors)
+        .spawn()
+        .map_err(|error| not_started(&command, &error))?;
+    let ended = wait(&mut child, PATIENCE).map_err(Failure::during(&doing))?;
+    let printed = fs::read(&log).map_err(Failure::during(&doing))?;
     let mut count = Count::default();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    printed.lines().for_each(|line| count.read(line));
+    String::from_utf8_lossy(&printed).lines().for_each(|line| count.read(line));
     let seconds = start.elapsed().as_secs_f32();
     // In one piece: others print too.
-    let mut shown = format!("\n--- {} ({seconds:.1} s)\n", program.name).into_bytes();
-    shown.extend_from_slice(&output.stdout);
-    shown.extend_from_slice(&output.stderr);
+    let mut shown = format!("\n--- {env}{} ({seconds:.1} s)\n", program.name).into_bytes();
+    shown.extend_from_slice(&printed);
     let _ = std::io::stdout().lock().write_all(&shown);
-    if output.status.success() && count.failed == 0 {
-        return Ok(count);
-    }
-    let env: String = plan.env.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    let how = match ended {
+        Some(status) if status.success() && count.failed == 0 => return Ok(count),
+        Some(status) => status.to_string(),
+        None => format!("ended after {} minutes", PATIENCE.as_secs() / 60),
+    };
     let args: String = plan.args.iter().map(|arg| format!(" {arg}")).collect();
     let dashes = if args.is_empty() { "" } else { " --" };
     Err(Failure::new(format!(
-        "{}: {} passed, {} failed ({}); again: {env}cargo test -p {}{dashes}{args}",
-        program.name, count.passed, count.failed, output.status, program.name
+        "{}: {} passed, {} failed ({how}); again: {env}cargo test -p {}{dashes}{args}",
+        program.name, count.passed, count.failed, program.name
     )))
+}
+
+/// Waits for its end, and no longer than that: then it is killed, and there is no status.
+fn wait(child: &mut Child, patience: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() > patience {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[cfg(test)]
@@ -171,7 +224,10 @@ mod tests {
 
     #[test]
     fn reads_what_cargo_says() {
-        let name = |line: &str| read_message(line).map(|program| program.name);
+        let name = |line: &str| {
+            read_message(line)
+                .map(|program| program.map_or_else(|why| why.to_string(), |it| it.name))
+        };
         let id = "path+file:///w/tests/e2e#countersign-e2e@0.1.0";
         assert_eq!(
             name(&message(id, "test", "day", true)).as_deref(),
@@ -185,5 +241,32 @@ mod tests {
         assert_eq!(name(&message(id, "bin", "xtask", true)).as_deref(), Some("xtask --bin xtask"));
         assert_eq!(name(&message(id, "bin", "xtask", false)), None);
         assert_eq!(name("   Compiling"), None);
+        let unread = name("{\"profile\":{\"test\":true}}").unwrap_or_default();
+        assert!(unread.contains("cargo says of a test program"), "{unread}");
+    }
+
+    #[test]
+    fn a_plan_without_programs_is_a_mistake() {
+        let plan =
+            |alone| Plan { packages: &[], args: &[], env: &[], at_once: 1, first: &[], alone };
+        let program = |target: &str| Program {
+            name: target.to_owned(),
+            target: target.to_owned(),
+            file: PathBuf::new(),
+            dir: PathBuf::new(),
+        };
+        assert!(check(&[], &plan(&[])).is_err());
+        assert!(check(&[program("a")], &plan(&[])).is_ok());
+        assert!(check(&[program("a")], &plan(&["a"])).is_ok());
+        assert!(check(&[program("a")], &plan(&["memory"])).is_err());
+    }
+
+    #[test]
+    fn what_does_not_end_is_ended() {
+        let mut child = Command::new("sleep").arg("600").spawn().expect("sleep");
+        assert_eq!(wait(&mut child, Duration::ZERO).expect("waited for"), None);
+        let mut child = Command::new("true").spawn().expect("true");
+        let status = wait(&mut child, PATIENCE).expect("waited for");
+        assert!(status.is_some_and(|status| status.success()));
     }
 }

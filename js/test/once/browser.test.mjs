@@ -80,7 +80,7 @@ test("the whole interface", { skip }, async () => {
 test("Project Wycheproof's signatures by its WebCrypto", { skip: skip || (!corpus && "needs COUNTERSIGN_CORPUS") }, async (t) => {
   const { name, ...judged } = await open(`
     import "countersign";
-    import { hostSignatures } from "../dist/signatures.js";
+    import { hostSignatures } from "../dist/shared.js";
     import { judge } from "./corpus.mjs";
     const tell = ${tell};
     addEventListener("unhandledrejection", ({ reason }) => tell({ name: String(reason) }));

@@ -5,21 +5,20 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import * as esbuild from "esbuild";
-
 import { authorizationServerMetadata, challenges, protectedResourceMetadata } from "countersign";
 
+import { bundle } from "../bundle.mjs";
 import { startCountersign } from "../countersign.mjs";
 import { freePort, startIssuer } from "../issuer.mjs";
-import { rpc } from "../support.mjs";
+import { mcpHeaders, rpc } from "../support.mjs";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const workerd = ["64", "arm64"]
-  .map((cpu) => at(`../../../target/tools/npm/node_modules/@cloudflare/workerd-linux-${cpu}/bin/workerd`))
+  .map((cpu) => at(`../../node_modules/@cloudflare/workerd-linux-${cpu}/bin/workerd`))
   .find(existsSync);
 const RESOURCE = "https://mcp.example.com/mcp";
 
@@ -32,33 +31,6 @@ after(() => {
   issuer.stop();
   rmSync(dir, { recursive: true });
 });
-
-/** Bundles an example as wrangler does: the module stays a file of its own. */
-async function bundle(name) {
-  const wasm = [];
-  const beside = {
-    name: "wasm",
-    setup(build) {
-      build.onResolve({ filter: /\.wasm$/ }, ({ path, resolveDir }) => {
-        wasm.push(join(resolveDir, path));
-        return { path: `./${basename(path)}`, external: true };
-      });
-    },
-  };
-  const { outputFiles } = await esbuild.build({
-    entryPoints: [at(`../../examples/${name}`)],
-    bundle: true,
-    write: false,
-    format: "esm",
-    target: "es2022",
-    conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:workers", "node:*"],
-    plugins: [beside],
-    logLevel: "silent",
-  });
-  assert.equal(wasm.length, 1, "the module comes once");
-  return { script: outputFiles[0].text, wasm: wasm[0] };
-}
 
 /** Serves a Worker; gives how to ask it. */
 async function serve(name, vars) {
@@ -116,10 +88,7 @@ const config :Workerd.Config = (
     ask("/mcp", {
       method: "POST",
       headers: {
-        "content-type": "application/json",
-        accept: "application/json, text/event-stream",
-        "mcp-protocol-version": "2025-06-18",
-        ...(token && { authorization: `Bearer ${token}` }),
+        ...mcpHeaders(token),
         ...headers,
       },
       body,

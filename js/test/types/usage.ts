@@ -116,6 +116,30 @@ createGuard({ ...policy, resources: [{ resource: "https://h", scopes: { baseline
 challenges.build({ resourceMetadata: "", error: "unauthorized" });
 // @ts-expect-error claims do not change
 verifyAccessToken("", { issuer: "", audience: "", jwks: "" }).then((claims) => { claims.sub = "mallory"; });
+// What the engine says does not change.
+export function unchanged(outcome: Outcome, decision: Decision, identity: Identity) {
+  if (outcome.allowed) {
+    // @ts-expect-error
+    outcome.responseHeaders.push(["vary", "origin"]);
+    // @ts-expect-error
+    outcome.responseAppend.sort();
+    // @ts-expect-error
+    for (const pair of outcome.responseHeaders) pair[1] = "";
+    // @ts-expect-error
+    outcome.identity = null;
+  }
+  // @ts-expect-error
+  identity.scope.sort();
+  // @ts-expect-error
+  identity.subject = "mallory";
+  // @ts-expect-error
+  identity.claims["sub"] = "mallory";
+  // @ts-expect-error
+  decision.reason = null;
+  // @ts-expect-error
+  outcome.decision.trace?.pop();
+  return [...identity.scope].sort();
+}
 // @ts-expect-error the audience is never left out
 verifyAccessToken("", { issuer: "https://auth.example.com", jwks: { keys: [] } });
 // @ts-expect-error a mistyped option

@@ -49,6 +49,11 @@ export const headers = {
     const outcome = await guard.check(post(token, "{}", { headers: { "x-note": "10 €" } }));
     equal(outcome.request.headers.get("x-mcp-subject"), "Zoë €");
     equal(outcome.request.headers.get("x-note"), "10 €");
+    const origin = "https://app.example.com";
+    const open = createGuard(policy({ resource: { origins: [origin] } }), { now, fetch: serving(key.jwks) });
+    const { responseHeaders } = await open.check(post(token, "{}", { headers: { origin } }));
+    const unchangeable = [responseHeaders, ...responseHeaders].map(Object.isFrozen);
+    equal([responseHeaders.length > 0, unchangeable.includes(false)], [true, false], "frozen");
     const broken = post(undefined, "{}", { headers: { authorization: "Bearer \ufffd" } });
     equal((await guard.check(broken)).reason, "credentials_malformed");
   },

@@ -4,6 +4,9 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 
 export default {
   async fetch(request) {
+    if (request.headers.get("cache-control") !== "no-cache") {
+      throw new Error("a cache would have answered");
+    }
     const [, way, encoded] = new URL(request.url).pathname.split("/");
     const jwks = atob(encoded.replaceAll("-", "+").replaceAll("_", "/"));
     switch (way) {

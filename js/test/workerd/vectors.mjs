@@ -1,16 +1,15 @@
 // The shared vectors in workerd, and Project Wycheproof's for what its WebCrypto verifies.
 import corpus from "../../target/corpus/wycheproof.txt";
 import { createGuard } from "../../dist/workerd.js";
-import { Engine } from "../../dist/engine.js";
-import * as headers from "../../dist/headers.js";
-import { hostSignatures } from "../../dist/signatures.js";
+import * as inside from "../../dist/shared.js";
+import { Engine, hostSignatures } from "../../dist/shared.js";
 import vectors from "../../tests/vectors/guard.json";
 import { findings, judge } from "../corpus.mjs";
 import { runAll } from "../vectors.mjs";
 
 export const shared = {
   async test() {
-    const { requests, heads, failures } = await runAll(vectors, { createGuard, Engine, headers });
+    const { requests, heads, failures } = await runAll(vectors, { createGuard, Engine, headers: inside });
     const { name, verified } = hostSignatures();
     console.log(`${requests} cases as Request, ${heads} below it; ${verified} signatures by ${name}`);
     if (failures.length > 0) throw new Error(failures.join("\n"));

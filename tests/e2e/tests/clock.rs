@@ -75,9 +75,12 @@ fn jumps_let_nothing_in_and_end_well() {
         for (number, jump) in [10 * YEAR, -DAY, YEAR, -10 * YEAR].into_iter().enumerate() {
             clock.set(jump).unwrap();
             let refused = if jump > 0 { "token_expired" } else { "token_not_yet_valid" };
-            for attempt in 0..100 {
-                let new = hourly(1, &format!("wrong-{number}-{attempt}"));
-                let status = front.send(&call(&new, "read_file")).status();
+            let wrong: Vec<_> = (0..100)
+                .map(|attempt| hourly(1, &format!("wrong-{number}-{attempt}")))
+                .map(|token| call(&token, "read_file"))
+                .collect();
+            for request in &wrong {
+                let status = front.send(request).status();
                 assert!(matches!(status, 401 | 503), "{jump}: {status}");
             }
             assert_eq!(front.seen(), 0, "{jump}");
@@ -105,11 +108,29 @@ fn jumps_let_nothing_in_and_end_well() {
             // The next jump begins with the key that is in force.
             key.store(1, Ordering::SeqCst);
             recovers(&front, 1, &format!("again-{number}"));
+            // And those that were refused by the wrong clock are as good as any, in every worker.
+            let again = |attempt: usize| wrong[attempt % wrong.len()].clone();
+            assert!(front.settles(200, again), "{jump}: refused for good");
             front.upstream.take();
             front.issuer.take();
         }
         assert_eq!(front.envoy.stat("wasm.countersign.vm_reload_success"), 0);
     }
+}
+
+/// One that was good by a clock that was ahead is not, when that is right, before its time.
+#[test]
+fn a_token_of_the_future_is_not_kept() {
+    let (front, clock) = start(2, &Arc::new(AtomicU8::new(1)));
+    clock.set(YEAR).unwrap();
+    let start = now() + 3600;
+    let token = Token::new(ISSUER, RESOURCE).key(TestKey::Es256(1), "es1").claim("iat", now() - 60);
+    let token = token.claim("nbf", start).claim("exp", start + 10 * YEAR.unsigned_abs()).sign();
+    let request = call(&token, "read_file");
+    assert!(front.settles(200, |_| request.clone()), "by then it is good");
+    clock.set(0).unwrap();
+    assert!(front.settles(401, |_| request.clone()), "still let in");
+    assert!(front.envoy.reasons().iter().any(|reason| reason == "token_not_yet_valid"));
 }
 
 /// Back and forth, with requests for names that no key has: each turn costs a fetch or two, not each request.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Setup, call, comes, good_keys, jwks, policy, token};
+use common::{Front, PATIENCE, Setup, call, comes, good_keys, jwks, policy, token};
 use countersign_e2e::{Answer, Clock, Places, Stub};
 use countersign_testkit::keys::TestKey;
 use serde_json::json;
@@ -167,7 +167,7 @@ fn an_issuer_that_restarts_is_not_missed() {
     let setup = Setup::with(Stub::upstream().unwrap(), policy, true, |_| good_keys());
     let front = setup.config(|config| config.with_workers(2)).start();
     assert!(front.until(200, &call(&token().sign(), "read_file")));
-    let common::Front { envoy, upstream, issuer, scratch: _scratch } = front;
+    let Front { envoy, upstream, issuer, scratch: _scratch } = front;
     let port = issuer.port();
     drop(issuer);
     let down = Instant::now();
@@ -188,4 +188,16 @@ fn an_issuer_that_restarts_is_not_missed() {
     assert!(comes(|| new.send(envoy.port()).unwrap().status() == 200));
     assert!(!restarted.take().is_empty());
     drop(upstream);
+}
+
+/// A cache before the issuer may have the set from before a key was revoked: it is told to ask.
+#[test]
+fn keys_are_asked_for_past_caches() {
+    let front = Front::start(true, good_keys);
+    assert!(front.until(200, &call(&token().sign(), "read_file")));
+    let asked = front.issuer.take();
+    assert!(!asked.is_empty());
+    for request in asked {
+        assert_eq!(request.headers.get("cache-control").as_deref(), Some("no-cache"));
+    }
 }

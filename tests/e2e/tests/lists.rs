@@ -30,17 +30,20 @@ fn policy(keys: Value, hold: bool) -> Value {
     })
 }
 
-/// An Envoy before a server whose lists are filtered, up to 4 MiB of them.
-fn before_lists(upstream: &Stub, hold: bool) -> (Envoy, Scratch) {
-    before_port(upstream.port(), hold)
-}
-
-fn before_port(upstream: u16, hold: bool) -> (Envoy, Scratch) {
+/// An Envoy before a server whose lists are filtered, up to 4 MiB of them. `buffer`: the bytes that
+/// Envoy buffers for a client, where it is not 1 MiB.
+fn before(upstream: u16, hold: bool, buffer: Option<u32>) -> (Envoy, Scratch) {
     let places = Places::of_checkout();
     let scratch = Scratch::new().unwrap();
     let [port] = free_ports().unwrap();
     let policy = policy(json!({ "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] } }), hold);
-    let config = EnvoyConfig::new(&places, port, &policy.to_string(), hold, upstream, &[]);
+    let config =
+        EnvoyConfig::new(&places, port, &policy.to_string(), hold, upstream, &[]).edit(|config| {
+            if let Some(bytes) = buffer {
+                config["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"] =
+                    json!(bytes);
+            }
+        });
     let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
     (envoy, scratch)
 }
@@ -122,7 +125,7 @@ fn what_a_server_answers_before_the_request_is_decided_is_not_shown() {
                 thread::sleep(Duration::from_secs(2));
             }
         });
-        let (envoy, _scratch) = before_port(port, false);
+        let (envoy, _scratch) = before(port, false, None);
         let head = format!(
             "POST /mcp HTTP/1.1\r\nhost: {HOST}\r\nauthorization: Bearer {}\r\ncontent-type: \
              application/json\r\nmcp-method: tools/list\r\ntransfer-encoding: chunked\r\n\r\n\
@@ -135,7 +138,8 @@ fn what_a_server_answers_before_the_request_is_decided_is_not_shown() {
     }
 }
 
-/// Lists through a real Envoy in pieces of any size, with trailers, and longer than its own buffers.
+/// Lists through a real Envoy in pieces of any size, with trailers, and longer than its own buffers:
+/// they are as small as Envoy's guide for edges advises, too, so that each read is more than they hold.
 #[test]
 fn lists_in_pieces_are_filtered() {
     let tool = |name: &str, pad: usize| json!({ "name": name, "description": "x".repeat(pad) });
@@ -158,8 +162,9 @@ fn lists_in_pieces_are_filtered() {
     let response = Arc::new(Mutex::new(String::new()));
     let served = Arc::clone(&response);
     let upstream = Stub::start(move |_| Answer::raw(served.lock().unwrap().clone())).unwrap();
-    for hold in [true, false] {
-        let (envoy, _scratch) = before_lists(&upstream, hold);
+    let small = Some(32 << 10);
+    for (hold, buffer) in [(true, None), (false, None), (true, small), (false, small)] {
+        let (envoy, _scratch) = before(upstream.port(), hold, buffer);
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
         let request = post(&token().claim("scope", "mcp:use files:read").sign()).body(body);
         for (pad, size, end) in [
@@ -180,11 +185,37 @@ fn lists_in_pieces_are_filtered() {
             let text = text.strip_suffix("\n\nid: 1\ndata:\n\n").expect(text);
             assert_eq!(names(text), ["read_file", "other"], "{pad} by {size} {hold}");
         }
+        // One that breaks off, with trailers, for which Envoy has no buffer: it breaks off here too.
+        *response.lock().unwrap() =
+            chunked("application/json", &list(1)[..60], 7, "x-trailer: 1\r\n");
+        let answer = request.send(envoy.port());
+        assert!(answer.is_err(), "{answer:?}");
         // Beyond the limit: an error in its place, and Envoy goes on.
         *response.lock().unwrap() = chunked("application/json", &list(3 << 20), 60_000, "");
         let answer = request.send(envoy.port()).unwrap();
         assert_eq!(answer.status(), 200);
         assert!(answer.text().contains("-32603"), "{}", answer.text());
         assert!(envoy.reasons().iter().any(|reason| reason == "list_unreadable"));
+    }
+}
+
+/// A message that is read for its operation has to fit into Envoy's buffer, as a list need not.
+#[test]
+fn messages_that_are_read_fit_into_envoys_buffer() {
+    for hold in [true, false] {
+        let upstream = Stub::upstream().unwrap();
+        let (envoy, _scratch) = before(upstream.port(), hold, Some(32 << 10));
+        let token = token().claim("scope", "mcp:use files:read").sign();
+        for (pad, status) in [(20_000, 200), (200_000, 413), (20_000, 200)] {
+            let params = json!({ "name": "read_file", "arguments": { "x": "x".repeat(pad) } });
+            let body =
+                json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+            let body = body.to_string();
+            let answer = post(&token).body(body.clone()).send(envoy.port()).unwrap();
+            assert_eq!(answer.status(), status, "{pad} {hold}");
+            // Headers that are not held back may be there, and nothing behind them.
+            let seen = upstream.take().iter().filter(|request| request.text() == body).count();
+            assert_eq!(seen, usize::from(status == 200), "{pad} {hold}");
+        }
     }
 }

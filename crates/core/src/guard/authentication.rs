@@ -15,7 +15,7 @@ use super::{
     policy::{Dpop, StatusCheck},
     request::RequestHead,
     status_store::StatusLookup,
-    step::{Context, Pending, Presented, Stage, Step, unusable_at},
+    step::{Context, Pending, Presented, Stage, Step},
     token_cache::{Cached, Proof, Verified},
     verdict::{Asked, Refused, refuse},
 };
@@ -104,7 +104,7 @@ impl Engine {
     /// Whether what made a token believed still does: no key was dropped since.
     pub(super) fn still_proves(&self, verified: &Verified, now: UnixSeconds) -> bool {
         match verified.proof {
-            Proof::Introspection { .. } => true,
+            Proof::Introspection => true,
             Proof::Signature { revision } => {
                 self.keys.usable_revision(verified.issuer, now) == Some(revision)
             }
@@ -198,17 +198,18 @@ impl Engine {
             detail: inspect::claims_detail(reason, profile.preset, &claims, now),
             ..reason.into()
         });
+        let mut usable = claims.usable(leeway);
         let identity = Arc::new(Identity::new(claims));
-        // A genuine token whose time is over is remembered as that, so that no flood of it costs a
-        // signature check each time. Nothing else was found out about it: it is never good again,
-        // even if the clock is set back.
-        let unusable_at = match &refused {
-            Ok(()) => unusable_at(identity.expires_at, policy.leeway),
-            Err(refused) if refused.reason == Reason::TokenExpired => 0,
+        match &refused {
+            Ok(()) => {}
+            // A genuine token whose time is over is remembered as that, so that no flood of it costs a
+            // signature check each time. Nothing else was found out about it: should the clock have been
+            // ahead, it is looked at again.
+            Err(refused) if refused.reason == Reason::TokenExpired => usable.start = usable.end,
             Err(_) => return refused.map(|()| identity),
-        };
+        }
         let proof = Proof::Signature { revision };
-        let verified = Verified { identity: Arc::clone(&identity), issuer, proof, unusable_at };
+        let verified = Verified { identity: Arc::clone(&identity), issuer, proof, usable };
         self.cache.insert((digest, context.resource), verified);
         refused.map(|()| identity)
     }

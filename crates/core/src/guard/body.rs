@@ -5,7 +5,7 @@ use alloc::{boxed::Box, sync::Arc};
 use super::{
     inspect,
     policy::Policy,
-    step::{Context, Forward, Pending, Stage, Step, unusable_at},
+    step::{Context, Forward, Pending, Stage, Step},
     verdict::{Asked, decide, refuse},
 };
 use crate::{
@@ -75,5 +75,5 @@ fn decide_message(
 /// Whether the caller's token is no longer valid.
 fn is_over(forward: &Forward, leeway: u64, now: UnixSeconds) -> bool {
     let identity = forward.identity.as_ref();
-    identity.is_some_and(|identity| now >= unusable_at(identity.expires_at, leeway))
+    identity.is_some_and(|identity| now >= identity.expires_at.saturating_add(leeway))
 }

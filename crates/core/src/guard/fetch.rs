@@ -42,6 +42,9 @@ pub struct Fetch {
     pub cluster: Option<String>,
     /// What is to be sent by POST.
     pub form: Option<Form>,
+    /// Whether no cache on the way may answer by itself ([`Fetch::NO_CACHE`]): what it has of a key set may be
+    /// from before a key was revoked.
+    pub fresh: bool,
 }
 
 /// A form, and on whose behalf it is sent.
@@ -69,6 +72,10 @@ impl Fetch {
     /// The `Accept` header of every fetch: metadata, key sets and status lists.
     pub const ACCEPT: &str =
         "application/json, application/jwk-set+json, application/statuslist+jwt";
+
+    /// The `Cache-Control` header of a fetch that must be fresh
+    /// ([RFC 9111 §5.2.1.4](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1.4)).
+    pub const NO_CACHE: &str = "no-cache";
 
     /// Longest answer that a host should read, in bytes.
     pub const MAX_BYTES: usize = 512 * 1024;

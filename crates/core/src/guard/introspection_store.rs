@@ -1,6 +1,6 @@
 //! The tokens that an issuer is being asked about (RFC 7662), and those that are of no use.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use super::{
     failure_limit::Attempter,
@@ -12,6 +12,7 @@ use crate::{
     Reason, UnixSeconds,
     jwt::claims::Claims,
     oauth::introspection::{self, Introspection},
+    sorted::SortedMap,
 };
 
 /// Most tokens that are asked about at once: anybody can make one up.
@@ -36,12 +37,12 @@ pub(super) enum IntrospectionLookup {
 /// Questions by token and resource.
 #[derive(Debug)]
 pub(super) struct IntrospectionStore {
-    waiting: BTreeMap<CacheKey, Question>,
+    waiting: SortedMap<CacheKey, Question>,
     /// Tokens that are of no use, and from when until when that need not be asked again: outside of it the
     /// clock was set back.
     refused: Recent<(Reason, UnixSeconds, UnixSeconds)>,
     /// Issuers that did not answer, and until when they are left alone.
-    pauses: BTreeMap<usize, UnixSeconds>,
+    pauses: SortedMap<usize, UnixSeconds>,
 }
 
 #[derive(Debug)]
@@ -79,9 +80,9 @@ impl IntrospectionStore {
     /// answer find it there.
     pub(super) fn new(cached_tokens: usize) -> Self {
         Self {
-            waiting: BTreeMap::new(),
+            waiting: SortedMap::new(),
             refused: Recent::new(cached_tokens.max(2 * MAX_WAITING)),
-            pauses: BTreeMap::new(),
+            pauses: SortedMap::new(),
         }
     }
 
@@ -161,7 +162,7 @@ impl IntrospectionStore {
                 (question.state, question.since) = (State::Flight(id), now);
                 let form = Form { authorization: server.authorization.clone(), body };
                 let (url, cluster) = (server.endpoint.clone(), policy.cluster.clone());
-                due.push(Fetch { id, url, cluster, form: Some(form) });
+                due.push(Fetch { id, url, cluster, form: Some(form), fresh: false });
             }
         }
         due

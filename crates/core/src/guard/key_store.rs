@@ -202,7 +202,8 @@ impl KeyStore {
                 let id = next_id();
                 keys.flight = Some((id, now));
                 keys.wanted = false;
-                due.push(Fetch { id, url, cluster: keys.cluster.clone(), form: None });
+                let cluster = keys.cluster.clone();
+                due.push(Fetch { id, url, cluster, form: None, fresh: true });
             }
         }
         due

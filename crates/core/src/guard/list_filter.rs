@@ -18,6 +18,7 @@ use crate::{
     jose::json::Value,
     mcp::{
         events::{Event, Events},
+        extent::{self, Extent},
         list::{self, List, Unreadable},
         operation::Operation,
     },
@@ -79,8 +80,10 @@ pub struct FilteredBody {
 #[derive(Debug)]
 enum Form {
     Events(Events),
-    /// All of the message so far; `None` when it is longer than allowed.
-    Message(Option<Vec<u8>>),
+    /// All of the message so far.
+    Message(Extent, Vec<u8>),
+    /// The message has ended, or is longer than allowed: nothing more goes on.
+    Ended,
 }
 
 impl ListFilter {
@@ -129,7 +132,7 @@ impl ListFilter {
         }
         let limit = self.caller.policy.limits.body_bytes;
         let form = match inspect::media(head.headers) {
-            Media::Json => Form::Message(Some(Vec::new())),
+            Media::Json => Form::Message(Extent::default(), Vec::new()),
             Media::Events => Form::Events(Events::new(limit)),
             // Pages of errors and the like are no answers to clients of MCP.
             Media::Other if !(200..300).contains(&head.status) => return FilterStep::Pass,
@@ -177,44 +180,60 @@ impl FilteredBody {
         .into()
     }
 
-    /// Whether nothing goes on before the body has ended.
+    /// Whether the body is one message, and no stream of events.
     #[must_use]
-    pub const fn holds_back(&self) -> bool {
-        matches!(self.form, Form::Message(_))
+    pub const fn is_message(&self) -> bool {
+        !matches!(self.form, Form::Events(_))
     }
 
-    /// Reads the next part of the body, of any length: what goes on of it.
+    /// Reads the next part of the body, of any length: what goes on of it. A message goes on when its
+    /// last bracket is there, since what ends a body may bring nothing that could be replaced.
     #[must_use]
     pub fn push(&mut self, part: &[u8]) -> Vec<u8> {
-        let limit = self.filter.caller.policy.limits.body_bytes;
-        match &mut self.form {
-            Form::Message(message) => {
-                match message.as_mut().filter(|message| part.len() <= limit - message.len()) {
-                    Some(message) => message.extend_from_slice(part),
-                    None => *message = None,
-                }
-                Vec::new()
+        let (extent, message) = match &mut self.form {
+            Form::Events(_) => return self.events(Some(part)),
+            Form::Message(extent, message) => (extent, message),
+            Form::Ended => {
+                self.leave_out(part);
+                return Vec::new();
             }
-            Form::Events(_) => self.events(Some(part)),
+        };
+        let end = extent.end(part);
+        let (own, rest) = end.and_then(|end| part.split_at_checked(end)).unwrap_or((part, &[]));
+        if own.len() > self.filter.caller.policy.limits.body_bytes - message.len() {
+            self.form = Form::Ended;
+            return self.unreadable(Unreadable("it is longer than limits.body_bytes"));
         }
+        message.extend_from_slice(own);
+        if end.is_none() {
+            return Vec::new();
+        }
+        let out = self.finish();
+        self.leave_out(rest);
+        out
     }
 
     /// The body has ended: what goes on last.
     #[must_use]
     pub fn finish(&mut self) -> Vec<u8> {
-        let message = match &mut self.form {
-            Form::Events(_) => return self.events(None),
-            Form::Message(message) => message.take(),
+        let message = match core::mem::replace(&mut self.form, Form::Ended) {
+            Form::Message(_, message) if !message.is_empty() => message,
+            Form::Message(..) | Form::Ended => return Vec::new(),
+            form @ Form::Events(_) => {
+                self.form = form;
+                return self.events(None);
+            }
         };
-        let Some(message) = message else {
-            return self.unreadable(Unreadable("it is longer than limits.body_bytes"));
-        };
-        if message.is_empty() {
-            return message;
-        }
         match self.filter.caller.edit(&message) {
             Ok(edited) => edited.unwrap_or(message),
             Err(unreadable) => self.unreadable(unreadable),
+        }
+    }
+
+    /// What is behind a message: a second one is not shown to those who would read it.
+    fn leave_out(&mut self, rest: &[u8]) {
+        if !rest.iter().all(|byte| extent::is_space(*byte)) {
+            self.refuse(Unreadable("something is behind its message, and was left out"));
         }
     }
 
@@ -239,16 +258,20 @@ impl FilteredBody {
             None => events.finish(&mut out, &mut edit),
         }
         if let Some(unreadable) = refused {
-            let _ = self.unreadable(unreadable);
+            self.refuse(unreadable);
         }
         out
     }
 
-    fn unreadable(&mut self, Unreadable(detail): Unreadable) -> Vec<u8> {
+    fn unreadable(&mut self, unreadable: Unreadable) -> Vec<u8> {
+        self.refuse(unreadable);
+        self.filter.error()
+    }
+
+    fn refuse(&mut self, Unreadable(detail): Unreadable) {
         if !core::mem::replace(&mut self.has_refused, true) {
             self.refused = Some(self.filter.decision(detail));
         }
-        self.filter.error()
     }
 }
 

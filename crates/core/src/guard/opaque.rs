@@ -15,7 +15,7 @@ use super::{
     inspect,
     introspection_store::IntrospectionLookup,
     recent::CacheKey,
-    step::{Context, Pending, Stage, Step, unusable_at},
+    step::{Context, Pending, Stage, Step},
     token_cache::{Cached, Proof, Verified},
     verdict::{Asked, Refused, refuse},
 };
@@ -169,12 +169,14 @@ impl Engine {
             }
             return Err(Refused { detail, ..reason.into() });
         }
+        // By a clock that is set back nobody knows how old the answer is.
+        let usable = now..answer_ends.min(claims.usable(leeway).end);
         let identity = Arc::new(Identity { introspected: true, ..Identity::new(claims) });
         let verified = Verified {
             identity: Arc::clone(&identity),
             issuer: opaque.issuer,
-            proof: Proof::Introspection { since: now },
-            unusable_at: answer_ends.min(unusable_at(identity.expires_at, leeway)),
+            proof: Proof::Introspection,
+            usable,
         };
         self.cache.insert(key, verified);
         Ok(identity)

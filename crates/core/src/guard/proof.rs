@@ -6,7 +6,6 @@ use alloc::{
     string::String,
     vec::Vec,
 };
-use core::mem;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -17,7 +16,11 @@ use crate::{UnixSeconds, jose::base64url, oauth::dpop};
 /// How long a nonce is given out, in seconds. It is good for the next such time too.
 const NONCE_PERIOD: u64 = 300;
 
-/// Most proofs remembered in one of the two generations: 16 bytes each, and what the set needs.
+/// Generations of used proofs. What can still be good stands in two of them by a clock that is right; one that
+/// is wrong for a moment begins two others, there and back.
+const GENERATIONS: usize = 4;
+
+/// Most proofs remembered in one generation: 16 bytes each, and what the set needs.
 const MAX_PROOFS: usize = 262_144;
 
 /// A clock that is set back further was wrong before, in seconds.
@@ -99,35 +102,30 @@ pub(super) enum Unused {
 
 /// The proofs that were used: each is good once (RFC 9449 §11.1).
 ///
-/// Two generations, each for as long as a proof can be good: what was used in the older one cannot
-/// come again when it is dropped. Only proofs whose signature verified, by a key to which an issuer
-/// bound a token, get here; when there is no room they are refused, never forgotten early.
+/// They are kept in generations, each for as long as a proof can be good: what was used in one cannot come
+/// again when the next but one begins. Some more are kept, so that a clock that is wrong for a moment, in
+/// whichever direction, forgets nothing that is good when it is right. Only proofs whose signature verified,
+/// by a key to which an issuer bound a token, get here; when there is no room they are refused, never
+/// forgotten early.
 #[derive(Debug)]
 pub(super) struct UsedProofs {
-    young: Generation,
-    old: Generation,
+    /// The young one first.
+    generations: [BTreeSet<[u8; 16]>; GENERATIONS],
+    /// How many proofs of the young one each key made.
+    by_key: BTreeMap<[u8; 32], u32>,
     /// First second of the young generation.
     since: UnixSeconds,
-    /// The clock was set back since: what is old may be good again when it is right.
-    was_set_back: bool,
     /// Seconds that a proof can be good for.
     span: u64,
     capacity: usize,
 }
 
-#[derive(Debug, Default)]
-struct Generation {
-    proofs: BTreeSet<[u8; 16]>,
-    by_key: BTreeMap<[u8; 32], u32>,
-}
-
 impl UsedProofs {
     pub(super) fn new(leeway: u64) -> Self {
         Self {
-            young: Generation::default(),
-            old: Generation::default(),
+            generations: Default::default(),
+            by_key: BTreeMap::new(),
             since: 0,
-            was_set_back: false,
             // From the leeway before its time to the leeway after.
             span: dpop::MAX_AGE.saturating_add(leeway.saturating_mul(2)).saturating_add(1),
             capacity: MAX_PROOFS,
@@ -148,52 +146,31 @@ impl UsedProofs {
         self.turn(now);
         let mut name = [0; 16];
         name.copy_from_slice(digest.split_at(16).0);
-        if self.young.proofs.contains(&name) || self.old.proofs.contains(&name) {
+        if self.generations.iter().any(|used| used.contains(&name)) {
             return Err(Unused::Replayed);
         }
-        let of_key = self.young.by_key.get(&key).copied().unwrap_or(0);
-        // While the clock is set back nothing is forgotten, and the old ones become more.
-        let most_old = self.capacity.saturating_mul(3);
-        let is_full = self.young.proofs.len() >= self.capacity
-            || self.was_set_back && self.old.proofs.len() >= most_old;
-        if is_full || of_key >= MAX_PROOFS_OF_KEY {
+        let [young, ..] = &mut self.generations;
+        let of_key = self.by_key.get(&key).copied().unwrap_or(0);
+        if young.len() >= self.capacity || of_key >= MAX_PROOFS_OF_KEY {
             let turns_at = self.since.saturating_add(self.span);
             return Err(Unused::Full(turns_at.saturating_sub(now).max(1)));
         }
-        self.young.proofs.insert(name);
-        self.young.by_key.insert(key, of_key.saturating_add(1));
+        young.insert(name);
+        self.by_key.insert(key, of_key.saturating_add(1));
         Ok(())
     }
 
-    /// A clock that is set back keeps both generations: nothing is forgotten early. One that was wrong by
-    /// more than an hour lets new proofs in all the same; and when it is right again, what it knew before is
-    /// known for another span.
+    /// Begins a generation when the young one is over. It goes on while the clock is set back; but one that was
+    /// wrong by more than an hour lets new proofs in all the same.
     fn turn(&mut self, now: UnixSeconds) {
-        if self.since > now.saturating_add(MAX_SET_BACK) {
-            self.was_set_back = true;
-            self.age();
+        let is_over = now >= self.since.saturating_add(self.span);
+        if is_over || self.since > now.saturating_add(MAX_SET_BACK) {
+            self.generations.rotate_right(1);
+            let [young, ..] = &mut self.generations;
+            young.clear();
+            self.by_key.clear();
             self.since = now;
         }
-        let age = now.saturating_sub(self.since);
-        if age < self.span {
-            return;
-        }
-        let is_long_ago = age >= self.span.saturating_mul(2);
-        if mem::take(&mut self.was_set_back) && is_long_ago {
-            self.age();
-        } else {
-            self.old = mem::take(&mut self.young);
-            if is_long_ago {
-                self.old = Generation::default();
-            }
-        }
-        self.since = now;
-    }
-
-    /// What is young becomes old, beside what is.
-    fn age(&mut self) {
-        self.old.proofs.append(&mut self.young.proofs);
-        self.young = Generation::default();
     }
 }
 
@@ -207,6 +184,10 @@ mod tests {
         let mut digest = [0; 32];
         digest[..8].copy_from_slice(&number.to_be_bytes());
         digest
+    }
+
+    fn remembered(used: &UsedProofs) -> usize {
+        used.generations.iter().map(BTreeSet::len).sum()
     }
 
     /// Whenever a proof that was used could still be good, it is known.
@@ -233,12 +214,48 @@ mod tests {
         for number in 2..20 {
             let now = NOW + 61 * number;
             assert_eq!(used.take_digest(digest(number), digest(9), now), Ok(()));
-            assert!(used.young.proofs.len() + used.old.proofs.len() <= 2);
+            assert!(remembered(&used) <= GENERATIONS);
         }
         assert_eq!(used.take_digest(digest(1), digest(9), NOW + 5000), Ok(()));
         // The clock is set back: what is known stays known.
         let back = used.take_digest(digest(1), digest(9), NOW);
         assert_eq!(back, Err(Unused::Replayed));
+    }
+
+    /// However far it was ahead, and for however short a time.
+    #[test]
+    fn a_clock_that_is_ahead_for_a_moment() {
+        for leeway in [0, 30] {
+            let mut used = UsedProofs::new(leeway);
+            let span = used.span;
+            let jumps = [1, span - 1, span, span + 1, 2 * span, 300, 3599, 3700, 1_000_000];
+            for (ahead, first) in
+                jumps.into_iter().flat_map(|jump| [0, 1, span / 2, span - 1].map(|at| (jump, at)))
+            {
+                used = UsedProofs::new(leeway);
+                // Two generations, all of which may be good still.
+                assert_eq!(used.take_digest(digest(1), digest(9), NOW), Ok(()));
+                let now = NOW + span + first;
+                assert_eq!(used.take_digest(digest(2), digest(9), now - 1), Ok(()));
+                assert_eq!(used.take_digest(digest(3), digest(9), now), Ok(()));
+                assert_eq!(used.take_digest(digest(4), digest(9), now + ahead), Ok(()));
+                for back in [1, 2, span - 2] {
+                    for number in [2, 3] {
+                        let again = used.take_digest(digest(number), digest(9), now + back);
+                        assert_eq!(
+                            again,
+                            Err(Unused::Replayed),
+                            "{leeway} {ahead} {first}: {number} after {back}"
+                        );
+                    }
+                }
+                assert_eq!(
+                    used.take_digest(digest(5), digest(9), now + span),
+                    Ok(()),
+                    "nor is it full"
+                );
+            }
+        }
     }
 
     /// A clock that was wrong for a while leaves no table that is full for good.
@@ -275,7 +292,7 @@ mod tests {
         for (number, now) in (10..20).zip((NOW + 100..).step_by(61)) {
             assert_eq!(used.take_digest(digest(number), digest(9), now), Ok(()));
         }
-        assert!(used.young.proofs.len() + used.old.proofs.len() <= 2);
+        assert!(remembered(&used) <= GENERATIONS);
     }
 
     #[test]

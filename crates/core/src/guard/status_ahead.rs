@@ -2,7 +2,6 @@
 //! (Token Status List §9).
 
 use alloc::{
-    collections::BTreeMap,
     string::{String, ToString as _},
     vec::Vec,
 };
@@ -11,6 +10,7 @@ use super::fetch::{Fetch, FetchError, FetchId};
 use crate::{
     UnixSeconds,
     jose::json::{self, Value},
+    sorted::SortedMap,
 };
 
 /// Between two looks at which lists there are, in seconds.
@@ -21,7 +21,7 @@ const MAX_PAUSE: u64 = 32;
 
 /// The aggregation endpoints, by the issuer's position in the policy.
 #[derive(Debug, Default)]
-pub(super) struct Aggregations(BTreeMap<usize, Aggregation>);
+pub(super) struct Aggregations(SortedMap<usize, Aggregation>);
 
 #[derive(Debug, Default)]
 struct Aggregation {
@@ -39,14 +39,15 @@ impl Aggregations {
         now: UnixSeconds,
         next_id: impl FnOnce() -> FetchId,
     ) -> Option<FetchId> {
-        let aggregation = self.0.entry(issuer).or_default();
-        aggregation.settle(now);
-        if aggregation.flight.is_some() || now < aggregation.next {
-            return None;
-        }
-        let id = next_id();
-        aggregation.flight = Some((id, now));
-        Some(id)
+        self.0.update(issuer, |aggregation| {
+            aggregation.settle(now);
+            if aggregation.flight.is_some() || now < aggregation.next {
+                return None;
+            }
+            let id = next_id();
+            aggregation.flight = Some((id, now));
+            Some(id)
+        })
     }
 
     /// Takes the answer to a fetch, if it was one of these: the issuer, and the lists that it names.

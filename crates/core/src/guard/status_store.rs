@@ -1,6 +1,6 @@
 //! The status lists in use: fetched when a token refers to one, kept until they expire.
 
-use alloc::{borrow::ToOwned as _, collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+use alloc::{borrow::ToOwned as _, string::String, sync::Arc, vec::Vec};
 
 use super::{
     fetch::{Fetch, FetchError, FetchId},
@@ -15,6 +15,7 @@ use crate::{
         resource::{ResourceId, split},
         status_list::{MAX_LIST_BYTES, StatusList, StatusListError, StatusReference, has_type},
     },
+    sorted::SortedMap,
 };
 
 /// Most lists that are held at once. Only verified tokens can name one.
@@ -46,7 +47,7 @@ pub(super) enum StatusLookup {
 /// Lists by issuer (its position in the policy) and URI.
 #[derive(Debug, Default)]
 pub(super) struct StatusStore {
-    lists: BTreeMap<(usize, String), Entry>,
+    lists: SortedMap<(usize, String), Entry>,
     aggregations: Aggregations,
 }
 
@@ -80,7 +81,7 @@ impl StatusStore {
         {
             return StatusLookup::Unavailable { retry_after: DEFAULT_TTL };
         }
-        self.lists.entry(key).or_default().lookup(reference.index, now)
+        self.lists.update(key, |entry| entry.lookup(reference.index, now))
     }
 
     /// Whether the list that a token waits for is still being fetched.
@@ -112,16 +113,16 @@ impl StatusStore {
                 && let Some(id) = self.aggregations.is_due(position, now, &mut next_id)
             {
                 let (url, cluster) = (url.to_owned(), issuer.cluster.clone());
-                due.push(Fetch { id, url, cluster, form: None });
+                due.push(Fetch { id, url, cluster, form: None, fresh: false });
             }
         }
-        for ((issuer, uri), entry) in &mut self.lists {
+        for ((issuer, uri), entry) in self.lists.iter_mut() {
             if entry.is_due(now) {
                 let id = next_id();
                 entry.flight = Some((id, now));
                 entry.wanted = false;
                 let cluster = issuers.get(*issuer).and_then(|issuer| issuer.cluster.clone());
-                due.push(Fetch { id, url: uri.clone(), cluster, form: None });
+                due.push(Fetch { id, url: uri.clone(), cluster, form: None, fresh: false });
             }
         }
         due
@@ -186,7 +187,7 @@ impl StatusStore {
     /// Lets go of lists that a key verified which the issuer has taken out of its set since: whoever has
     /// that key may have made them.
     pub(super) fn drop_unverified(&mut self, keys: &KeyStore) {
-        for ((issuer, _), entry) in &mut self.lists {
+        for ((issuer, _), entry) in self.lists.iter_mut() {
             if entry.key.as_ref().is_some_and(|key| !keys.has(*issuer, key)) {
                 entry.list = None;
                 entry.key = None;
@@ -224,16 +225,17 @@ impl StatusStore {
                 // The rest is for those that tokens name.
                 continue;
             }
-            let entry = self.lists.entry(key).or_default();
-            entry.last_expected = now;
-            let rested = entry.rest_end().is_none_or(|end| now >= end);
-            entry.wanted |= entry.list.is_none() && entry.flight.is_none() && rested;
+            self.lists.update(key, |entry| {
+                entry.last_expected = now;
+                let rested = entry.rest_end().is_none_or(|end| now >= end);
+                entry.wanted |= entry.list.is_none() && entry.flight.is_none() && rested;
+            });
         }
     }
 
     /// How much memory a new list may take in the place of one that is held, in bytes.
     fn room_for(&mut self, key: &(usize, String), now: UnixSeconds) -> usize {
-        let used = |lists: &BTreeMap<(usize, String), Entry>| -> usize {
+        let used = |lists: &SortedMap<(usize, String), Entry>| -> usize {
             let others = lists.iter().filter(|(other, _)| *other != key);
             others.filter_map(|(_, entry)| entry.list.as_ref()).map(StatusList::size).sum()
         };

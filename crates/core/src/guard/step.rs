@@ -25,7 +25,6 @@ use super::{
     trace::Trace,
 };
 use crate::{
-    UnixSeconds,
     jose::{alg::Algorithm, host_check::HostCheck, jwk::Jwk},
     jwt::{claims::Claims, confirmation::Presentation},
     oauth::dpop::Proof,
@@ -312,9 +311,4 @@ impl Pending {
         let resource = policy.resources.get(self.context.resource);
         resource.is_none_or(|resource| resource.mode == Mode::Enforce)
     }
-}
-
-/// When a verified token may no longer be used, leeway included.
-pub(super) const fn unusable_at(expires_at: UnixSeconds, leeway: u64) -> UnixSeconds {
-    expires_at.saturating_add(leeway)
 }

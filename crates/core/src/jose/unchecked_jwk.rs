@@ -4,7 +4,6 @@
 //! keys from strangers (DPoP, RFC 9449) asks first whose thumbprint it is, and checks only that one.
 
 use alloc::{
-    collections::BTreeSet,
     string::{String, ToString},
     vec,
     vec::Vec,
@@ -168,9 +167,13 @@ fn allows_verification(jwk: &Object) -> Result<bool, JwkError> {
         Some(Value::Array(operations)) => operations,
         Some(_) => return Err(INVALID),
     };
-    let names: Option<BTreeSet<_>> = operations.iter().map(Value::as_str).collect();
-    let names = names.filter(|names| names.len() == operations.len()).ok_or(INVALID)?;
-    Ok(use_allows && names.contains("verify"))
+    let names: Option<Vec<&str>> = operations.iter().map(Value::as_str).collect();
+    let mut names = names.ok_or(INVALID)?;
+    names.sort_unstable();
+    if !names.is_sorted_by(|a, b| a < b) {
+        return Err(INVALID);
+    }
+    Ok(use_allows && names.contains(&"verify"))
 }
 
 /// A member that must be there and a text.

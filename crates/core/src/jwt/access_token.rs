@@ -125,13 +125,14 @@ impl Profile {
 }
 
 fn check_times(claims: &Claims, now: UnixSeconds, leeway: u64) -> Result<(), Reason> {
-    let expires_at = claims.expires_at.ok_or(Reason::ClaimMissing)?;
-    let issued_at = claims.issued_at.ok_or(Reason::ClaimMissing)?;
-    if now >= expires_at.saturating_add(leeway) {
+    if claims.expires_at.is_none() || claims.issued_at.is_none() {
+        return Err(Reason::ClaimMissing);
+    }
+    let usable = claims.usable(leeway);
+    if now >= usable.end {
         return Err(Reason::TokenExpired);
     }
-    let latest_start = now.saturating_add(leeway);
-    if issued_at > latest_start || claims.not_before.is_some_and(|start| start > latest_start) {
+    if now < usable.start {
         return Err(Reason::TokenNotYetValid);
     }
     Ok(())

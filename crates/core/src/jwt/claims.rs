@@ -4,6 +4,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
+use core::ops::Range;
 
 use super::{
     confirmation::Confirmation,
@@ -101,6 +102,15 @@ impl Claims {
             self.audience = servers.into_iter().map(ToString::to_string).collect();
         }
         Ok(())
+    }
+
+    /// The seconds at which `exp`, `iat` and `nbf` let the token be used (RFC 7519 §4.1.4 to §4.1.6), with
+    /// `leeway` seconds for clocks that differ. Where one of them is not there it says nothing.
+    #[must_use]
+    pub fn usable(&self, leeway: u64) -> Range<UnixSeconds> {
+        let start = self.issued_at.max(self.not_before).unwrap_or_default();
+        let end = self.expires_at.unwrap_or(UnixSeconds::MAX);
+        start.saturating_sub(leeway)..end.saturating_add(leeway)
     }
 
     /// Whether a claim is present and not empty. `client_id`, `jti` and `scope` are those that were

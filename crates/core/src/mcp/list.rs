@@ -83,15 +83,19 @@ pub(crate) fn edit(
     if found.lists.is_empty() {
         return Ok(None);
     }
-    let mut edits: Vec<Edit> =
-        found.lists.iter().filter_map(|entries| without_removed(text, entries)).collect();
-    edits.push(match found.cache_scope {
+    let scope = match found.cache_scope {
         Some((start, end)) => Edit { start, end, text: b"\"private\"".to_vec() },
         None => {
             let at = found.inside_result;
             Edit { start: at, end: at, text: b"\"cacheScope\":\"private\",".to_vec() }
         }
-    });
+    };
+    // Those of the lists are in the order of the text.
+    let lists = found.lists.iter().filter_map(|entries| without_removed(text, entries));
+    let (mut edits, behind): (Vec<Edit>, Vec<Edit>) =
+        lists.partition(|edit| edit.start <= scope.start);
+    edits.push(scope);
+    edits.extend(behind);
     Ok(Some(apply(text, edits)))
 }
 
@@ -114,8 +118,8 @@ fn without_removed(text: &[u8], entries: &[Entry]) -> Option<Edit> {
     Some(Edit { start: first.start, end: last.end, text: kept.join(&b',') })
 }
 
-fn apply(text: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
-    edits.sort_by_key(|edit| edit.start);
+/// Does edits that are in the order of the text.
+fn apply(text: &[u8], edits: Vec<Edit>) -> Vec<u8> {
     let mut edited = Vec::with_capacity(text.len() + 32);
     let mut at = 0;
     for edit in edits {

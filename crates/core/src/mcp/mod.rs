@@ -1,6 +1,7 @@
 //! What an HTTP request asks of an MCP server.
 
 pub(crate) mod events;
+pub(crate) mod extent;
 pub mod headers;
 pub(crate) mod list;
 pub mod message;

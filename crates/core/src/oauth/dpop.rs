@@ -184,6 +184,12 @@ impl Proof {
         self.nonce.as_ref().is_some_and(|own| own.as_bytes().ct_eq(nonce.as_bytes()).into())
     }
 
+    /// When it says that it was made (`iat`).
+    #[must_use]
+    pub const fn issued_at(&self) -> UnixSeconds {
+        self.issued_at
+    }
+
     /// The key that signed it, as it says itself: to be checked once it is known to be the one that
     /// the token is bound to.
     #[must_use]

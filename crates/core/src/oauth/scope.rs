@@ -1,12 +1,9 @@
 //! Scopes: their grammar (RFC 6749 §3.3), sets of them, and which implies which.
 
-use alloc::{
-    borrow::ToOwned as _,
-    collections::{BTreeMap, BTreeSet},
-    string::String,
-    vec::Vec,
-};
-use core::fmt;
+use alloc::{borrow::ToOwned as _, string::String, vec, vec::Vec};
+use core::{fmt, mem};
+
+use crate::sorted::SortedMap;
 
 /// One scope token: printable ASCII but space, quotation mark and backslash.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,13 +93,18 @@ impl FromIterator<Scope> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
         let scopes: Vec<Scope> = scopes.into_iter().collect();
         // Sorted, since a token may have thousands. Hardly any names one twice: then nothing is copied.
-        let mut sorted: Vec<&Scope> = scopes.iter().collect();
+        let mut sorted: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
         sorted.sort_unstable();
         if sorted.is_sorted_by(|a, b| a < b) {
             return Self(scopes);
         }
-        let mut seen = BTreeSet::new();
-        Self(scopes.iter().filter(|scope| seen.insert(*scope)).cloned().collect())
+        sorted.dedup();
+        let mut unseen = vec![true; sorted.len()];
+        let mut is_new = |scope: &&Scope| {
+            let place = sorted.binary_search(&scope.as_str()).ok();
+            place.and_then(|place| unseen.get_mut(place)).is_some_and(mem::take)
+        };
+        Self(scopes.iter().filter(|scope| is_new(scope)).cloned().collect())
     }
 }
 
@@ -122,8 +124,8 @@ impl fmt::Display for ScopeSet {
 /// Which scopes imply which others: transitive, without cycles.
 #[derive(Clone, Debug, Default)]
 pub struct Implications {
-    /// Each scope with everything that it implies, itself included.
-    closures: BTreeMap<Scope, BTreeSet<Scope>>,
+    /// Each scope with everything that it implies, itself included, in order.
+    closures: SortedMap<Scope, Vec<Scope>>,
 }
 
 /// A scope that implies itself by way of others.
@@ -139,25 +141,37 @@ impl fmt::Display for ImplicationCycle {
 impl core::error::Error for ImplicationCycle {}
 
 impl Implications {
-    /// Computes the transitive closure.
+    /// Computes the transitive closure of what scopes imply directly. No scope comes twice.
     ///
     /// # Errors
     /// [`ImplicationCycle`] names a scope on a cycle.
-    pub fn new(direct: &BTreeMap<Scope, ScopeSet>) -> Result<Self, ImplicationCycle> {
-        let mut closures = BTreeMap::new();
-        for scope in direct.keys() {
-            let mut closure = BTreeSet::from([scope.clone()]);
+    pub fn new<'a>(
+        direct: impl IntoIterator<Item = (&'a Scope, &'a ScopeSet)>,
+    ) -> Result<Self, ImplicationCycle> {
+        let mut sorted = SortedMap::new();
+        for (scope, implied) in direct {
+            sorted.insert(scope, implied);
+        }
+        Self::of(&sorted)
+    }
+
+    fn of(direct: &SortedMap<&Scope, &ScopeSet>) -> Result<Self, ImplicationCycle> {
+        let mut closures = SortedMap::new();
+        for (&scope, _) in direct.iter() {
+            let mut closure = SortedMap::new();
+            closure.insert(scope, ());
             let mut open: Vec<&Scope> = Vec::from([scope]);
             while let Some(next) = open.pop() {
-                for implied in direct.get(next).into_iter().flat_map(ScopeSet::iter) {
+                for implied in direct.get(next).into_iter().flat_map(|implied| implied.iter()) {
                     if implied == scope {
                         return Err(ImplicationCycle(scope.clone()));
                     }
-                    if closure.insert(implied.clone()) {
+                    if closure.insert(implied, ()).is_none() {
                         open.push(implied);
                     }
                 }
             }
+            let closure = closure.iter().map(|(&implied, ())| implied.clone()).collect();
             closures.insert(scope.clone(), closure);
         }
         Ok(Self { closures })
@@ -167,7 +181,8 @@ impl Implications {
     #[must_use]
     pub fn grants(&self, granted: &ScopeSet, needed: &Scope) -> bool {
         granted.iter().any(|scope| {
-            scope == needed || self.closures.get(scope).is_some_and(|all| all.contains(needed))
+            scope == needed
+                || self.closures.get(scope).is_some_and(|all| all.binary_search(needed).is_ok())
         })
     }
 
@@ -183,7 +198,9 @@ impl Implications {
     pub fn minimal(&self, scopes: &ScopeSet) -> ScopeSet {
         let by_another = |scope: &Scope| {
             let others = scopes.iter().filter(|other| *other != scope);
-            others.filter_map(|other| self.closures.get(other)).any(|all| all.contains(scope))
+            others
+                .filter_map(|other| self.closures.get(other))
+                .any(|all| all.binary_search(scope).is_ok())
         };
         scopes.iter().filter(|scope| !by_another(scope)).cloned().collect()
     }
@@ -191,7 +208,7 @@ impl Implications {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString as _;
+    use alloc::{collections::BTreeMap, string::ToString as _};
 
     use super::*;
 
@@ -202,7 +219,7 @@ mod tests {
     fn implications(rules: &[(&str, &str)]) -> Result<Implications, ImplicationCycle> {
         let direct =
             rules.iter().map(|(scope, implied)| (Scope::parse(scope).unwrap(), set(implied)));
-        Implications::new(&direct.collect())
+        Implications::new(&direct.collect::<BTreeMap<_, _>>())
     }
 
     /// RFC 6749 §3.3.

@@ -114,11 +114,14 @@ fn an_expired_token_is_verified_once() {
     let mut engine = limited();
     let expired = token().claim("exp", 50).sign();
     assert_eq!(ask_from(&mut engine, None, &expired, 100), "token_expired");
-    for now in [100, 101, 10] {
-        // At 10 the clock was set back: the token was never checked to the end.
+    for now in [100, 101] {
         let step = begin_from(&mut engine, None, &format!("Bearer {expired}"), now);
         assert_eq!(code(&step), "token_expired");
     }
+    // The clock was ahead: the token was never checked to the end, so it is now.
+    assert_eq!(ask_from(&mut engine, None, &expired, 10), "allow");
+    let step = begin_from(&mut engine, None, &format!("Bearer {expired}"), 10);
+    assert_eq!(code(&step), "allow", "from the cache");
     // One that was good, and has become old.
     let good = token().claim("exp", 200).sign();
     assert_eq!(ask_from(&mut engine, None, &good, 100), "allow");

@@ -2,6 +2,7 @@
 //! a storm of fetches.
 
 use countersign_core::guard::{Answer, Engine, FetchError, FetchId, Step};
+use countersign_testkit::status::reference;
 use serde_json::{Value, json};
 
 use super::support::{
@@ -181,4 +182,26 @@ fn answers_that_nobody_asked_for_are_ignored() {
     // Nor does an answer that comes twice.
     assert_eq!(engine.fetched(fetch.id, Some((200, &foreign)), 10), None);
     assert_eq!(ask(&mut engine, &token().sign(), 10), "allow");
+}
+
+/// No cache on the way may answer for the issuer: what it has may be from before a key was revoked. Status lists
+/// are there to be cached.
+#[test]
+fn keys_are_asked_for_past_caches_and_lists_are_not() {
+    let mut policy = fetched();
+    policy["issuers"][0].as_object_mut().expect("an object").remove("jwks_uri");
+    let mut engine = engine(&policy);
+    let metadata = due(&mut engine, 10);
+    assert!(metadata.fresh, "where the keys are");
+    let document = json!({ "issuer": ISSUER, "jwks_uri": JWKS_URI }).to_string();
+    assert_eq!(engine.fetched(metadata.id, Some((200, document.as_bytes())), 10), None);
+    let keys = due(&mut engine, 10);
+    assert!(keys.fresh && keys.url == JWKS_URI);
+    let set = key_set(&[(KEY_1, "es1")]);
+    assert_eq!(engine.fetched(keys.id, Some((200, &set)), 10), None);
+    let list = "https://auth.example.com/status/1";
+    let listed = token().claim("status", reference(list, 1)).sign();
+    assert_eq!(ask(&mut engine, &listed, 10), "(status)");
+    let fetch = due(&mut engine, 10);
+    assert!(fetch.url == list && !fetch.fresh);
 }

@@ -85,10 +85,13 @@ fn limits() {
     for (length, is_read) in [(1024, true), (1025, false), (5000, false)] {
         for size in [1, 100, 10_000] {
             let FilterStep::Filter(mut body) = filter().begin(head(true)) else { panic!() };
+            let mut out = Vec::new();
             for part in answer(length).as_bytes().chunks(size) {
-                assert!(body.push(part).is_empty());
+                out.extend(body.push(part));
             }
-            let found: Value = serde_json::from_slice(&body.finish()).unwrap();
+            // Hosts may be unable to put anything in the place of a body's end.
+            assert!(body.finish().is_empty());
+            let found: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(found["result"]["cacheScope"] == "private", is_read, "{length}");
             assert_eq!(found["error"]["code"] == -32603, !is_read, "{length}");
             let refused = body.take_refused();

@@ -18,7 +18,7 @@ fn around(second: u64) -> RangeInclusive<u64> {
     second - 3..=second + 3
 }
 
-/// Asks a new engine at each second, and one that may remember.
+/// Asks a new engine at each second, and one that may remember: also when time goes back.
 fn check(
     leeway: u64,
     token: &str,
@@ -26,9 +26,12 @@ fn check(
     expected: impl Fn(u64) -> &'static str,
 ) {
     let mut remembering = engine(&policy(leeway));
-    for now in seconds {
+    for now in seconds.clone() {
         assert_eq!(ask(&mut engine(&policy(leeway)), token, now), expected(now), "at {now}");
         assert_eq!(ask(&mut remembering, token, now), expected(now), "again, at {now}");
+    }
+    for now in seconds.rev() {
+        assert_eq!(ask(&mut remembering, token, now), expected(now), "back, at {now}");
     }
 }
 

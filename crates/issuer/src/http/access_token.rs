@@ -11,13 +11,17 @@ use countersign_core::{
     jwt::claims::Claims,
     oauth::status_list::StatusReference,
 };
+use countersign_verify::{Key, Limits, Verifier};
 
 use super::App;
 use crate::{Error, clock, status::Place};
 
-/// The published keys, read once for each set.
-#[derive(Debug, Default)]
-pub(super) struct OwnKeys(Mutex<Option<(String, Arc<JwkSet>)>>);
+/// The published keys, read once for each set, and what verifies by them: they are few and come again and
+/// again, so they have tables, with which a verification takes a tenth of the time.
+pub(super) struct OwnKeys {
+    held: Mutex<Option<(String, Arc<JwkSet>)>>,
+    verifier: Mutex<Verifier>,
+}
 
 /// A token whose signature fits, that is not over, and was issued by this server.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl OwnToken {
         let Selection::Found(key) = keys.select(header.kid.as_deref(), algorithm) else {
             return None;
         };
-        if !key.verifier(algorithm)?.verify(jws.signing_input().as_bytes(), jws.signature()) {
+        if !app.own_keys.verify(key.verifier(algorithm)?, &jws) {
             return None;
         }
         let claims = Claims::parse(jws.payload()).ok()?;
@@ -67,9 +71,16 @@ pub(super) fn auth_time(claims: &Claims) -> Option<i64> {
     }
 }
 
+impl Default for OwnKeys {
+    fn default() -> Self {
+        let verifier = Mutex::new(Verifier::new(Limits::default()));
+        Self { held: Mutex::default(), verifier }
+    }
+}
+
 impl OwnKeys {
     fn get(&self, jwks: &str) -> Option<Arc<JwkSet>> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((text, set)) = held.as_ref()
             && text == jwks
         {
@@ -78,5 +89,16 @@ impl OwnKeys {
         let set = Arc::new(JwkSet::parse(jwks.as_bytes(), usize::MAX).ok()?);
         *held = Some((jwks.to_owned(), Arc::clone(&set)));
         Some(set)
+    }
+
+    fn verify(&self, key: &Key, jws: &CompactJws<'_>) -> bool {
+        let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_reference = verifier.is_reference();
+        let is_good = verifier.verify(key, jws.signing_input().as_bytes(), jws.signature());
+        if verifier.is_reference() && !was_reference {
+            let text = "known answers came out wrong: well-known crates verify instead, and slowly";
+            tracing::error!(reason = "self_test_failed", "{text}");
+        }
+        is_good
     }
 }

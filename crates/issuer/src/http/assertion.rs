@@ -11,8 +11,11 @@ use countersign_core::{
     jwt::claims::Claims,
 };
 
+use super::App;
+use crate::clock;
+
 /// Seconds by which clocks may differ.
-const LEEWAY: u64 = 30;
+const LEEWAY: u64 = super::LEEWAY.unsigned_abs();
 
 /// An assertion is made for one request: it needs no longer life than this, in seconds.
 const MAX_LIFETIME: u64 = 300;
@@ -39,6 +42,19 @@ pub(super) struct Expected<'a> {
     pub(super) audience: &'a str,
     /// The time, in seconds since the epoch.
     pub(super) now: u64,
+}
+
+impl<'a> Expected<'a> {
+    /// What an assertion for this server has to say now.
+    pub(super) fn of(
+        app: &'a App,
+        keys: &'a JwkSet,
+        types: &'a [&'a str],
+        issuer: &'a str,
+    ) -> Self {
+        let now = clock::now().unsigned_abs();
+        Self { keys, types, issuer, audience: app.issuer.as_str(), now }
+    }
 }
 
 /// An assertion that holds, as far as it can be told without knowing what was used before.

@@ -13,7 +13,7 @@ use axum::{
 };
 
 use super::{
-    App, MAX_BODY, Shared,
+    App, MAX_BODY, Shared, approval,
     clients::Found,
     cookies::Cookie,
     interaction::{self, Visit},
@@ -138,6 +138,11 @@ async fn signed(
     params: &Params,
 ) -> Result<Result<Option<SignedRequest>, Response>, Error> {
     let problem = match params.get("request") {
+        // RFC 9101 §5: the one or the other.
+        Some(_) if params.has("request_uri") => RequestError {
+            error: "invalid_request",
+            description: "There is a request and a request_uri",
+        },
         Some(text) => match request_object::read(app, row, text).await {
             Ok(Ok(signed)) => return Ok(Ok(Some(signed))),
             Ok(Err(why)) => RequestError { error: "invalid_request_object", description: why },
@@ -218,33 +223,26 @@ async fn begin_with(
     // Nobody may be sent through a remembered consent from another site (issuer spec, attack 46).
     request.consent |= !came_by_itself(headers);
     if params.get("prompt") == Some("none") {
-        return interaction::silent(app, headers, &row.client, &request).await;
+        return approval::silent(app, headers, &row.client, &request).await;
     }
-    if let Some(response) =
-        interaction::without_questions(app, headers, &row.client, &request).await?
+    if let Some(response) = approval::without_questions(app, headers, &row.client, &request).await?
     {
         return Ok(response);
     }
-    open_interaction(app, headers, &secret::new(Kind::Interaction)?, &request).await
+    open_interaction(app, headers, &request).await
 }
 
 /// Stores a request for this browser, and sends it to the first page.
 pub(super) async fn open_interaction(
     app: &App,
     headers: &HeaderMap,
-    id: &str,
     request: &AuthorizationRequest,
 ) -> Result<Response, Error> {
     let browser = browser_of(app, headers)?;
     let text = serde_json::to_string(request)
         .map_err(|_| Error::Crypto("a request could not be stored"))?;
-    app.add_interaction(
-        &secret::hash(Kind::Interaction, id),
-        &secret::hash(Kind::Browser, &browser),
-        &text,
-        INTERACTION_LIFETIME,
-    )
-    .await?;
+    let browser_hash = secret::hash(Kind::Browser, &browser);
+    let id = app.add_interaction(&browser_hash, &text, INTERACTION_LIFETIME).await?;
     let mut response = reply::see_other(&format!("{}/authorize?interaction={id}", app.issuer));
     Cookie::Browser.set(&app.issuer, response.headers_mut(), &browser);
     Ok(response)

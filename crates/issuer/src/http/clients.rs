@@ -97,10 +97,8 @@ impl App {
                     Ok(metadata) => metadata,
                     Err(why) => return unusable(&why),
                 };
-                let body = String::from_utf8_lossy(&body);
                 let found = FoundDocument {
                     url: client_id,
-                    body: &body,
                     etag: etag.as_deref(),
                     pinned: false,
                     fresh_until: fresh_until(max_age),
@@ -118,7 +116,6 @@ impl App {
                 }
                 self.stale(client_id, held, &error.to_string()).await
             }
-            Err(error @ FetchError::Address) => unusable(&error.to_string()),
             Err(error) => unusable(&error.to_string()),
         }
     }

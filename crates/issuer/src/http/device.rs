@@ -62,7 +62,7 @@ async fn begin(
     if !client.may_use(DEVICE_CODE) {
         return Err(refuse("unauthorized_client", "The client may not use this grant type"));
     }
-    let resources = app.store.resources().await?;
+    let resources = app.store.known_resources().await?;
     let default = client.default_resource.as_deref();
     let resource = find_resource(form.all("resource"), &resources, default)
         .map_err(|error| refuse(error.error, error.description))?;
@@ -74,7 +74,7 @@ async fn begin(
         let user_code = new_user_code()?;
         let new = NewDeviceCode {
             hash: &hash,
-            user_code_hash: &secret::hash(Kind::UserCode, &user_code),
+            user_code_hash: &app.keys.ring().digest(Kind::UserCode, &user_code),
             client_id: &client.id,
             resource: &resource.uri,
             scopes: &scope.to_string(),

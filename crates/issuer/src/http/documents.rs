@@ -5,10 +5,9 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
 };
-use countersign_core::jose::alg::Algorithm;
 use serde_json::json;
 
-use super::{Shared, client_auth::METHODS, dpop, reply, request::GENERAL_SCOPES};
+use super::{Shared, client_auth::METHODS, reply, request::GENERAL_SCOPES, signature_algorithms};
 use crate::{ClientDocuments, Registration, grant_types, store::Resource};
 
 /// The profile of the grant `jwt-bearer` that there is.
@@ -43,7 +42,7 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
     if let Some(response) = not_a_read(&method) {
         return response;
     }
-    let resources = match app.store.resources().await {
+    let resources = match app.store.known_resources().await {
         Ok(resources) => resources,
         Err(error) => return reply::cors(reply::server_error(&error)),
     };
@@ -64,14 +63,14 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
         "grant_types_supported": grant_types::ALL.into_iter().filter(is_on).collect::<Vec<_>>(),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": METHODS,
-        "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),
+        "token_endpoint_auth_signing_alg_values_supported": signature_algorithms(),
         "pushed_authorization_request_endpoint": format!("{issuer}/par"),
         "revocation_endpoint": format!("{issuer}/revoke"),
         "revocation_endpoint_auth_methods_supported": METHODS,
-        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),
+        "revocation_endpoint_auth_signing_alg_values_supported": signature_algorithms(),
         "introspection_endpoint": format!("{issuer}/introspect"),
         "introspection_endpoint_auth_methods_supported": confidential_methods(),
-        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algorithms(),
+        "introspection_endpoint_auth_signing_alg_values_supported": signature_algorithms(),
         "introspection_signing_alg_values_supported": ["ES256"],
         "userinfo_endpoint": format!("{issuer}/userinfo"),
         "status_list_aggregation_endpoint": format!("{issuer}/status-lists"),
@@ -85,9 +84,9 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
             "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "preferred_username", "email",
             "email_verified",
         ],
-        "dpop_signing_alg_values_supported": dpop::algorithms(),
+        "dpop_signing_alg_values_supported": signature_algorithms(),
         "request_parameter_supported": true,
-        "request_object_signing_alg_values_supported": assertion_algorithms(),
+        "request_object_signing_alg_values_supported": signature_algorithms(),
         "request_uri_parameter_supported": false,
         // Of all clients; one may ask for it itself.
         "require_signed_request_object": false,
@@ -104,11 +103,6 @@ pub(super) async fn metadata(State(app): Shared, method: Method) -> Response {
     let mut response = reply::with_type(StatusCode::OK, "application/json", document.to_string());
     reply::set(response.headers_mut(), header::CACHE_CONTROL, "public, max-age=60");
     reply::cors(response)
-}
-
-/// The algorithms that clients may sign their assertions with.
-fn assertion_algorithms() -> [&'static str; 9] {
-    Algorithm::ASYMMETRIC.map(Algorithm::name)
 }
 
 /// Those by which a client proves that it is the one.

@@ -6,7 +6,7 @@ use axum::{
 };
 use countersign_core::{
     guard::NonceSecret,
-    jose::{alg::Algorithm, base64url},
+    jose::base64url,
     oauth::dpop::{Expected, MAX_AGE, Proof, ProofError},
 };
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::{App, post::Failure, reply};
 use crate::{Error, clock, seal::KeyRing, secret};
 
-/// Seconds by which clocks may differ: FAPI 2.0 asks for ten at least (§5.3.2.1).
-const LEEWAY: u64 = 30;
+/// Seconds by which clocks may differ.
+const LEEWAY: u64 = super::LEEWAY.unsigned_abs();
 
 const HEADER: HeaderName = HeaderName::from_static("dpop");
 const NONCE_HEADER: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -47,6 +47,7 @@ pub(super) struct Possession {
     pub(super) nonce: Option<String>,
     /// What to remember of the proof, and until when.
     name: String,
+    made_at: i64,
     forget_at: i64,
 }
 
@@ -69,7 +70,9 @@ impl Possession {
     /// Lets the proof pass, once (§11.1). Last of all checks: what is refused for another reason is
     /// not stored.
     pub(super) async fn take(&self, app: &App) -> Result<Result<(), Refused>, Error> {
-        let is_first = app.store.is_first_use("dpop_proof", "", &self.name, self.forget_at).await?;
+        let made_at = Some(self.made_at);
+        let is_first = app.is_first_use("dpop_proof", "", &self.name, made_at, self.forget_at);
+        let is_first = is_first.await?;
         let again = || Refused::invalid("the proof was used before (jti)".to_owned());
         Ok(if is_first { Ok(()) } else { Err(again()) })
     }
@@ -169,11 +172,7 @@ pub(super) fn check(
         thumbprint: base64url::encode(digest),
         nonce,
         name: base64url::encode(proof.replay_digest()),
+        made_at: i64::try_from(proof.issued_at()).unwrap_or(i64::MAX),
         forget_at: i64::try_from(forget_at).unwrap_or(i64::MAX),
     })
-}
-
-/// The algorithms of proofs (`dpop_signing_alg_values_supported`, §5.1; `algs`, §7.1).
-pub(super) fn algorithms() -> [&'static str; 9] {
-    Algorithm::ASYMMETRIC.map(Algorithm::name)
 }

@@ -1,7 +1,12 @@
 //! What is needed for minutes only: in Redis, where it is configured, otherwise in the database.
 
 use super::App;
-use crate::{Error, store::InteractionRow};
+use crate::{
+    Error,
+    redis::Redis,
+    secret::{self, Kind},
+    store::InteractionRow,
+};
 
 impl App {
     /// Remembers an identifier until it would be refused anyway. Only the first caller gets `true`,
@@ -23,43 +28,52 @@ impl App {
         }
     }
 
-    /// Stores an authorization that waits for its user.
+    /// Stores an authorization that waits for its user. Gives its name, which says where it is: an answer
+    /// of Redis may get lost after it stored something, and what is in two places would end twice.
     pub(super) async fn add_interaction(
         &self,
-        id_hash: &[u8],
         browser_hash: &[u8],
         request: &str,
         lifetime: i64,
-    ) -> Result<(), Error> {
-        if let Some(redis) = &self.redis
-            && redis.add_interaction(id_hash, browser_hash, request, lifetime).await.is_ok()
-        {
-            return Ok(());
+    ) -> Result<String, Error> {
+        if let Some(redis) = &self.redis {
+            let id = secret::new(Kind::InteractionInRedis)?;
+            let hash = secret::hash(Kind::InteractionInRedis, &id);
+            if redis.add_interaction(&hash, browser_hash, request, lifetime).await.is_ok() {
+                return Ok(id);
+            }
         }
-        self.store.add_interaction(id_hash, browser_hash, request, lifetime).await
+        let id = secret::new(Kind::Interaction)?;
+        let hash = secret::hash(Kind::Interaction, &id);
+        self.store.add_interaction(&hash, browser_hash, request, lifetime).await?;
+        Ok(id)
     }
 
-    /// It is in one of the two. What was in a Redis that went away began in vain: the user is sent
-    /// back to the application.
-    pub(super) async fn interaction(
-        &self,
-        id_hash: &[u8],
-    ) -> Result<Option<InteractionRow>, Error> {
-        if let Some(redis) = &self.redis
-            && let Ok(Some((browser_hash, request))) = redis.interaction(id_hash).await
-        {
-            return Ok(Some(InteractionRow { browser_hash, request }));
-        }
-        self.store.interaction(id_hash).await
+    /// One that waits. What is in a Redis that went away began in vain: the user is sent back to the
+    /// application.
+    pub(super) async fn interaction(&self, id: &str) -> Result<Option<InteractionRow>, Error> {
+        let (hash, redis) = self.place(id);
+        let Some(redis) = redis else {
+            return self.store.interaction(&hash).await;
+        };
+        let found = redis.interaction(&hash).await.ok().flatten();
+        Ok(found.map(|(browser_hash, request)| InteractionRow { browser_hash, request }))
     }
 
     /// Ends one. Only one caller gets `true`: an answer of Redis that got lost counts as no.
-    pub(super) async fn end_interaction(&self, id_hash: &[u8]) -> Result<bool, Error> {
-        if let Some(redis) = &self.redis
-            && let Ok(true) = redis.end_interaction(id_hash).await
-        {
-            return Ok(true);
+    pub(super) async fn end_interaction(&self, id: &str) -> Result<bool, Error> {
+        let (hash, redis) = self.place(id);
+        match redis {
+            Some(redis) => Ok(redis.end_interaction(&hash).await.unwrap_or(false)),
+            None => self.store.end_interaction(&hash).await,
         }
-        self.store.end_interaction(id_hash).await
+    }
+
+    /// Where one is, and by which digest; in the database where there is no Redis.
+    fn place(&self, id: &str) -> (Vec<u8>, Option<&Redis>) {
+        match secret::is_well_formed(Kind::InteractionInRedis, id) {
+            true => (secret::hash(Kind::InteractionInRedis, id), self.redis.as_ref()),
+            false => (secret::hash(Kind::Interaction, id), None),
+        }
     }
 }

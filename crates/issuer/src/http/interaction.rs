@@ -10,25 +10,23 @@ use countersign_core::{jose::base64url, oauth::scope::ScopeSet};
 
 use super::{
     App,
-    authorize::{Back, answer_error},
+    approval::{code, is_remembered},
+    authorize::Back,
     cookies::Cookie,
     pages::{Consent, Login},
     params::Params,
     reply,
-    request::{AuthorizationRequest, RequestError},
+    request::AuthorizationRequest,
     verification,
 };
 use crate::{
     Error, clock, password,
     secret::{self, Kind},
-    store::{Client, ClientKind, NewCode, NewGrant, Resource, SessionRow},
+    store::{Client, Resource, SessionRow},
 };
 
 /// How long a login lasts, in seconds.
 const SESSION_LIFETIME: i64 = 12 * 3600;
-
-/// How long a code can be redeemed, in seconds (issuer spec, duties).
-const CODE_LIFETIME: i64 = 60;
 
 /// A request for a page, with the cookies it brought.
 #[derive(Debug)]
@@ -100,10 +98,10 @@ pub(super) async fn show(app: &Arc<App>, visit: &Visit<'_>, id: &str) -> Result<
             Ok(login_page(app, visit, &open, None))
         }
         Some(session) if is_remembered(app, &open.request, &open.client, session).await? => {
-            approve(app, &open, session).await
+            Ok(approve(app, &open, session).await?.unwrap_or_else(|| stale(app)))
         }
         Some(session) => Ok(app.pages.consent(&Consent {
-            code: verification::user_code(&open.request, &open.id)?.as_deref(),
+            code: verification::user_code(app, &open.request)?.as_deref(),
             client: &open.client,
             redirect_uri: &open.request.redirect_uri,
             resource: &open.resource,
@@ -161,7 +159,9 @@ pub(super) async fn act(
                 .and_then(|scopes| ScopeSet::parse(&scopes).ok())
                 .unwrap_or_default();
             let scopes = remembered.union(&open.request.scopes()).to_string();
-            let response = approve(app, &open, session).await?;
+            let Some(response) = approve(app, &open, session).await? else {
+                return Ok(stale(app));
+            };
             app.store
                 .remember_consent(
                     &session.user_id,
@@ -174,7 +174,7 @@ pub(super) async fn act(
             Ok(response)
         }
         (Some("deny"), _) => {
-            if !app.end_interaction(&secret::hash(Kind::Interaction, id)).await? {
+            if !app.end_interaction(id).await? {
                 return Ok(stale(app));
             }
             if open.request.device.is_some() {
@@ -189,62 +189,12 @@ pub(super) async fn act(
     }
 }
 
-/// `prompt=none`: an answer without any page, or an error (OpenID Connect Core §3.1.2.6).
-pub(super) async fn silent(
-    app: &Arc<App>,
-    headers: &HeaderMap,
-    client: &Client,
-    request: &AuthorizationRequest,
-) -> Result<Response, Error> {
-    let refuse = |error, description| {
-        Ok(answer_error(app, client, Back::of(request), RequestError { error, description }))
-    };
-    let session = match Cookie::Session.read(&app.issuer, headers) {
-        Some(session) => app.store.session(&secret::hash(Kind::Session, &session)).await?,
-        None => None,
-    };
-    let Some(session) = session else {
-        return refuse("login_required", "The user is not logged in");
-    };
-    if !request.takes_login_of(session.auth_time) {
-        return refuse("login_required", "The login is too old");
-    }
-    if !is_remembered(app, request, client, &session).await? {
-        return refuse("consent_required", "The user must be asked");
-    }
-    Ok(code(app, request, client, &session, None).await?.unwrap_or_else(|| stale(app)))
-}
-
-/// The answer to a request that needs no page: the user's own program sent a user who is logged in, and
-/// who allowed all of this before. `None`: there are questions.
-pub(super) async fn without_questions(
-    app: &Arc<App>,
-    headers: &HeaderMap,
-    client: &Client,
-    request: &AuthorizationRequest,
-) -> Result<Option<Response>, Error> {
-    if request.consent || client.kind != ClientKind::Static {
-        return Ok(None);
-    }
-    let Some(session) = Cookie::Session.read(&app.issuer, headers) else {
-        return Ok(None);
-    };
-    let session = app.store.session(&secret::hash(Kind::Session, &session)).await?;
-    let session = session.filter(|session| request.takes_login_of(session.auth_time));
-    match session {
-        Some(session) if is_remembered(app, request, client, &session).await? => {
-            code(app, request, client, &session, None).await
-        }
-        _ => Ok(None),
-    }
-}
-
 async fn open(
     app: &Arc<App>,
     visit: &Visit<'_>,
     id: &str,
 ) -> Result<Result<Open, Response>, Error> {
-    let Some(row) = app.interaction(&secret::hash(Kind::Interaction, id)).await? else {
+    let Some(row) = app.interaction(id).await? else {
         return Ok(Err(stale(app)));
     };
     // Begun in another browser: whoever sends such a link wants this user to finish their login
@@ -314,69 +264,17 @@ async fn login(
     Ok(response)
 }
 
-/// Whether the user allowed all of this before. Only for clients that the administrator added: a
-/// name that anybody can register is asked about each time.
-async fn is_remembered(
+/// Grants what is asked for; `None` when that is over.
+async fn approve(
     app: &Arc<App>,
-    request: &AuthorizationRequest,
-    client: &Client,
+    open: &Open,
     session: &SessionRow,
-) -> Result<bool, Error> {
-    if request.consent || client.kind != ClientKind::Static {
-        return Ok(false);
-    }
-    let consented = app
-        .store
-        .consented(&session.user_id, &client.id, &request.resource, &request.redirect_uri)
-        .await?;
-    let consented = consented.and_then(|scopes| ScopeSet::parse(&scopes).ok());
-    Ok(consented
-        .is_some_and(|granted| request.scopes().iter().all(|scope| granted.contains(scope))))
-}
-
-async fn approve(app: &Arc<App>, open: &Open, session: &SessionRow) -> Result<Response, Error> {
-    // Once: a page that is sent twice grants once.
-    if !app.end_interaction(&secret::hash(Kind::Interaction, &open.id)).await? {
-        return Ok(stale(app));
-    }
-    let code = code(app, &open.request, &open.client, session, None).await?;
-    Ok(code.unwrap_or_else(|| stale(app)))
-}
-
-/// Back to the client with a code; `None` when the interaction was over.
-async fn code(
-    app: &Arc<App>,
-    request: &AuthorizationRequest,
-    client: &Client,
-    session: &SessionRow,
-    interaction: Option<&[u8]>,
 ) -> Result<Option<Response>, Error> {
-    let code = secret::new(Kind::AuthorizationCode)?;
-    let grant = NewGrant {
-        id: &secret::new(Kind::GrantId)?,
-        user_id: &session.user_id,
-        client_id: &client.id,
-        resource: &request.resource,
-        scopes: &request.scope,
-        nonce: request.nonce.as_deref(),
-        auth_time: session.auth_time,
-    };
-    let hash = secret::hash(Kind::AuthorizationCode, &code);
-    let new = NewCode {
-        hash: &hash,
-        redirect_uri: &request.redirect_uri,
-        challenge: &request.challenge,
-        dpop_jkt: request.dpop_jkt.as_deref(),
-        lifetime: CODE_LIFETIME,
-    };
-    match app.store.add_grant(&grant, &new, interaction).await {
-        Ok(true) => {}
-        // As whoever comes a moment later finds it.
-        Ok(false) | Err(Error::Ended) => return Ok(None),
-        Err(error) => return Err(error),
+    // Once: a page that is sent twice grants once.
+    match app.end_interaction(&open.id).await? {
+        true => code(app, &open.request, &open.client, session).await,
+        false => Ok(None),
     }
-    tracing::info!(client = client.id, resource = request.resource, "granted: {}", request.scope);
-    Ok(Some(reply::see_other(&Back::of(request).location(app, &[("code", &code)]))))
 }
 
 fn again(app: &App, id: &str) -> Response {

@@ -98,13 +98,10 @@ async fn plan_with(
 
 impl Planned {
     /// As it is stored. What `/userinfo` may tell for it is added by `general_scopes`.
-    pub(super) fn row<'a>(&'a self, client_id: &'a str, user_id: &'a str) -> IssuedToken<'a> {
+    pub(super) fn row(&self) -> IssuedToken<'_> {
         IssuedToken {
             status_list: &self.place.list,
             status_index: self.place.index,
-            jti: &self.jti,
-            client_id,
-            user_id: Some(user_id),
             general_scopes: "",
             expires_at: self.expires_at,
         }

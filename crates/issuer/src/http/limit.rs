@@ -27,9 +27,23 @@ pub(super) struct Limit {
     interval: i64,
     /// How many milliseconds of requests may come at once.
     burst: i64,
+    /// What happens to addresses that are not known once so many are.
+    when_full: WhenFull,
     /// When the address has used up what it asked for.
     until: Mutex<HashMap<IpAddr, i64>>,
 }
+
+/// What happens when no further address can be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WhenFull {
+    /// Others are let pass: so many addresses at once are nobody's single one.
+    LetPass,
+    /// Others are counted together, as if they were one.
+    CountTogether,
+}
+
+/// Who stands for all others.
+const OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 impl Limit {
     /// So many a minute, and so many at once.
@@ -40,7 +54,14 @@ impl Limit {
         redis: Option<Redis>,
     ) -> Self {
         let interval = 60_000 / per_minute;
-        Self { name, redis, interval, burst: interval * burst, until: Mutex::default() }
+        let when_full = WhenFull::LetPass;
+        Self { name, redis, interval, burst: interval * burst, when_full, until: Mutex::default() }
+    }
+
+    /// The same for what must not be tried often by anybody, however many addresses they have: those that
+    /// are not known when there are too many share one count.
+    pub(super) fn strict(self) -> Self {
+        Self { when_full: WhenFull::CountTogether, ..self }
     }
 
     /// Counts a request at this moment, in milliseconds.
@@ -61,13 +82,15 @@ impl Limit {
     }
 
     /// By what this node has seen itself.
-    fn take_here(&self, address: IpAddr, now: i64) -> Result<(), i64> {
+    fn take_here(&self, mut address: IpAddr, now: i64) -> Result<(), i64> {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         if until.len() >= CAPACITY {
             until.retain(|_, until| (now + 1..=now + self.burst).contains(until));
-            // So many addresses at once are nobody's single one.
             if until.len() >= CAPACITY && !until.contains_key(&address) {
-                return Ok(());
+                match self.when_full {
+                    WhenFull::LetPass => return Ok(()),
+                    WhenFull::CountTogether => address = OTHERS,
+                }
             }
         }
         let used = until.entry(address).or_insert(now);
@@ -168,6 +191,24 @@ mod tests {
         }
         assert_eq!(limit.until.lock().unwrap().len(), CAPACITY);
         assert!(take(&limit, Some(IpAddr::from([0, 0, 0, 1])), 0).is_err(), "those known stay so");
+    }
+
+    /// RFC 8628 §5.1: whoever has more addresses than can be remembered has no more guesses for that.
+    #[test]
+    fn strict_limits_hold_when_memory_is_full() {
+        let limit = of(60, 1).strict();
+        let at = |index: u32| take(&limit, Some(IpAddr::from(index.to_be_bytes())), 0);
+        let capacity = u32::try_from(CAPACITY).unwrap();
+        for index in 0..=capacity {
+            at(index).unwrap();
+        }
+        for index in capacity + 1..capacity + 100 {
+            at(index).unwrap_err();
+        }
+        assert_eq!(limit.until.lock().unwrap().len(), CAPACITY + 1);
+        let later = Some(IpAddr::from([192, 0, 2, 1]));
+        assert_eq!(take(&limit, later, 60_000), Ok(()));
+        assert_eq!(limit.until.lock().unwrap().len(), 1, "what is over is forgotten");
     }
 
     /// Attack 54: what the client writes itself is not looked at.

@@ -1,6 +1,7 @@
 //! The endpoints.
 
 mod access_token;
+mod approval;
 mod assertion;
 mod authorize;
 mod client_auth;
@@ -42,13 +43,21 @@ use axum::{
     routing::{MethodRouter, any, get},
 };
 
+use countersign_core::jose::alg::Algorithm;
+
 use crate::{
     Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, redis::Redis,
     status::StatusLists, store::Store,
 };
 
+pub(crate) use request::GENERAL_SCOPES;
+
 /// Longest request body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
+
+/// Seconds by which the clocks of those who sign something for this server may differ from its own: FAPI
+/// 2.0 asks for ten at least (§5.3.2.1).
+pub(crate) const LEEWAY: i64 = 30;
 
 /// What every endpoint shares.
 pub(crate) struct App {
@@ -62,13 +71,15 @@ pub(crate) struct App {
     pub(crate) node: String,
     status: StatusLists,
     fetcher: Fetcher,
+    /// Turns for documents of clients, which strangers name.
     fetches: fetches::Fetches,
     own_keys: access_token::OwnKeys,
     /// Where proofs must carry one.
     dpop_nonces: Option<dpop::Nonces>,
+    /// Keys of clients that registered themselves or came with a document.
     client_keys: client_keys::ClientKeys,
-    /// Those of identity providers, apart: no flood of clients takes their place.
-    provider_keys: client_keys::ClientKeys,
+    /// Those of identity providers, and of clients that the administrator added.
+    trusted_keys: client_keys::ClientKeys,
     pages: pages::Pages,
     throttle: throttle::Throttle,
     /// Authorizations that begin, by address.
@@ -94,7 +105,7 @@ impl App {
             throttle: throttle::Throttle::new(redis.clone()),
             beginnings: limit::Limit::new("begin", 120, 240, redis.clone()),
             registrations: limit::Limit::new("register", 60, 100, redis.clone()),
-            user_codes: limit::Limit::new("user_code", 10, 10, redis.clone()),
+            user_codes: limit::Limit::new("user_code", 10, 10, redis.clone()).strict(),
             redis,
             fetcher: Fetcher::new(&config.outbound)?,
             fetches: fetches::Fetches::default(),
@@ -102,7 +113,7 @@ impl App {
             own_keys: access_token::OwnKeys::default(),
             dpop_nonces: config.dpop_nonces.then(|| dpop::Nonces::new(keys.ring())),
             client_keys: client_keys::ClientKeys::default(),
-            provider_keys: client_keys::ClientKeys::default(),
+            trusted_keys: client_keys::ClientKeys::default(),
             config,
             issuer,
             store,
@@ -162,6 +173,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         router = router.route(&known, any(documents::metadata));
     }
     router.fallback(not_found).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(app)
+}
+
+/// The algorithms by which clients may sign: assertions, proofs (RFC 9449 §5.1, §7.1), requests.
+fn signature_algorithms() -> [&'static str; 9] {
+    Algorithm::ASYMMETRIC.map(Algorithm::name)
 }
 
 async fn healthz() -> &'static str {

@@ -88,14 +88,15 @@ async fn push(
     let resources = app.store.known_resources().await?;
     AuthorizationRequest::check(&request, client, redirect_uri, &resources)
         .map_err(|error| refuse(error.error, error.description))?;
-    // Last: what was refused for another reason may come again.
+    // Last: what was refused for another reason may come again. A client makes a proof for each request
+    // that it sends, and may send what it signed once more.
+    if let Some(shown) = &possession {
+        shown.take(app).await?.map_err(Refused::answer)?;
+    }
     if let Some(signed) = &signed
         && !signed.take(app, &client.id).await?
     {
         return Err(refuse("invalid_request_object", USED));
-    }
-    if let Some(shown) = &possession {
-        shown.take(app).await?.map_err(Refused::answer)?;
     }
     let reference = secret::new(Kind::PushedRequest)?;
     let hash = secret::hash(Kind::PushedRequest, &reference);

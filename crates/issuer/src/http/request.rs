@@ -42,8 +42,8 @@ pub(super) struct AuthorizationRequest {
 pub(super) struct Device {
     /// The digest of its code, as base64url.
     pub(super) hash: String,
-    /// What it shows, as base64url, sealed under the name of the interaction: the stored text tells it
-    /// to nobody.
+    /// What it shows, as base64url, sealed: whoever reads what is stored could otherwise let their own
+    /// device in while somebody is about to allow this one.
     pub(super) user_code: String,
 }
 
@@ -254,7 +254,7 @@ pub(super) fn check_scope(
 
 /// Scopes that no resource has: they ask for an ID token, for what is known of the user, or for
 /// refresh tokens.
-pub(super) const GENERAL_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+pub(crate) const GENERAL_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 pub(super) fn is_general(scope: &str) -> bool {
     GENERAL_SCOPES.contains(&scope)

@@ -14,6 +14,7 @@ const TYPES: [&str; 1] = ["oauth-authz-req+jwt"];
 pub(super) struct SignedRequest {
     pub(super) params: Params,
     token_id: String,
+    made_at: Option<i64>,
     forget_at: i64,
 }
 
@@ -33,15 +34,17 @@ pub(super) async fn read(
         Err(why) => return Ok(Err(why)),
     };
     let forget_at = i64::try_from(signed.forget_at).unwrap_or(i64::MAX);
+    let made_at = signed.claims.issued_at.and_then(|at| i64::try_from(at).ok());
+    let token_id = signed.token_id;
     let params = params(&signed.claims.all, &row.client.id);
-    Ok(params.map(|params| SignedRequest { params, token_id: signed.token_id, forget_at }))
+    Ok(params.map(|params| SignedRequest { params, token_id, made_at, forget_at }))
 }
 
 impl SignedRequest {
     /// Lets it pass, once. `false`: it was used before.
     pub(super) async fn take(&self, app: &App, client_id: &str) -> Result<bool, Error> {
-        let kind = "request_object";
-        app.store.is_first_use(kind, client_id, &self.token_id, self.forget_at).await
+        let (name, made_at) = (&self.token_id, self.made_at);
+        app.is_first_use("request_object", client_id, name, made_at, self.forget_at).await
     }
 }
 

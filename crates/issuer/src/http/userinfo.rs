@@ -150,7 +150,7 @@ fn challenge(scheme: Scheme, status: StatusCode, error: Option<&'static str>) ->
 }
 
 fn challenge_value(scheme: Scheme, error: Option<&str>) -> String {
-    let algorithms = format!("algs=\"{}\"", dpop::algorithms().join(" "));
+    let algorithms = format!("algs=\"{}\"", super::signature_algorithms().join(" "));
     let reason = match error {
         None => None,
         Some("insufficient_scope") => {

@@ -28,9 +28,8 @@ use super::{
 };
 use crate::{
     Error, clock,
-    seal::SealingKey,
     secret::{self, Kind},
-    store::{NewGrant, SessionRow},
+    store::{NewGrant, SessionRow, WaitingDevice},
 };
 
 /// What the form belongs to, in place of an interaction.
@@ -115,7 +114,7 @@ async fn enter(
     }
     let user_code = form.get("user_code").and_then(read_user_code);
     let found = match &user_code {
-        Some(code) => app.store.waiting_device(&secret::hash(Kind::UserCode, code)).await?,
+        Some(code) => waiting(app, code).await?,
         None => None,
     };
     let (Some(user_code), Some(device)) = (user_code, found) else {
@@ -124,8 +123,8 @@ async fn enter(
                     device again.";
         return ask(app, headers, visitor, "", StatusCode::BAD_REQUEST, Some(text));
     };
-    let id = secret::new(Kind::Interaction)?;
-    let sealed = code_key(&id)?.seal(FORM, user_code.as_bytes())?;
+    let hash = base64url::encode(&device.hash);
+    let sealed = app.keys.ring().seal(&place(&hash), user_code.as_bytes())?;
     let request = AuthorizationRequest {
         client_id: device.client_id,
         redirect_uri: String::new(),
@@ -138,25 +137,32 @@ async fn enter(
         login_since: None,
         // Whoever sent the user here may be somebody else than who holds the device (§5.4).
         consent: true,
-        device: Some(Device {
-            hash: base64url::encode(&device.hash),
-            user_code: base64url::encode(sealed),
-        }),
+        device: Some(Device { hash, user_code: base64url::encode(sealed) }),
     };
-    open_interaction(app, headers, &id, &request).await
+    open_interaction(app, headers, &request).await
+}
+
+/// The device that shows this code. It began to wait under one of the keys that there are.
+async fn waiting(app: &App, user_code: &str) -> Result<Option<WaitingDevice>, Error> {
+    for digest in app.keys.ring().digests(Kind::UserCode, user_code) {
+        if let Some(device) = app.store.waiting_device(&digest).await? {
+            return Ok(Some(device));
+        }
+    }
+    Ok(None)
 }
 
 /// What the device shows that waits for the answer to this request, if one does.
 pub(super) fn user_code(
+    app: &App,
     request: &AuthorizationRequest,
-    interaction: &str,
 ) -> Result<Option<String>, Error> {
     let Some(device) = &request.device else {
         return Ok(None);
     };
     let damaged = || Error::Crypto("a stored user code is damaged");
     let sealed = base64url::decode(&device.user_code).map_err(|_| damaged())?;
-    let opened = code_key(interaction)?.open(FORM, &sealed)?;
+    let opened = app.keys.ring().open(&place(&device.hash), &sealed)?;
     Ok(Some(shown(&String::from_utf8(opened).map_err(|_| damaged())?)))
 }
 
@@ -167,7 +173,7 @@ pub(super) async fn allow(
     request: &AuthorizationRequest,
     session: &SessionRow,
 ) -> Result<Response, Error> {
-    if !app.end_interaction(&secret::hash(Kind::Interaction, interaction)).await? {
+    if !app.end_interaction(interaction).await? {
         return Ok(stale(app));
     }
     let grant = NewGrant {
@@ -208,7 +214,7 @@ fn hash(request: &AuthorizationRequest) -> Result<Vec<u8>, Error> {
     device.ok_or(Error::Crypto("a stored device code is damaged"))
 }
 
-/// Only who has the interaction's page can read the code.
-fn code_key(interaction: &str) -> Result<SealingKey, Error> {
-    SealingKey::derive("user code", interaction)
+/// What a sealed user code belongs to.
+fn place(hash: &str) -> String {
+    format!("device_codes/{hash}")
 }

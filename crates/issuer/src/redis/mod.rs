@@ -59,10 +59,26 @@ struct State {
     rests_until: Option<Instant>,
     /// It failed, and that was said in the log.
     is_failing: bool,
-    /// Which process of Redis answered last.
-    process: String,
+    /// Whether one has answered before; and which process of Redis did last, as far as it said.
+    was_met: bool,
+    process: Option<String>,
     /// What happened before this, by Redis's clock, it may have forgotten; in seconds.
     remembers_since: i64,
+}
+
+impl State {
+    /// The first process that this node sees remembers what it has seen since it started. One that took
+    /// its place, restarted or promoted, may lack the last moments of the one before; and so may one
+    /// that does not say which it is.
+    fn meet(&mut self, server: Process) {
+        if !self.was_met {
+            self.remembers_since = server.started;
+        } else if server.process.is_none() || server.process != self.process {
+            self.remembers_since = server.now;
+        }
+        self.was_met = true;
+        self.process = server.process;
+    }
 }
 
 impl Redis {
@@ -138,13 +154,7 @@ impl Redis {
             Err(_) => return Err(self.failed(&"no connection in time")),
         };
         let mut state = self.state();
-        if server.process != state.process {
-            // The first one that this node sees remembers what it has seen since it started. One that
-            // took its place, restarted or promoted, may lack the last moments of the one before.
-            let is_first = state.process.is_empty();
-            state.remembers_since = if is_first { server.started } else { server.now };
-            state.process = server.process;
-        }
+        state.meet(server);
         if state.is_failing {
             tracing::info!("Redis answers again");
         }
@@ -199,7 +209,7 @@ impl fmt::Debug for Redis {
 /// The process that answers.
 #[derive(Debug, PartialEq, Eq)]
 struct Process {
-    process: String,
+    process: Option<String>,
     started: i64,
     now: i64,
 }
@@ -212,7 +222,7 @@ impl Process {
         };
         let uptime = value("uptime_in_seconds").and_then(|text| text.parse().ok()).unwrap_or(0);
         Self {
-            process: value("run_id").unwrap_or("unknown").to_owned(),
+            process: value("run_id").map(str::to_owned),
             started: now.saturating_sub(uptime),
             now,
         }
@@ -227,7 +237,20 @@ mod tests {
     fn what_a_server_says_of_itself() {
         let info = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\nuptime_in_seconds:40\r\n";
         let read = Process::read(info, 1000);
-        assert_eq!(read, Process { process: "abc".to_owned(), started: 960, now: 1000 });
-        assert_eq!(Process::read("", 1000).started, 1000);
+        assert_eq!(read, Process { process: Some("abc".to_owned()), started: 960, now: 1000 });
+        assert_eq!(Process::read("", 1000), Process { process: None, started: 1000, now: 1000 });
+
+        let mut state = State::default();
+        let mut meet = |info: &str, now| {
+            state.meet(Process::read(info, now));
+            state.remembers_since
+        };
+        assert_eq!(meet(info, 1000), 960);
+        assert_eq!(meet(info, 1050), 960, "the same one");
+        assert_eq!(meet("run_id:other\r\nuptime_in_seconds:500", 1100), 1100, "another one");
+        // A proxy may leave out which it is: nobody can tell that from another one.
+        assert_eq!(meet("", 1200), 1200);
+        assert_eq!(meet("", 1300), 1300);
+        assert_eq!(meet(info, 1400), 1400);
     }
 }

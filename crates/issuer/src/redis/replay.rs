@@ -3,13 +3,21 @@
 
 use super::{Redis, Unavailable};
 
-/// Seconds by which the clocks of Redis and of whoever made something may differ. Not the leeway that
-/// assertions have otherwise: for so long after Redis was started, nothing of a kind can be told.
+/// Seconds by which the clocks of this node and of Redis may differ.
 const SKEW: i64 = 5;
+
+/// Seconds by which the clock of whoever made something may be ahead of this node's: with it, what says
+/// that it was made now may have come before. For so long after Redis was started nothing can be told of
+/// what is made by a right clock.
+const AHEAD: i64 = crate::http::LEEWAY;
+
+/// Seconds for which a name is kept beyond its end, as in the database: on a node whose clock is late it
+/// has not ended yet.
+const KEPT: i64 = 300;
 
 /// How long before it is forgotten, in seconds, something can come first, where it does not say when it
 /// was made: assertions end five minutes ahead, with half a minute of leeway at both ends.
-const LONGEST: i64 = 300 + 2 * 30;
+const LONGEST: i64 = 300 + 2 * AHEAD;
 
 impl Redis {
     /// Remembers a name. Only the first caller gets `true`.
@@ -24,11 +32,11 @@ impl Redis {
         made_at: Option<i64>,
         forget_at: i64,
     ) -> Result<bool, Unavailable> {
-        let earliest = made_at.unwrap_or(forget_at - LONGEST) - SKEW;
+        let first_good = made_at.map_or(forget_at - LONGEST, |made_at| made_at - AHEAD);
+        let earliest = first_good - SKEW;
         self.remembers(earliest).await?;
         let key = self.key("used", &[kind, issuer, jti]);
-        // By the end itself: however the clocks differ, it is not forgotten before its time here.
-        let lifetime = (forget_at - crate::clock::now()).max(1) + SKEW;
+        let lifetime = (forget_at - crate::clock::now()).max(1) + KEPT;
         let mut command = ::redis::cmd("SET");
         let first: Option<String> =
             self.ask(command.arg(key).arg(1).arg("NX").arg("EX").arg(lifetime)).await?;

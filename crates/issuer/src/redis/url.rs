@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use ::redis::IntoConnectionInfo as _;
 
-use crate::Error;
+use crate::{Error, database::without_password};
 
 /// `redis://[user:password@]host[:port][/number]`, `rediss://` for TLS, or `unix:///path`.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,19 +32,10 @@ impl FromStr for RedisUrl {
     }
 }
 
-/// Without the password, and without parameters, which may hold one.
+/// Without the password.
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("redis", ""));
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        // A password may have an `@` that was not encoded; the last one ends it.
-        match rest.rsplit_once('@') {
-            Some((who, place)) => {
-                let name = who.split(':').next().unwrap_or_default();
-                write!(f, "{scheme}://{name}@{place}")
-            }
-            None => write!(f, "{scheme}://{rest}"),
-        }
+        f.write_str(&without_password(&self.0))
     }
 }
 

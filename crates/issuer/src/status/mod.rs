@@ -4,28 +4,28 @@
 //! A list holds the tokens that end within one window of time, and is dropped when the last of them
 //! has ended. Nodes take blocks of places, so that no place is given twice and few tokens cost a write.
 
+mod blocks;
 mod list;
 mod permutation;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex as SyncMutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use aws_lc_rs::rand;
 use countersign_core::jose::base64url;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
-use self::{list::Bits, permutation::Permutation};
+use self::{blocks::Blocks, list::Bits, permutation::Permutation};
 use crate::{
     Error, clock,
     http::App,
     keys::{DEFAULT_ALGORITHM, Signer},
     seal::KeyRing,
     secret,
-    store::{LeasedBlock, NewStatusList, Store},
+    store::Store,
 };
 
 /// Places of a list: 16 KiB before compression, and few enough that many lists are no burden.
@@ -38,20 +38,16 @@ const WINDOW: i64 = 900;
 /// How long after its window a list is still published, in seconds: for clocks that differ.
 const KEPT: i64 = 120;
 
-/// Places that a node takes at once, for the tokens of grants. What it has not used when it ends is
-/// lost, and so is what is left when the window changes.
-const BLOCK: u32 = 256;
-
-/// The first block of a client that gets tokens for itself; each further one is twice as long.
-const FIRST_BLOCK: u32 = 32;
-const LONGEST_BLOCK: u32 = 1024;
-
 /// How long a list that was looked at is published without another look.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a list that has not changed is published under one signature, in seconds. Together with
 /// [`TTL`] well below the lifetime of the signature.
 const SIGN_EVERY: i64 = 20;
+
+/// Lists that are kept as they were read, 16 KiB each. An issuer has one for each window of time, and a
+/// further one where that is full.
+const MOST_READ: usize = 256;
 
 /// Where an access token stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +61,6 @@ pub(crate) struct Place {
 pub(crate) struct Published {
     pub(crate) token: String,
     pub(crate) etag: String,
-    bits: Arc<Bits>,
     version: i64,
     kid: String,
     /// Of the key set, as the token says it.
@@ -74,38 +69,19 @@ pub(crate) struct Published {
     looked_at: Instant,
 }
 
-/// This node's blocks, and the lists that it has published.
+/// The bits of a list as they were at a version.
+#[derive(Clone)]
+struct Read {
+    version: i64,
+    bits: Arc<Bits>,
+}
+
+/// This node's blocks, the lists that it has published, and those that it has read.
 #[derive(Default)]
 pub(crate) struct StatusLists {
-    blocks: Mutex<Blocks>,
-    published: SyncMutex<HashMap<String, Arc<Published>>>,
-}
-
-/// Blocks, and for which generation of the key set they were taken: it changes with a restored
-/// database too, whose lists are others.
-#[derive(Default)]
-struct Blocks {
-    generation: i64,
-    held: HashMap<BlockOf, Block>,
-}
-
-/// What a block is for: tokens that end in this window, of anybody's grants or of one client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct BlockOf {
-    closes_at: i64,
-    /// With the client's generation, since what it had before it was disabled stays revoked.
-    client: Option<(String, i64)>,
-    /// How often the database was restored: it has none of the blocks from before.
-    restored: i64,
-}
-
-/// A block that is partly used.
-struct Block {
-    list: String,
-    permutation: Permutation,
-    next: u32,
-    end: u32,
-    next_length: u32,
+    blocks: Blocks,
+    published: Mutex<HashMap<String, Arc<Published>>>,
+    read: Mutex<HashMap<String, Read>>,
 }
 
 impl Place {
@@ -129,30 +105,7 @@ impl StatusLists {
         expires_at: i64,
         client: Option<(&str, i64)>,
     ) -> Result<Place, Error> {
-        let closes_at = (expires_at.div_euclid(WINDOW) + 1) * WINDOW;
-        let client = client.map(|(id, generation)| (id.to_owned(), generation));
-        let of = BlockOf { closes_at, client, restored: app.store.restored().await? };
-        let mut blocks = self.blocks.lock().await;
-        let generation = app.keys.published().generation;
-        if blocks.generation != generation {
-            *blocks = Blocks { generation, held: HashMap::new() };
-        }
-        let blocks = &mut blocks.held;
-        let block = match blocks.get_mut(&of) {
-            Some(block) if block.next < block.end => block,
-            used_up => {
-                let first = if of.client.is_some() { FIRST_BLOCK } else { BLOCK };
-                let length = used_up.map_or(first, |block| block.next_length);
-                let leased = lease(app, &of, length).await?;
-                let now = clock::now();
-                blocks.retain(|of, _| of.closes_at > now);
-                let block = Block::new(leased, app.keys.ring(), length)?;
-                blocks.entry(of).insert_entry(block).into_mut()
-            }
-        };
-        let index = block.permutation.at(block.next);
-        block.next += 1;
-        Ok(Place { list: block.list.clone(), index })
+        self.blocks.take(app, expires_at, client).await
     }
 
     /// Whether the token at a place is revoked, as of now. A list that is gone has no valid tokens.
@@ -160,12 +113,8 @@ impl StatusLists {
         let Some(version) = app.store.status_list_version(&place.list).await? else {
             return Ok(true);
         };
-        let known = self.known(&place.list);
-        if let Some(known) = known.filter(|known| known.version == version) {
-            return Ok(known.bits.is_set(place.index));
-        }
-        let bits = bits(&app.store, app.keys.ring(), &place.list).await?;
-        Ok(bits.is_none_or(|(bits, _)| bits.is_set(place.index)))
+        let list = self.read(app, &place.list, version).await?;
+        Ok(list.is_none_or(|list| list.bits.is_set(place.index)))
     }
 
     /// The list as it is to be sent; `None` when there is none of this name, or no longer.
@@ -200,15 +149,11 @@ impl StatusLists {
             Some(known) if known.version == version && is_young(&known) => {
                 Published { looked_at, ..(*known).clone() }
             }
-            Some(known) if known.version == version => {
-                let bits = Arc::clone(&known.bits);
-                Published::sign((&signer, generation), &uri, bits, version, looked_at)?
-            }
             _ => {
-                let Some((bits, version)) = bits(&app.store, app.keys.ring(), list).await? else {
+                let Some(read) = self.read(app, list, version).await? else {
                     return Ok(None);
                 };
-                Published::sign((&signer, generation), &uri, Arc::new(bits), version, looked_at)?
+                Published::sign((&signer, generation), &uri, &read, looked_at)?
             }
         };
         let fresh = Arc::new(fresh);
@@ -223,56 +168,45 @@ impl StatusLists {
         }
     }
 
+    /// A list at this version or a later one: from the database where it has changed since it was
+    /// read. `None` when it is gone.
+    async fn read(&self, app: &App, list: &str, version: i64) -> Result<Option<Read>, Error> {
+        let held = self.read_lists().get(list).cloned();
+        if let Some(held) = held.filter(|held| held.version == version) {
+            return Ok(Some(held));
+        }
+        let Some(fresh) = read(&app.store, app.keys.ring(), list).await? else {
+            return Ok(None);
+        };
+        let mut lists = self.read_lists();
+        // Those that are over stay where nobody asks which lists there are.
+        if lists.len() >= MOST_READ {
+            lists.clear();
+        }
+        // Somebody may have been faster with a newer one.
+        let is_newest = lists.get(list).is_none_or(|held| held.version < fresh.version);
+        if is_newest {
+            lists.insert(list.to_owned(), fresh.clone());
+        }
+        Ok(Some(fresh))
+    }
+
     /// Forgets the lists that are over.
     pub(crate) fn keep_only(&self, live: &[String]) {
         self.lists().retain(|list, _| live.contains(list));
+        self.read_lists().retain(|list, _| live.contains(list));
     }
 
     fn known(&self, list: &str) -> Option<Arc<Published>> {
         self.lists().get(list).cloned()
     }
 
-    fn lists(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Published>>> {
+    fn lists(&self) -> MutexGuard<'_, HashMap<String, Arc<Published>>> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Takes a block, and begins a list where none has room.
-async fn lease(app: &App, of: &BlockOf, length: u32) -> Result<LeasedBlock, Error> {
-    let client = of.client.as_ref().map(|(id, generation)| (id.as_str(), *generation));
-    // Others may fill a new list before we come to it, but not again and again.
-    for _ in 0..5 {
-        let block = app.store.lease_block(of.closes_at, length, &app.node, client).await?;
-        if let Some(block) = block {
-            return Ok(block);
-        }
-        let id = random_name()?;
-        let mut key = [0; 32];
-        rand::fill(&mut key)?;
-        let list = NewStatusList {
-            id: &id,
-            size: PLACES,
-            permutation_sealed: &app.keys.ring().seal(&place_of_key(&id), &key)?,
-            sealed_by: app.keys.ring().id(),
-            closes_at: of.closes_at,
-            drop_at: of.closes_at + KEPT,
-        };
-        app.store.add_status_list(&list).await?;
-    }
-    Err(Error::Crypto("the status lists fill faster than they are made"))
-}
-
-impl Block {
-    fn new(leased: LeasedBlock, ring: &KeyRing, length: u32) -> Result<Self, Error> {
-        let start = u32::try_from(leased.start).map_err(|_| DAMAGED)?;
-        let permutation = permutation(ring, &leased.status_list, &leased.permutation_sealed)?;
-        Ok(Self {
-            list: leased.status_list,
-            permutation,
-            next: start,
-            end: start + length,
-            next_length: (length * 2).min(LONGEST_BLOCK).max(length),
-        })
+    fn read_lists(&self) -> MutexGuard<'_, HashMap<String, Read>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -280,23 +214,23 @@ impl Published {
     fn sign(
         (signer, generation): (&Signer, i64),
         uri: &str,
-        bits: Arc<Bits>,
-        version: i64,
+        list: &Read,
         looked_at: Instant,
     ) -> Result<Self, Error> {
         let signed_at = clock::now();
-        let token = bits.sign(signer, uri, signed_at, generation)?;
+        let token = list.bits.sign(signer, uri, signed_at, generation)?;
         let digest = secret::sha256(&[token.as_bytes()]);
         let etag = format!("\"{}\"", base64url::encode(digest));
         let kid = signer.kid().to_owned();
-        Ok(Self { token, etag, bits, version, kid, generation, signed_at, looked_at })
+        let version = list.version;
+        Ok(Self { token, etag, version, kid, generation, signed_at, looked_at })
     }
 }
 
 const DAMAGED: Error = Error::Crypto("a status list in the database is damaged");
 
-/// The bits of a list with their version: single places, and whole blocks of clients.
-async fn bits(store: &Store, ring: &KeyRing, list: &str) -> Result<Option<(Bits, i64)>, Error> {
+/// A list from the database: single places, and whole blocks of clients.
+async fn read(store: &Store, ring: &KeyRing, list: &str) -> Result<Option<Read>, Error> {
     let Some(row) = store.status_list(list).await? else {
         return Ok(None);
     };
@@ -311,7 +245,7 @@ async fn bits(store: &Store, ring: &KeyRing, list: &str) -> Result<Option<(Bits,
             (start..start.saturating_add(length)).for_each(|n| bits.set(permutation.at(n)));
         }
     }
-    Ok(Some((bits, row.version)))
+    Ok(Some(Read { version: row.version, bits: Arc::new(bits) }))
 }
 
 fn permutation(ring: &KeyRing, list: &str, sealed: &[u8]) -> Result<Permutation, Error> {

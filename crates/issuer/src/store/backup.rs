@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Write as _},
+    io::{self, ErrorKind, Read as _, Seek as _},
     path::{Path, PathBuf},
 };
 
@@ -15,9 +15,9 @@ use crate::{Database, Error, clock};
 const KEPT: [&str; 4] = ["_sqlx_migrations", "counters", "jti_seen", "leases"];
 
 /// What a backup must not bring back: what was used or ended since would count again. Clients and
-/// people begin these anew by themselves. Access tokens whose status list is gone are refused by
-/// guards until they expire.
-const SHORT_LIVED: [&str; 8] = [
+/// people begin these anew by themselves, but for initial access tokens, of which an administrator makes
+/// new ones. Access tokens whose status list is gone are refused by guards until they expire.
+const SHORT_LIVED: [&str; 10] = [
     "DELETE FROM auth_codes",
     "DELETE FROM device_codes",
     "DELETE FROM interactions",
@@ -26,18 +26,24 @@ const SHORT_LIVED: [&str; 8] = [
     "DELETE FROM issued_tokens",
     "DELETE FROM status_leases",
     "DELETE FROM status_lists",
+    "DELETE FROM initial_access_tokens",
+    // Nothing comes of these any more, and nothing is left that would take them along when it ends.
+    "DELETE FROM grants WHERE NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE grant_id = grants.id)",
 ];
+
+/// How a SQLite file begins.
+const HEAD: &[u8] = b"SQLite format 3\0";
 
 /// A refresh token that was used or revoked since the backup would count again.
 const END_GRANTS: &str =
     "UPDATE grants SET revoked_at = $1, reason = 'restored' WHERE revoked_at IS NULL";
 
 /// All nodes read their keys anew, and give out no more places in status lists that are gone.
-const COUNT_UP: &str = "UPDATE counters SET value = value + 1 WHERE name IN ('key_set', 'restored', \
-                        'settings')";
+const COUNT_UP: &str = "UPDATE counters SET value = value + 1 WHERE name IN ('key_set', 'resources', \
+                        'restored', 'settings')";
 
 /// What the present database knows of what is revoked, disabled or deleted.
-const REMEMBER: [&str; 4] = [
+const REMEMBER: [&str; 5] = [
     "CREATE TEMP TABLE revoked_keys AS SELECT kid, drop_at FROM main.signing_keys \
      WHERE state = 'revoked'",
     "CREATE TEMP TABLE revoked_grants AS SELECT id, revoked_at, reason FROM main.grants \
@@ -49,10 +55,13 @@ const REMEMBER: [&str; 4] = [
      UNION ALL SELECT ref, MAX(revoked_at), 0 FROM main.revocation_log WHERE kind = 'client' AND \
      reason = 'client_deleted' AND seq NOT IN (SELECT seq FROM backup.revocation_log) AND ref NOT \
      IN (SELECT id FROM main.clients) GROUP BY ref",
+    // Also those that were trusted or linked anew since: with other keys, or to somebody else.
+    "CREATE TEMP TABLE ended_trust AS SELECT kind, ref FROM main.revocation_log WHERE kind IN \
+     ('identity_provider', 'identity') AND seq NOT IN (SELECT seq FROM backup.revocation_log)",
 ];
 
 /// It stays so, whatever the backup says.
-const AGAIN: [&str; 6] = [
+const AGAIN: [&str; 8] = [
     "UPDATE main.signing_keys SET state = 'revoked', private_sealed = x'', drop_at = \
      (SELECT drop_at FROM revoked_keys WHERE revoked_keys.kid = signing_keys.kid) \
      WHERE kid IN (SELECT kid FROM revoked_keys)",
@@ -68,6 +77,11 @@ const AGAIN: [&str; 6] = [
      (SELECT value FROM backup.counters AS old WHERE old.name = counters.name)) \
      WHERE name IN (SELECT name FROM backup.counters)",
     "INSERT OR IGNORE INTO main.jti_seen SELECT * FROM backup.jti_seen",
+    "DELETE FROM main.user_identities WHERE issuer || ' ' || subject IN (SELECT ref FROM ended_trust \
+     WHERE kind = 'identity') OR issuer IN (SELECT ref FROM ended_trust WHERE kind = \
+     'identity_provider')",
+    "DELETE FROM main.identity_providers WHERE issuer IN (SELECT ref FROM ended_trust WHERE kind = \
+     'identity_provider')",
 ];
 
 impl Store {
@@ -90,6 +104,8 @@ impl Store {
         }
         let partial = with_suffix(to, ".partial");
         let io = |error| Error::Io(partial.clone(), error);
+        // A backup that was killed may have left one.
+        remove(&partial).map_err(io)?;
         // SQLite fills an empty file.
         private(&partial).map_err(io)?;
         let copied = async {
@@ -157,15 +173,18 @@ struct Copied(PathBuf);
 impl Copied {
     async fn new(from: &Path) -> Result<Self, Error> {
         let io = |error| Error::Io(from.to_path_buf(), error);
-        let content = fs::read(from).map_err(io)?;
-        if !content.starts_with(b"SQLite format 3\0") {
+        let mut backup = File::open(from).map_err(io)?;
+        let mut begin = Vec::new();
+        backup.by_ref().take(HEAD.len() as u64).read_to_end(&mut begin).map_err(io)?;
+        if begin != HEAD {
             return Err(Error::Invalid(format!("{} is no backup", from.display())));
         }
+        backup.rewind().map_err(io)?;
         let copy = Self(with_suffix(from, ".restoring"));
         // A restore that was killed may have left one.
         copy.delete()?;
         let io = |error| Error::Io(copy.0.clone(), error);
-        private(&copy.0).and_then(|mut file| file.write_all(&content)).map_err(io)?;
+        private(&copy.0).and_then(|mut file| io::copy(&mut backup, &mut file)).map_err(io)?;
         let store = Box::pin(Store::open(&Database::Sqlite(copy.0.clone()))).await?;
         let sound = store.sql("PRAGMA integrity_check(1)").scalar::<String>().await;
         store.close().await;
@@ -187,12 +206,7 @@ impl Copied {
     fn delete(&self) -> Result<(), Error> {
         for suffix in ["", "-wal", "-shm"] {
             let path = with_suffix(&self.0, suffix);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(Error::Io(path, error));
-                }
-                Ok(()) | Err(_) => {}
-            }
+            remove(&path).map_err(|error| Error::Io(path, error))?;
         }
         Ok(())
     }
@@ -255,6 +269,14 @@ async fn replace_content(
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Deletes a file, if there is one.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A new file for its owner alone: password hashes will be in it.

@@ -1,7 +1,10 @@
 //! Tests of restoring: what may not come back does not, at no moment.
 
 use super::*;
-use crate::store::test_stores::{self, Opened};
+use crate::store::{
+    Identity, IdentityProvider, InitialToken,
+    test_stores::{self, Opened},
+};
 
 const COLUMNS: &str = "(id, user_id, client_id, resource, scopes, auth_time, created_at)";
 
@@ -13,6 +16,8 @@ async fn backed_up() -> (Opened, PathBuf) {
         format!("INSERT INTO grants {COLUMNS} VALUES ('g', 'u', 'c', 'https://r', '', 0, 0)");
     for statement in [
         grant.leak(),
+        "INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) VALUES (x'02', 'g', 0, \
+         9000000000)",
         "INSERT INTO sessions (id_hash, user_id, auth_time, expires_at) VALUES (x'01', 'u', 0, \
          9000000000)",
         "INSERT INTO status_lists (id, size, permutation_sealed, sealed_by, bits, created_at, \
@@ -89,6 +94,82 @@ async fn who_is_disabled_stays_so() {
     assert!(!store.users().await.unwrap()[0].is_disabled);
     assert!(client("c").await.is_disabled);
     assert!(client("s").await.is_disabled);
+}
+
+/// Whom the administrator trusts no longer is not trusted for a backup: providers, who is who of them, and
+/// tokens for registration. What came since is gone, as everything else.
+#[tokio::test]
+async fn trust_that_ended_stays_so() {
+    let (store, _) = backed_up().await;
+    let provider = |name: &str, uri: &str| IdentityProvider {
+        issuer: format!("https://{name}"),
+        jwks: None,
+        jwks_uri: Some(format!("https://{name}/{uri}")),
+    };
+    let link = |name: &str, subject: &str| Identity {
+        issuer: format!("https://{name}"),
+        subject: subject.to_owned(),
+        user: "Ada".to_owned(),
+    };
+    for name in ["stays", "ends", "changes"] {
+        store.add_identity_provider(&provider(name, "old")).await.unwrap();
+        store.link_user(&link(name, "a b")).await.unwrap();
+    }
+    store.link_user(&link("stays", "c")).await.unwrap();
+    store.link_user(&link("stays", "d")).await.unwrap();
+    let expires_at = clock::now() + 3600;
+    let token = InitialToken { name: "ci".to_owned(), uses_left: 1, expires_at };
+    store.add_initial_token(b"hash", &token).await.unwrap();
+    let backup = store.folder.join("trust.db");
+    store.back_up(&backup).await.unwrap();
+
+    store.delete_identity_provider("https://ends").await.unwrap();
+    store.delete_identity_provider("https://changes").await.unwrap();
+    store.add_identity_provider(&provider("changes", "new")).await.unwrap();
+    store.unlink_user("https://stays", "c").await.unwrap();
+    store.unlink_user("https://stays", "d").await.unwrap();
+    store.link_user(&link("stays", "d")).await.unwrap();
+    store.restore(&backup, true).await.unwrap();
+    let known = store.identity_providers().await.unwrap();
+    assert_eq!(known, [provider("stays", "old")]);
+    let identities = store.identities().await.unwrap();
+    assert_eq!(identities, [link("stays", "a b")]);
+    assert_eq!(store.number("SELECT COUNT(*) FROM initial_access_tokens").await, 0);
+
+    // On a machine that knows of none of this, all of it is back but the tokens.
+    let other = test_stores::sqlite().await;
+    other.restore(&backup, true).await.unwrap();
+    assert_eq!(other.identity_providers().await.unwrap().len(), 3);
+    assert_eq!(other.identities().await.unwrap().len(), 5);
+}
+
+/// What a grant was for is over, and no refresh token takes it along when it ends.
+#[tokio::test]
+async fn grants_without_refresh_tokens_do_not_come_back() {
+    let (store, _) = backed_up().await;
+    store
+        .run(
+            "INSERT INTO grants (id, user_id, client_id, resource, scopes, auth_time, created_at) \
+             VALUES ('asserted', 'u', 'c', 'https://r', '', 0, 0)",
+        )
+        .await;
+    store.after_restore(true).await.unwrap();
+    assert_eq!(store.number("SELECT COUNT(*) FROM grants WHERE id = 'asserted'").await, 0);
+    assert_eq!(store.number("SELECT COUNT(*) FROM grants WHERE id = 'g'").await, 1);
+}
+
+/// What a backup that was killed has left is in nobody's way.
+#[tokio::test]
+async fn a_backup_after_one_that_was_killed() {
+    let (store, backup) = backed_up().await;
+    let to = store.folder.join("again.db");
+    fs::write(with_suffix(&to, ".partial"), "x").unwrap();
+    store.back_up(&to).await.unwrap();
+    assert!(!with_suffix(&to, ".partial").exists());
+    store.restore(&to, true).await.unwrap();
+    fs::write(&to, "SQLite format 2").unwrap();
+    assert_eq!(store.restore(&to, true).await.unwrap_err().reason(), "value_invalid");
+    assert!(backup.exists());
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What is asked for with every request and seldom changes, kept in memory: clients and resources.
 //!
-//! The database counts every change of them (`counters`, by triggers). What is kept is given out only
-//! while that number is the one that it was read under. On SQLite reading it costs microseconds, and it is
+//! The database counts every change of them (`counters`, by triggers; a new client is none, since nobody
+//! keeps that it was not there). What is kept is given out only while the number is the one that it was
+//! read under. On SQLite reading it costs microseconds, and it is
 //! read every millisecond; on PostgreSQL once in [`LOOK_EVERY`], so another node's change may be unseen
 //! for so long. That harms nobody: what changes a grant looks at it, its user and its client in the
 //! database, and a client gets places for tokens of its own only while it is not disabled.
@@ -13,7 +14,7 @@ use std::{
 };
 
 use super::{ClientResource, ClientRow, Resource, Store, sql::Pools};
-use crate::Error;
+use crate::{Error, turns::Turns};
 
 /// How old the number may be that tells whether something has changed, on PostgreSQL.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -35,7 +36,10 @@ pub(crate) struct KnownClient {
 pub(super) struct Cache {
     held: Mutex<Held>,
     /// Who looks at the number, while others wait.
-    looking: tokio::sync::Mutex<()>,
+    looking: Turns<()>,
+    /// How often somebody did.
+    #[cfg(test)]
+    looks: std::sync::atomic::AtomicU32,
 }
 
 /// Numbers that only grow.
@@ -45,6 +49,8 @@ struct Numbers {
     restored: i64,
     /// How often something changed that is kept here.
     settings: i64,
+    /// How often that was a resource, or what belongs to one.
+    resources: i64,
 }
 
 #[derive(Debug, Default)]
@@ -73,9 +79,14 @@ impl Cache {
 impl Held {
     /// What was found by a look that began then, when another one had been asked for so often.
     fn take(&mut self, found: Numbers, looked_at: Instant, asked: u64) {
-        if self.numbers != found {
-            *self = Self { numbers: found, asked: self.asked, ..Self::default() };
+        let was_restored = self.numbers.restored != found.restored;
+        if was_restored || self.numbers.settings != found.settings {
+            self.clients.clear();
         }
+        if was_restored || self.numbers.resources != found.resources {
+            self.resources = None;
+        }
+        self.numbers = found;
         self.looked_at = (self.asked == asked).then_some(looked_at);
     }
 }
@@ -131,23 +142,28 @@ impl Store {
             let found = direct.read(|connection| {
                 let mut statement = connection.prepare_cached(NUMBERS)?;
                 statement.query_row([], |row| {
-                    Ok(Numbers { restored: row.get(0)?, settings: row.get(1)? })
+                    let (restored, settings) = (row.get(0)?, row.get(1)?);
+                    Ok(Numbers { restored, settings, resources: row.get(2)? })
                 })
             })?;
             self.cache.held().take(found, looked_at, asked);
             return Ok(found);
         }
+        let came_at = Instant::now();
         if let Some(numbers) = self.fresh_numbers(LOOK_EVERY) {
             return Ok(numbers);
         }
-        let _looking = self.cache.looking.lock().await;
-        if let Some(numbers) = self.fresh_numbers(LOOK_EVERY) {
+        let mut turn = self.cache.looking.take().await?;
+        // A slow look counts for all who had come when it began.
+        if let Some(numbers) = self.fresh_numbers(LOOK_EVERY.max(came_at.elapsed())) {
             return Ok(numbers);
         }
+        #[cfg(test)]
+        self.cache.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (looked_at, asked) = (Instant::now(), self.cache.held().asked);
-        let found: Option<(i64, i64)> = self.sql(NUMBERS).optional().await?;
-        let (restored, settings) = found.unwrap_or_default();
-        let found = Numbers { restored, settings };
+        let found: Option<(i64, i64, i64)> = turn.work(self.sql(NUMBERS).optional()).await?;
+        let (restored, settings, resources) = found.unwrap_or_default();
+        let found = Numbers { restored, settings, resources };
         self.cache.held().take(found, looked_at, asked);
         Ok(found)
     }
@@ -164,4 +180,5 @@ impl Store {
 mod tests;
 
 const NUMBERS: &str = "SELECT (SELECT value FROM counters WHERE name = 'restored'), (SELECT value FROM \
-                       counters WHERE name = 'settings')";
+                       counters WHERE name = 'settings'), (SELECT value FROM counters WHERE name = \
+                       'resources')";

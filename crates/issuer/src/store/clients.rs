@@ -95,6 +95,19 @@ struct Row {
     not_before: i64,
 }
 
+/// A row of clients. The columns are named: sqlx keeps prepared statements, and PostgreSQL refuses one that
+/// was prepared for other columns, as while another node brings the schema up to date.
+macro_rules! select_clients {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, kind, name, redirect_uris, grant_types, auth_method, secret_hash, jwks, ",
+            "jwks_uri, metadata, registration_token_hash, created_at, disabled_at, ",
+            "default_resource, dpop_bound, signed_requests, not_before FROM clients ",
+            $rest
+        )
+    };
+}
+
 impl From<Row> for ClientRow {
     fn from(row: Row) -> Self {
         let list = |text: &str| {
@@ -216,7 +229,7 @@ impl Store {
 
     pub(super) async fn stored_client(&self, id: &str) -> Result<Option<ClientRow>, Error> {
         let row: Option<Row> =
-            self.sql("SELECT * FROM clients WHERE id = $1").bind(id).optional().await?;
+            self.sql(select_clients!("WHERE id = $1")).bind(id).optional().await?;
         Ok(row.map(ClientRow::from))
     }
 
@@ -226,7 +239,7 @@ impl Store {
     /// [`Error::Database`].
     pub async fn clients(&self) -> Result<Vec<Client>, Error> {
         let rows: Vec<Row> =
-            self.sql("SELECT * FROM clients ORDER BY created_at DESC, id").all().await?;
+            self.sql(select_clients!("ORDER BY created_at DESC, id")).all().await?;
         Ok(rows.into_iter().map(|row| ClientRow::from(row).client).collect())
     }
 
@@ -274,5 +287,28 @@ impl Store {
         .execute()
         .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::test_stores;
+
+    /// A node goes on while another one brings the schema up to date: PostgreSQL refuses a statement
+    /// that was prepared for other columns.
+    #[tokio::test]
+    async fn a_new_column_is_no_matter() {
+        for store in test_stores::each().await {
+            store.fill().await;
+            for change in [
+                "UPDATE clients SET name = 'C'",
+                "ALTER TABLE clients ADD COLUMN of_tomorrow TEXT",
+                "ALTER TABLE clients DROP COLUMN of_tomorrow",
+            ] {
+                store.run(change).await;
+                assert!(store.stored_client("c").await.unwrap().is_some(), "{change}");
+                assert_eq!(store.clients().await.unwrap().len(), 2, "{change}");
+            }
+        }
     }
 }

@@ -4,9 +4,9 @@ use rusqlite::OptionalExtension as _;
 
 use super::{
     Store, Transaction,
-    interactions::END_INTERACTION,
+    grant_lock::{LOCK_GRANT, lock_grant_sql},
     plan::{Outcome, Plan},
-    refresh::INSERT_REFRESH_TOKEN,
+    refresh::{INSERT_REFRESH_TOKEN, NewRefreshToken},
     status::{INSERT_ISSUED_TOKEN, IssuedToken, lock_enabled},
 };
 use crate::{Error, clock};
@@ -75,13 +75,6 @@ pub(crate) enum Redemption {
 const CONSUME: &str = "UPDATE auth_codes SET consumed_at = $1 \
                        WHERE hash = $2 AND consumed_at IS NULL AND expires_at > $1";
 
-/// Nobody else changes anything of this grant until the transaction ends. No row: it is revoked, or its
-/// user or its client is locked out.
-pub(super) const LOCK_GRANT: &str = "UPDATE grants SET last_used_at = $1 WHERE id = $2 AND \
-    revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND disabled_at \
-    IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND disabled_at \
-    IS NOT NULL)";
-
 const FIND: &str = "SELECT grant_id, code.client_id, code.redirect_uri, challenge, code.expires_at, \
     consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at, users.disabled_at IS NOT \
     NULL AS user_disabled, dpop_jkt FROM auth_codes AS code JOIN grants ON grants.id = grant_id JOIN users ON \
@@ -95,35 +88,31 @@ const INSERT_GRANT: &str = "INSERT INTO grants (id, user_id, client_id, resource
 const INSERT_CODE: &str = "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
     challenge, expires_at, dpop_jkt) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
-/// Binds a grant's refresh tokens to a key.
-pub(super) const BIND_GRANT: &str = "UPDATE grants SET cnf = $1 WHERE id = $2";
-
 /// The same as the statements for SQLite, in one. Who shuts out the user or the client changes their rows
 /// first, and then sees the grant that is made here.
-const ADD_GRANT_ON_POSTGRES: &str = "WITH ended AS (DELETE FROM interactions WHERE id_hash = $1 \
-    RETURNING 1), known AS (SELECT 1 FROM users, clients WHERE users.id = $3 AND clients.id = $4 AND \
-    users.disabled_at IS NULL AND clients.disabled_at IS NULL FOR SHARE), granted AS (INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
-    auth_time, created_at) SELECT $2, $3, $4, $5, $6, $7, $8, $9 FROM known WHERE $1 IS NULL OR EXISTS \
-    (SELECT 1 FROM ended) RETURNING id) INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
-    challenge, expires_at, dpop_jkt) SELECT $10, id, $4, $11, $12, $13, $14 FROM granted";
+const ADD_GRANT_ON_POSTGRES: &str = "WITH known AS (SELECT 1 FROM users, clients WHERE users.id = $2 \
+    AND clients.id = $3 AND users.disabled_at IS NULL AND clients.disabled_at IS NULL FOR SHARE), \
+    granted AS (INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, auth_time, \
+    created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM known RETURNING id) INSERT INTO auth_codes \
+    (hash, grant_id, client_id, redirect_uri, challenge, expires_at, dpop_jkt) SELECT $9, id, $3, $10, \
+    $11, $12, $13 FROM granted";
 
-/// The same as the statements for SQLite, in one.
-const REDEEM_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1, cnf = COALESCE($13, cnf) WHERE id = $2 \
-    AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND \
-    disabled_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND \
-    disabled_at IS NOT NULL) RETURNING id), \
-    consumed AS (UPDATE auth_codes SET consumed_at = $1 FROM locked WHERE hash = $3 AND grant_id = \
-    locked.id AND consumed_at IS NULL AND auth_codes.expires_at > $1 RETURNING grant_id), \
-    first AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) SELECT $4, \
-    grant_id, $1, $5 FROM consumed WHERE $4 IS NOT NULL), \
-    issued AS (INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, \
-    grant_id, expires_at, general_scopes) SELECT $6, $7, $8, $9, $10, grant_id, $11, $12 FROM \
-    consumed) \
-    SELECT (SELECT COUNT(*) FROM locked), (SELECT COUNT(*) FROM consumed)";
+/// The same as the statements for SQLite, in one. A grant whose code comes too late counts as used here.
+const REDEEM_ON_POSTGRES: &str = concat!(
+    "WITH locked AS (",
+    lock_grant_sql!(),
+    " RETURNING id), \
+     consumed AS (UPDATE auth_codes SET consumed_at = $1 FROM locked WHERE hash = $3 AND grant_id = \
+     locked.id AND consumed_at IS NULL AND auth_codes.expires_at > $1 RETURNING grant_id), \
+     first AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at, cnf) SELECT $4, \
+     grant_id, $1, $5, $10 FROM consumed WHERE $4 IS NOT NULL), \
+     issued AS (INSERT INTO issued_tokens (status_list, status_index, grant_id, expires_at, \
+     general_scopes) SELECT $6, $7, grant_id, $8, $9 FROM consumed) \
+     SELECT (SELECT COUNT(*) FROM locked), (SELECT COUNT(*) FROM consumed)"
+);
 
 impl Store {
-    /// Stores a grant and the code for it, and ends the interaction in which it was given. `false`: it
-    /// had ended before.
+    /// Stores a grant and the code for it.
     ///
     /// # Errors
     /// [`Error::Ended`] when the user or the client was shut out since they were looked at.
@@ -131,25 +120,18 @@ impl Store {
         &self,
         grant: &NewGrant<'_>,
         code: &NewCode<'_>,
-        interaction: Option<&[u8]>,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let now = clock::now();
         if self.is_postgres() {
-            let insert = self.sql(ADD_GRANT_ON_POSTGRES).bind(interaction).bind(grant.id);
-            let insert = insert.bind(grant.user_id).bind(grant.client_id).bind(grant.resource);
-            let insert = insert.bind(grant.scopes).bind(grant.nonce).bind(grant.auth_time);
-            let insert = insert.bind(now).bind(code.hash).bind(code.redirect_uri);
-            let insert = insert.bind(code.challenge).bind(now + code.lifetime);
-            return match insert.bind(code.dpop_jkt).execute().await? {
-                // With an interaction, that may have been it.
-                0 if interaction.is_none() => Err(Error::Ended),
-                added => Ok(added == 1),
+            let insert = self.sql(ADD_GRANT_ON_POSTGRES).bind(grant.id).bind(grant.user_id);
+            let insert = insert.bind(grant.client_id).bind(grant.resource).bind(grant.scopes);
+            let insert = insert.bind(grant.nonce).bind(grant.auth_time).bind(now);
+            let insert = insert.bind(code.hash).bind(code.redirect_uri).bind(code.challenge);
+            let insert = insert.bind(now + code.lifetime).bind(code.dpop_jkt);
+            return match insert.execute().await? {
+                0 => Err(Error::Ended),
+                _ => Ok(()),
             };
-        }
-        let mut plan = Plan::default();
-        if let Some(interaction) = interaction {
-            // Once: a page that is sent twice grants once.
-            plan = plan.must(END_INTERACTION, [interaction.into()]);
         }
         let grant_values = [
             grant.id.into(),
@@ -170,10 +152,9 @@ impl Store {
             (now + code.lifetime).into(),
             code.dpop_jkt.into(),
         ];
-        let plan = plan.must(INSERT_GRANT, grant_values).and(INSERT_CODE, code_values);
+        let plan = Plan::default().must(INSERT_GRANT, grant_values).and(INSERT_CODE, code_values);
         match self.carry_out(plan).await? {
-            Outcome::Done => Ok(true),
-            Outcome::Missed(0) if interaction.is_some() => Ok(false),
+            Outcome::Done => Ok(()),
             Outcome::Missed(_) => Err(Error::Ended),
         }
     }
@@ -207,14 +188,13 @@ impl Store {
     }
 
     /// Redeems a code, and stores in the same transaction the first refresh token of its grant and
-    /// where the access token stands. `cnf` binds the grant's refresh tokens to a key.
+    /// where the access token stands.
     pub(crate) async fn redeem_code(
         &self,
         hash: &[u8],
         grant_id: &str,
-        refresh_token: Option<(&[u8], i64)>,
+        refresh_token: Option<NewRefreshToken<'_>>,
         access_token: &IssuedToken<'_>,
-        cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
         if self.is_postgres() {
             let counts: Option<(i64, i64)> = self
@@ -222,16 +202,13 @@ impl Store {
                 .bind(clock::now())
                 .bind(grant_id)
                 .bind(hash)
-                .bind(refresh_token.map(|(hash, _)| hash))
-                .bind(refresh_token.map(|(_, expires_at)| expires_at))
+                .bind(refresh_token.map(|token| token.hash))
+                .bind(refresh_token.map(|token| token.expires_at))
                 .bind(access_token.status_list)
                 .bind(i64::from(access_token.status_index))
-                .bind(access_token.jti)
-                .bind(access_token.client_id)
-                .bind(access_token.user_id)
                 .bind(access_token.expires_at)
                 .bind(access_token.general_scopes)
-                .bind(cnf)
+                .bind(refresh_token.and_then(|token| token.cnf))
                 .returning()
                 .await?;
             return Ok(match counts {
@@ -240,7 +217,7 @@ impl Store {
                 _ => Redemption::Ended,
             });
         }
-        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token, cnf).await
+        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token).await
     }
 
     /// The same with the statement that consumes what is redeemed: $1 is the time, $2 the digest.
@@ -249,20 +226,15 @@ impl Store {
         consume: &'static str,
         hash: &[u8],
         grant_id: &str,
-        refresh_token: Option<(&[u8], i64)>,
+        refresh_token: Option<NewRefreshToken<'_>>,
         access_token: &IssuedToken<'_>,
-        cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
         let now = clock::now();
         let mut plan = Plan::default()
             .must(LOCK_GRANT, [now.into(), grant_id.into()])
             .must(consume, [now.into(), hash.into()]);
-        if let Some(cnf) = cnf {
-            plan = plan.and(BIND_GRANT, [cnf.into(), grant_id.into()]);
-        }
-        if let Some((hash, expires_at)) = refresh_token {
-            let values = [hash.into(), grant_id.into(), now.into(), expires_at.into()];
-            plan = plan.and(INSERT_REFRESH_TOKEN, values);
+        if let Some(token) = refresh_token {
+            plan = plan.and(INSERT_REFRESH_TOKEN, token.values(grant_id, now));
         }
         let plan = plan.and(INSERT_ISSUED_TOKEN, access_token.values(grant_id));
         Ok(match self.carry_out(plan).await? {
@@ -308,13 +280,4 @@ pub(super) async fn insert_grant(
     let insert = insert.bind(grant.client_id).bind(grant.resource).bind(grant.scopes);
     insert.bind(grant.nonce).bind(grant.auth_time).bind(now).execute().await?;
     Ok(())
-}
-
-/// [`LOCK_GRANT`] within a transaction that has more to do.
-pub(super) async fn lock_grant(
-    transaction: &mut Transaction,
-    id: &str,
-    now: i64,
-) -> Result<bool, Error> {
-    Ok(transaction.sql(LOCK_GRANT).bind(now).bind(id).execute().await? == 1)
 }

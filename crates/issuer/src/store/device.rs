@@ -3,6 +3,7 @@
 use super::{
     Store,
     codes::{NewGrant, Redemption, insert_grant},
+    refresh::NewRefreshToken,
     status::IssuedToken,
 };
 use crate::{Error, clock};
@@ -173,10 +174,9 @@ impl Store {
         &self,
         hash: &[u8],
         grant_id: &str,
-        refresh_token: Option<(&[u8], i64)>,
+        refresh_token: Option<NewRefreshToken<'_>>,
         access_token: &IssuedToken<'_>,
-        cnf: Option<&str>,
     ) -> Result<Redemption, Error> {
-        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token, cnf).await
+        self.redeem(CONSUME, hash, grant_id, refresh_token, access_token).await
     }
 }

@@ -8,8 +8,8 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, PoisonError, mpsc},
-    thread,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::{Builder, JoinHandle},
     time::Duration,
 };
 
@@ -42,9 +42,9 @@ const BATCH: usize = 256;
 /// Reads and writes without a detour.
 pub(crate) struct Direct {
     path: PathBuf,
-    writer: Arc<Writer>,
     readers: Mutex<Vec<Connection>>,
-    queue: OnceLock<mpsc::Sender<Job>>,
+    queue: mpsc::Sender<Job>,
+    thread: JoinHandle<()>,
 }
 
 /// A plan that waits for the thread.
@@ -61,9 +61,31 @@ impl fmt::Debug for Direct {
 }
 
 impl Direct {
-    pub(super) fn new(path: &Path, writer: Arc<Writer>) -> Self {
-        let readers = Mutex::default();
-        Self { path: path.to_owned(), writer, readers, queue: OnceLock::new() }
+    /// Starts the thread, in a runtime that lasts as long as this. It ends with this value.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the machine has no thread to give.
+    pub(super) fn start(path: &Path, writer: Arc<Writer>) -> Result<Self, Error> {
+        Self::start_as(Builder::new(), path, writer)
+    }
+
+    fn start_as(thread: Builder, path: &Path, writer: Arc<Writer>) -> Result<Self, Error> {
+        let (queue, receiver) = mpsc::channel();
+        let runtime = Handle::current();
+        let its_path = path.to_owned();
+        let thread = thread
+            .name("sqlite".to_owned())
+            .spawn(move || write_batches(&its_path, &writer, &runtime, &receiver))
+            .map_err(|error| Error::Io(path.to_owned(), error))?;
+        Ok(Self { path: path.to_owned(), readers: Mutex::default(), queue, thread })
+    }
+
+    /// Whether there is somebody who writes: without the thread every write fails.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.thread.is_finished() {
+            true => Err(Error::Database(sqlx::Error::WorkerCrashed)),
+            false => Ok(()),
+        }
     }
 
     /// Reads, on this thread: pages that are needed are in memory as a rule.
@@ -88,29 +110,17 @@ impl Direct {
     /// itself.
     pub(super) async fn write(&self, plan: Plan) -> Result<Outcome, Error> {
         let (waiting, outcome) = oneshot::channel();
-        let queue = self.queue.get_or_init(|| self.start());
         // If the thread is gone, so is the other end of the channel.
-        let _ = queue.send(Job { plan, outcome: None, waiting });
+        let _ = self.queue.send(Job { plan, outcome: None, waiting });
         outcome.await.unwrap_or_else(|_| Err(Error::Database(sqlx::Error::WorkerCrashed)))
     }
 
-    /// Gives the readers back. The thread ends with this value.
+    /// Gives the readers back.
     pub(crate) fn close(&self) {
         self.readers().clear();
     }
 
-    fn start(&self) -> mpsc::Sender<Job> {
-        let (sender, receiver) = mpsc::channel();
-        let (path, writer) = (self.path.clone(), Arc::clone(&self.writer));
-        let runtime = Handle::current();
-        // Without a thread the receiver is dropped, and every write fails.
-        let _ = thread::Builder::new()
-            .name("sqlite".to_owned())
-            .spawn(move || write_batches(&path, &writer, &runtime, &receiver));
-        sender
-    }
-
-    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -208,4 +218,59 @@ fn refused(error: rusqlite::Error) -> Error {
 
 fn not_committed(error: &rusqlite::Error) -> Error {
     Error::Database(sqlx::Error::Protocol(format!("the transaction was not committed: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::{
+        Store,
+        store::{sql::Pools, test_stores},
+    };
+
+    /// A store whose thread for writing is another one.
+    async fn with(
+        start: impl FnOnce(&Path, Arc<Writer>) -> Result<Direct, Error>,
+    ) -> Result<Store, Error> {
+        let store = test_stores::sqlite().await;
+        let path = store.folder.join("test.db");
+        let Pools::Sqlite { readers, writer, .. } = &store.pools else { unreachable!() };
+        let direct = Arc::new(start(&path, Arc::clone(writer))?);
+        let pools = Pools::Sqlite { readers: readers.clone(), writer: Arc::clone(writer), direct };
+        let store = Store { pools, cache: Arc::default() };
+        let plan = Plan::default().must("UPDATE counters SET value = value + 1", []);
+        let written = store.carry_out(plan).await;
+        assert_eq!(written.is_ok(), store.ping().await.is_ok(), "{written:?}");
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// A machine without a thread to give: that is said when the store is opened.
+    #[tokio::test]
+    async fn without_a_thread_nothing_is_opened() {
+        assert!(with(Direct::start).await.is_ok());
+        let too_large = || Builder::new().stack_size(1 << 56);
+        let started = with(|path, writer| Direct::start_as(too_large(), path, writer)).await;
+        assert!(matches!(started, Err(Error::Io(..))), "{started:?}");
+    }
+
+    /// A server whose writer is gone is not ready.
+    #[tokio::test]
+    async fn a_thread_that_ended_is_noticed() {
+        let ended = |path: &Path, writer| {
+            let ended = Direct {
+                thread: thread::spawn(|| ()),
+                queue: mpsc::channel().0,
+                ..Direct::start(path, writer)?
+            };
+            while !ended.thread.is_finished() {
+                thread::yield_now();
+            }
+            Ok(ended)
+        };
+        let found = with(ended).await;
+        assert!(matches!(found, Err(Error::Database(sqlx::Error::WorkerCrashed))), "{found:?}");
+    }
 }

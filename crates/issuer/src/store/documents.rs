@@ -1,7 +1,7 @@
 //! Client ID Metadata Documents, as they were last found, and the clients that they make.
 
 use super::Store;
-use crate::{Error, client_metadata::ClientMetadata, clock, secret};
+use crate::{Error, client_metadata::ClientMetadata, clock};
 
 /// A document.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -15,7 +15,6 @@ pub(crate) struct DocumentRow {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FoundDocument<'a> {
     pub(crate) url: &'a str,
-    pub(crate) body: &'a str,
     pub(crate) etag: Option<&'a str>,
     pub(crate) pinned: bool,
     pub(crate) fresh_until: i64,
@@ -60,19 +59,15 @@ impl Store {
         metadata: &ClientMetadata,
     ) -> Result<(), Error> {
         let now = clock::now();
-        let digest = secret::sha256(&[found.body.as_bytes()]).to_vec();
         let mut transaction = self.begin().await?;
         let done = transaction
             .sql(
-                "INSERT INTO client_documents (url, body, sha256, etag, pinned, fetched_at, \
-                 fresh_until) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (url) DO UPDATE SET \
-                 body = excluded.body, sha256 = excluded.sha256, etag = excluded.etag, pinned = \
-                 excluded.pinned, fetched_at = excluded.fetched_at, fresh_until = \
+                "INSERT INTO client_documents (url, etag, pinned, fetched_at, fresh_until) VALUES \
+                 ($1, $2, $3, $4, $5) ON CONFLICT (url) DO UPDATE SET etag = excluded.etag, pinned \
+                 = excluded.pinned, fetched_at = excluded.fetched_at, fresh_until = \
                  excluded.fresh_until WHERE NOT client_documents.pinned OR excluded.pinned",
             )
             .bind(found.url)
-            .bind(found.body)
-            .bind(digest.clone())
             .bind(found.etag)
             .bind(found.pinned)
             .bind(now)
@@ -86,11 +81,11 @@ impl Store {
         transaction
             .sql(
                 "INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, \
-                 metadata, metadata_hash, jwks, jwks_uri, dpop_bound, signed_requests, created_at) \
-                 VALUES ($1, 'cimd', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO UPDATE SET name = \
-                 excluded.name, redirect_uris = excluded.redirect_uris, grant_types = \
+                 metadata, jwks, jwks_uri, dpop_bound, signed_requests, created_at) VALUES ($1, \
+                 'cimd', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO UPDATE SET \
+                 name = excluded.name, redirect_uris = excluded.redirect_uris, grant_types = \
                  excluded.grant_types, auth_method = excluded.auth_method, metadata = \
-                 excluded.metadata, metadata_hash = excluded.metadata_hash, jwks = excluded.jwks, \
+                 excluded.metadata, jwks = excluded.jwks, \
                  jwks_uri = excluded.jwks_uri, dpop_bound = excluded.dpop_bound, \
                  signed_requests = excluded.signed_requests",
             )
@@ -101,7 +96,6 @@ impl Store {
             .bind(metadata.grant_types.join(" "))
             .bind(&metadata.auth_method)
             .bind(metadata.descriptive_json())
-            .bind(digest)
             .bind(&metadata.jwks)
             .bind(&metadata.jwks_uri)
             .bind(metadata.dpop_bound)

@@ -2,7 +2,7 @@
 
 use super::{
     Client, Store,
-    codes::lock_grant,
+    grant_lock::lock_grant,
     status::{IssuedToken, insert_issued_token, lock_client},
 };
 use crate::{Error, clock};

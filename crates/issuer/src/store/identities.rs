@@ -4,8 +4,10 @@ use url::Url;
 
 use super::{
     Client, NewGrant, Store,
-    codes::{insert_grant, lock_grant},
+    codes::insert_grant,
     exists,
+    grant_lock::lock_grant,
+    revocation::log,
     status::{IssuedToken, insert_issued_token, lock_client},
 };
 use crate::{Error, client_metadata, clock};
@@ -81,15 +83,14 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] when it was not trusted, [`Error::Database`].
     pub async fn delete_identity_provider(&self, issuer: &str) -> Result<(), Error> {
-        let done = self
-            .sql("DELETE FROM identity_providers WHERE issuer = $1")
-            .bind(issuer)
-            .execute()
-            .await?;
-        match done {
-            0 => Err(Error::Invalid(format!("no identity provider {issuer} is trusted"))),
-            _ => Ok(()),
+        let mut transaction = self.begin().await?;
+        let delete = transaction.sql("DELETE FROM identity_providers WHERE issuer = $1");
+        if delete.bind(issuer).execute().await? == 0 {
+            return Err(Error::Invalid(format!("no identity provider {issuer} is trusted")));
         }
+        // A backup from before does not bring it back.
+        log(&mut transaction, "identity_provider", issuer, "distrusted").await?;
+        transaction.commit().await
     }
 
     /// Says who of an identity provider is which user.
@@ -128,16 +129,13 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] when that is nobody, [`Error::Database`].
     pub async fn unlink_user(&self, issuer: &str, subject: &str) -> Result<(), Error> {
-        let done = self
-            .sql("DELETE FROM user_identities WHERE issuer = $1 AND subject = $2")
-            .bind(issuer)
-            .bind(subject)
-            .execute()
-            .await?;
-        match done {
-            0 => Err(Error::Invalid(format!("{subject} of {issuer} is nobody here"))),
-            _ => Ok(()),
+        let mut transaction = self.begin().await?;
+        let delete = "DELETE FROM user_identities WHERE issuer = $1 AND subject = $2";
+        if transaction.sql(delete).bind(issuer).bind(subject).execute().await? == 0 {
+            return Err(Error::Invalid(format!("{subject} of {issuer} is nobody here")));
         }
+        log(&mut transaction, "identity", &format!("{issuer} {subject}"), "unlinked").await?;
+        transaction.commit().await
     }
 
     /// Who is who, by user.

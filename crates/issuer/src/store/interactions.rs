@@ -23,7 +23,7 @@ const FIND: &str =
     "SELECT browser_hash, request FROM interactions WHERE id_hash = $1 AND expires_at > $2";
 
 /// Only one caller changes a row.
-pub(super) const END_INTERACTION: &str = "DELETE FROM interactions WHERE id_hash = $1";
+const END_INTERACTION: &str = "DELETE FROM interactions WHERE id_hash = $1";
 
 impl Store {
     pub(crate) async fn add_interaction(

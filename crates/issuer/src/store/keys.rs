@@ -1,6 +1,6 @@
 //! Signing keys. Every change of the key set counts the counter `key_set` up, which all nodes read.
 
-use super::{Store, Transaction};
+use super::{Store, Transaction, revocation::log};
 use crate::Error;
 
 /// A stored signing key.
@@ -176,21 +176,7 @@ impl Store {
             .await?;
         let Some((alg,)) = revoked else { return Ok(None) };
         count_up(&mut transaction).await?;
-        let seq: Option<(i64,)> = transaction
-            .sql("UPDATE counters SET value = value + 1 WHERE name = 'revocations' RETURNING value")
-            .returning()
-            .await?;
-        transaction
-            .sql(
-                "INSERT INTO revocation_log (seq, kind, ref, revoked_at, revoked_by, reason) \
-                 VALUES ($1, 'key', $2, $3, 'administrator', $4)",
-            )
-            .bind(seq.map_or(0, |(seq,)| seq))
-            .bind(kid)
-            .bind(now)
-            .bind(reason)
-            .execute()
-            .await?;
+        log(&mut transaction, "key", kid, reason).await?;
         transaction.commit().await?;
         Ok(Some(alg))
     }

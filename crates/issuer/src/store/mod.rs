@@ -58,6 +58,7 @@ mod device;
 mod direct;
 mod documents;
 mod exchange;
+mod grant_lock;
 mod identities;
 mod interactions;
 mod keys;
@@ -86,16 +87,18 @@ use crate::{Database, Error};
 
 use self::{
     cache::Cache,
+    direct::Direct,
     sql::{Pools, Statement, Transaction},
 };
 pub(crate) use self::{
     clients::ClientRow,
     codes::{CodeRow, NewCode, NewGrant, Redemption},
-    device::{DeviceRow, NewDeviceCode},
+    device::{DeviceRow, NewDeviceCode, WaitingDevice},
     documents::{DocumentRow, FoundDocument},
     interactions::InteractionRow,
     keys::SigningKeyRow,
-    refresh::{RefreshRow, Successor},
+    refresh::{NewRefreshToken, RefreshRow},
+    sql::PATIENCE,
     status::{IssuedToken, LeasedBlock, NewStatusList},
     users::SessionRow,
 };
@@ -142,8 +145,9 @@ impl Store {
         self.pools.close().await;
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and there is somebody to write to it.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.pools.direct().map_or(Ok(()), Direct::check)?;
         self.sql("SELECT COUNT(*) FROM counters").scalar::<i64>().await?;
         Ok(())
     }

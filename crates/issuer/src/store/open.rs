@@ -55,7 +55,7 @@ pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
         .test_before_acquire(false)
         .connect_with(options.pragma("query_only", "ON"))
         .await?;
-    let direct = Arc::new(Direct::new(path, Arc::clone(&writer)));
+    let direct = Arc::new(Direct::start(path, Arc::clone(&writer))?);
     Ok(Pools::Sqlite { readers, writer, direct })
 }
 

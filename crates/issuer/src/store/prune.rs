@@ -110,7 +110,7 @@ const DEAD_DOCUMENTS: &str = "SELECT id FROM clients \
     AND (pinned OR fetched_at >= $1)) \
     AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id) \
     AND NOT EXISTS (SELECT 1 FROM consents WHERE client_id = clients.id \
-    AND COALESCE(last_used_at, granted_at) >= $2) LIMIT 500";
+    AND granted_at >= $2) LIMIT 500";
 
 const DEAD_DOCUMENT: &str = "DELETE FROM clients WHERE id = $1 AND kind = 'cimd' \
     AND disabled_at IS NULL AND NOT EXISTS (SELECT 1 FROM client_documents WHERE url = clients.id) \

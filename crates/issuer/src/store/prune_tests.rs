@@ -140,8 +140,8 @@ async fn complaint_6_documents_that_nobody_uses_go() {
             ("pinned", old, true),
         ] {
             fixture.client(id, "cimd", NOW - 60 * DAY).await;
-            let insert = "INSERT INTO client_documents (url, body, sha256, pinned, fetched_at, \
-                          fresh_until) VALUES ($1, '', '', $2, $3, $3)";
+            let insert = "INSERT INTO client_documents (url, pinned, fetched_at, fresh_until) \
+                          VALUES ($1, $2, $3, $3)";
             let statement = fixture.store.sql(insert).bind(id).bind(pinned).bind(fetched_at);
             statement.execute().await.unwrap();
         }
@@ -221,8 +221,8 @@ async fn no_table_is_forgotten() {
         )
         .await;
     assert!(tables.len() > 8, "{tables:?}");
-    // Keys go by their schedule, leases are one row for each job; clients and grants as said above.
-    let elsewhere = ["signing_keys", "leases", "clients", "grants"];
+    // Keys go by their schedule, leases are one row for each job.
+    let elsewhere = ["signing_keys", "leases"];
     for table in tables.iter().filter(|table| !elsewhere.contains(&table.as_str())) {
         let named = format!("DELETE FROM {table} WHERE");
         let all = OVER.iter().chain(&OF_GRANTS);
@@ -260,10 +260,8 @@ async fn every_rule_deletes_what_is_over() {
         }
         let inserts = [
             "INSERT INTO jti_seen (kind, issuer, jti, expires_at) VALUES ('a', 'i', $1, $2)",
-            "INSERT INTO issued_tokens (status_list, status_index, jti, client_id, expires_at) \
-             VALUES ($1, 1, 'j', 'c', $2)",
-            "INSERT INTO client_documents (url, body, sha256, fetched_at, fresh_until) \
-             VALUES ($1, '', '', 0, $2)",
+            "INSERT INTO issued_tokens (status_list, status_index, expires_at) VALUES ($1, 1, $2)",
+            "INSERT INTO client_documents (url, fetched_at, fresh_until) VALUES ($1, 0, $2)",
             "INSERT INTO status_lists (id, size, permutation_sealed, sealed_by, bits, created_at, \
              closes_at, drop_at) VALUES ($1, 1, '', '', '', 0, 0, $2)",
         ];
@@ -273,8 +271,8 @@ async fn every_rule_deletes_what_is_over() {
                 statement.execute().await.unwrap();
             }
         }
-        let insert = "INSERT INTO revocation_log (seq, kind, ref, revoked_at, revoked_by, reason) \
-                      VALUES ($1, 'key', '', $2, '', '')";
+        let insert = "INSERT INTO revocation_log (seq, kind, ref, revoked_at, reason) VALUES \
+                      ($1, 'key', '', $2, '')";
         for (seq, revoked_at) in [(1_i64, NOW - 500 * DAY), (2, NOW - 300 * DAY)] {
             fixture.store.sql(insert).bind(seq).bind(revoked_at).execute().await.unwrap();
         }

@@ -4,8 +4,8 @@ use rusqlite::OptionalExtension as _;
 
 use super::{
     Store,
-    codes::{BIND_GRANT, LOCK_GRANT},
-    plan::{Outcome, Plan},
+    grant_lock::{LOCK_GRANT, lock_grant_sql},
+    plan::{Outcome, Plan, Value},
     status::{INSERT_ISSUED_TOKEN, IssuedToken},
 };
 use crate::{Error, clock};
@@ -19,8 +19,10 @@ pub(crate) struct RefreshRow {
     pub(crate) successor_sealed: Option<Vec<u8>>,
     /// Whether the successor was used itself.
     pub(crate) successor_used: bool,
-    /// The key that it is bound to, as JSON (RFC 9449 §5).
+    /// The key that this token is bound to, as JSON (RFC 9449 §5).
     pub(crate) cnf: Option<String>,
+    /// The one that its successor is bound to.
+    pub(crate) successor_cnf: Option<String>,
     pub(crate) client_id: String,
     pub(crate) user_id: String,
     pub(crate) resource: String,
@@ -39,21 +41,27 @@ impl RefreshRow {
     }
 }
 
-/// The token that follows.
+/// A token that is stored.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Successor<'a> {
+pub(crate) struct NewRefreshToken<'a> {
     pub(crate) hash: &'a [u8],
-    /// The token itself, sealed under the one it follows: readable only by who presents that.
-    pub(crate) sealed: &'a [u8],
     pub(crate) expires_at: i64,
-    /// The key that it is bound to, if one was shown now.
+    /// The key that it is bound to. It is the token's own and not the grant's: who refreshes with a key
+    /// must not bind what somebody else holds, whose coming again then would not be seen (attack 14).
     pub(crate) cnf: Option<&'a str>,
+}
+
+impl NewRefreshToken<'_> {
+    /// For [`INSERT_REFRESH_TOKEN`].
+    pub(super) fn values(&self, grant_id: &str, now: i64) -> [Value; 5] {
+        [self.hash.into(), grant_id.into(), now.into(), self.expires_at.into(), self.cnf.into()]
+    }
 }
 
 const FIND: &str = "SELECT token.grant_id, token.expires_at, token.rotated_at, \
     token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, client_id, user_id, \
     resource, scopes, auth_time, grants.created_at AS granted_at, revoked_at, users.disabled_at IS \
-    NOT NULL AS user_disabled, cnf FROM refresh_tokens AS token JOIN grants ON grants.id = \
+    NOT NULL AS user_disabled, token.cnf, next.cnf AS successor_cnf FROM refresh_tokens AS token JOIN grants ON grants.id = \
     token.grant_id JOIN users ON users.id = user_id LEFT JOIN refresh_tokens AS next ON next.hash \
     = token.successor_hash WHERE token.hash = $1";
 
@@ -61,21 +69,22 @@ const ROTATE: &str = "UPDATE refresh_tokens SET rotated_at = $1, successor_hash 
     successor_sealed = $3 WHERE hash = $4 AND rotated_at IS NULL AND expires_at > $1";
 
 pub(super) const INSERT_REFRESH_TOKEN: &str = "INSERT INTO refresh_tokens (hash, grant_id, \
-    issued_at, expires_at) VALUES ($1, $2, $3, $4)";
+    issued_at, expires_at, cnf) VALUES ($1, $2, $3, $4, $5)";
 
 /// The same as the statements for SQLite, in one. The token is changed only where the grant was, and
 /// both only if they still are what they were once nobody else holds them.
-const ROTATE_ON_POSTGRES: &str = "WITH locked AS (UPDATE grants SET last_used_at = $1, cnf = COALESCE($14, cnf) WHERE id = $2 \
-    AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND \
-    disabled_at IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND \
-    disabled_at IS NOT NULL) RETURNING id), \
-    rotated AS (UPDATE refresh_tokens SET rotated_at = $1, successor_hash = $3, successor_sealed = \
-    $4 FROM locked WHERE hash = $5 AND grant_id = locked.id AND rotated_at IS NULL AND expires_at > \
-    $1 RETURNING grant_id), \
-    followed AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) SELECT $3, \
-    grant_id, $1, $6 FROM rotated) \
-    INSERT INTO issued_tokens (status_list, status_index, jti, client_id, user_id, grant_id, \
-    expires_at, general_scopes) SELECT $7, $8, $9, $10, $11, grant_id, $12, $13 FROM rotated";
+const ROTATE_ON_POSTGRES: &str = concat!(
+    "WITH locked AS (",
+    lock_grant_sql!(),
+    " RETURNING id), \
+     rotated AS (UPDATE refresh_tokens SET rotated_at = $1, successor_hash = $3, successor_sealed = \
+     $4 FROM locked WHERE hash = $5 AND grant_id = locked.id AND rotated_at IS NULL AND expires_at > \
+     $1 RETURNING grant_id), \
+     followed AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at, cnf) SELECT $3, \
+     grant_id, $1, $6, $11 FROM rotated) \
+     INSERT INTO issued_tokens (status_list, status_index, grant_id, expires_at, \
+     general_scopes) SELECT $7, $8, grant_id, $9, $10 FROM rotated"
+);
 
 impl Store {
     pub(crate) async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshRow>, Error> {
@@ -100,6 +109,7 @@ impl Store {
                     revoked_at: row.get(11)?,
                     user_disabled: row.get(12)?,
                     cnf: row.get(13)?,
+                    successor_cnf: row.get(14)?,
                 })
             });
             found.optional()
@@ -107,12 +117,14 @@ impl Store {
     }
 
     /// Replaces a token by its successor, which comes with an access token. Only one caller gets
-    /// `true`.
+    /// `true`. `sealed`: the successor itself, sealed under the one it follows, so that only who
+    /// presents that can read it.
     pub(crate) async fn rotate(
         &self,
         hash: &[u8],
         grant_id: &str,
-        successor: Successor<'_>,
+        successor: NewRefreshToken<'_>,
+        sealed: &[u8],
         access_token: &IssuedToken<'_>,
     ) -> Result<bool, Error> {
         let now = clock::now();
@@ -122,14 +134,11 @@ impl Store {
                 .bind(now)
                 .bind(grant_id)
                 .bind(successor.hash)
-                .bind(successor.sealed)
+                .bind(sealed)
                 .bind(hash)
                 .bind(successor.expires_at)
                 .bind(access_token.status_list)
                 .bind(i64::from(access_token.status_index))
-                .bind(access_token.jti)
-                .bind(access_token.client_id)
-                .bind(access_token.user_id)
                 .bind(access_token.expires_at)
                 .bind(access_token.general_scopes)
                 .bind(successor.cnf)
@@ -137,17 +146,11 @@ impl Store {
                 .await?;
             return Ok(done == 1);
         }
-        let mut plan = Plan::default()
+        let plan = Plan::default()
             .must(LOCK_GRANT, [now.into(), grant_id.into()])
-            .must(ROTATE, [now.into(), successor.hash.into(), successor.sealed.into(), hash.into()])
-            .and(
-                INSERT_REFRESH_TOKEN,
-                [successor.hash.into(), grant_id.into(), now.into(), successor.expires_at.into()],
-            )
+            .must(ROTATE, [now.into(), successor.hash.into(), sealed.into(), hash.into()])
+            .and(INSERT_REFRESH_TOKEN, successor.values(grant_id, now))
             .and(INSERT_ISSUED_TOKEN, access_token.values(grant_id));
-        if let Some(cnf) = successor.cnf {
-            plan = plan.and(BIND_GRANT, [cnf.into(), grant_id.into()]);
-        }
         Ok(self.carry_out(plan).await? == Outcome::Done)
     }
 }

@@ -1,5 +1,7 @@
 //! Protected resources and their scopes.
 
+use std::collections::BTreeMap;
+
 use countersign_core::oauth::{
     resource::ResourceId,
     scope::{Implications, Scope, ScopeSet},
@@ -85,7 +87,7 @@ impl Resource {
         });
         // They were checked when the resource was added: without cycles, and with names that are
         // scopes. Where that is not so, nothing is implied.
-        Implications::new(&direct.collect()).unwrap_or_default()
+        Implications::new(&direct.collect::<BTreeMap<_, _>>()).unwrap_or_default()
     }
 
     /// The description of one of its scopes.

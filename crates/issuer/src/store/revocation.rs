@@ -283,7 +283,7 @@ async fn end_client(
 }
 
 /// Writes down what was revoked, under a number that has no gaps.
-async fn log(
+pub(super) async fn log(
     transaction: &mut Transaction,
     kind: &'static str,
     name: &str,
@@ -298,14 +298,13 @@ async fn log(
     };
     transaction
         .sql(
-            "INSERT INTO revocation_log (seq, kind, ref, revoked_at, revoked_by, reason) VALUES \
-             ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO revocation_log (seq, kind, ref, revoked_at, reason) VALUES ($1, $2, \
+             $3, $4, $5)",
         )
         .bind(seq)
         .bind(kind)
         .bind(name)
         .bind(clock::now())
-        .bind("")
         .bind(reason)
         .execute()
         .await?;

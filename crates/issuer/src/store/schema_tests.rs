@@ -8,7 +8,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 
-use crate::{Database, Store};
+use crate::{Database, IdentityProvider, Store};
 
 struct Folder(PathBuf);
 
@@ -107,7 +107,12 @@ const SCHEMA_4: &str = "
 ";
 
 /// A database of each engine as it was before this version, with these rows.
-async fn before(version: i64, folder: &Folder, server: &postgres::Database) -> [Database; 2] {
+async fn before(
+    version: i64,
+    rows: &'static str,
+    folder: &Folder,
+    server: &postgres::Database,
+) -> [Database; 2] {
     let steps = |all: &Migrator| Migrator {
         migrations: all.iter().filter(|step| step.version < version).cloned().collect(),
         ..Migrator::DEFAULT
@@ -117,11 +122,11 @@ async fn before(version: i64, folder: &Folder, server: &postgres::Database) -> [
     let options = options.create_if_missing(true).foreign_keys(false);
     let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     steps(&sqlx::migrate!("migrations/sqlite")).run(&old).await.unwrap();
-    sqlx::raw_sql(SCHEMA_4).execute(&old).await.unwrap();
+    sqlx::raw_sql(rows).execute(&old).await.unwrap();
     old.close().await;
     let old = sqlx::PgPool::connect(&server.url()).await.unwrap();
     steps(&sqlx::migrate!("migrations/postgres")).run(&old).await.unwrap();
-    sqlx::raw_sql(SCHEMA_4).execute(&old).await.unwrap();
+    sqlx::raw_sql(rows).execute(&old).await.unwrap();
     old.close().await;
     [sqlite, Database::Postgres(server.url())]
 }
@@ -131,7 +136,7 @@ async fn before(version: i64, folder: &Folder, server: &postgres::Database) -> [
 async fn schema_4_becomes_the_present_one() {
     let folder = Folder::new("schema-4");
     let server = postgres::Database::new();
-    for database in before(5, &folder, &server).await {
+    for database in before(5, SCHEMA_4, &folder, &server).await {
         let store = Store::open(&database).await.unwrap();
         let resource = store.client_resources("c").await.unwrap().remove(0);
         assert_eq!((resource.scopes.as_str(), resource.introspects), ("read", true));
@@ -148,10 +153,67 @@ async fn schema_4_becomes_the_present_one() {
 async fn schema_6_becomes_the_present_one() {
     let folder = Folder::new("schema-6");
     let server = postgres::Database::new();
-    for database in before(7, &folder, &server).await {
+    for database in before(7, SCHEMA_4, &folder, &server).await {
         let store = Store::open(&database).await.unwrap();
         let client = store.client("c").await.unwrap().unwrap().client;
         assert_eq!((client.dpop_bound, client.signed_requests), (false, false), "{database}");
+        store.close().await;
+    }
+}
+
+/// What schema 10 stored where schema 11 changes something.
+const SCHEMA_10: &str = "
+    UPDATE counters SET value = 1 WHERE name = 'revocations';
+    INSERT INTO revocation_log (seq, kind, ref, revoked_at, revoked_by, reason)
+        VALUES (1, 'client', 'c', 1000, 'n', 'disabled');
+";
+
+/// What schema 8 stored where schema 9 changes something.
+const SCHEMA_8: &str = "
+    INSERT INTO users (id, name, password_hash, created_at) VALUES ('u', 'ada', '', 0);
+    INSERT INTO resources (uri, name, created_at) VALUES ('https://r', '', 0);
+    INSERT INTO clients (id, kind, name, redirect_uris, grant_types, auth_method, created_at)
+        VALUES ('c', 'static', '', '', '', 'none', 0);
+    INSERT INTO grants (id, user_id, client_id, resource, scopes, auth_time, created_at, cnf)
+        VALUES ('bound', 'u', 'c', 'https://r', '', 0, 0, '{\"jkt\":\"x\"}'),
+               ('free', 'u', 'c', 'https://r', '', 0, 0, NULL);
+    INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at)
+        VALUES ('1', 'bound', 0, 2000), ('2', 'free', 0, 2000);
+";
+
+/// 0011: what was logged still is, and so is the end of trust.
+#[tokio::test]
+async fn schema_10_becomes_the_present_one() {
+    let folder = Folder::new("schema-10");
+    let server = postgres::Database::new();
+    for database in before(11, SCHEMA_10, &folder, &server).await {
+        let store = Store::open(&database).await.unwrap();
+        let provider = IdentityProvider {
+            issuer: "https://idp".to_owned(),
+            jwks: None,
+            jwks_uri: Some("https://idp/keys".to_owned()),
+        };
+        store.add_identity_provider(&provider).await.unwrap();
+        store.delete_identity_provider("https://idp").await.unwrap();
+        let rows = store.sql("SELECT kind, ref FROM revocation_log ORDER BY seq").all();
+        let rows: Vec<(String, String)> = rows.await.unwrap();
+        let expected = [("client", "c"), ("identity_provider", "https://idp")];
+        assert_eq!(rows, expected.map(|(kind, name)| (kind.to_owned(), name.to_owned())));
+        store.close().await;
+    }
+}
+
+/// 0009: a refresh token whose grant was bound to a key is, and no other.
+#[tokio::test]
+async fn schema_8_becomes_the_present_one() {
+    let folder = Folder::new("schema-8");
+    let server = postgres::Database::new();
+    for database in before(9, SCHEMA_8, &folder, &server).await {
+        let store = Store::open(&database).await.unwrap();
+        let rows = store.sql("SELECT grant_id, cnf FROM refresh_tokens ORDER BY grant_id").all();
+        let rows: Vec<(String, Option<String>)> = rows.await.unwrap();
+        let bound = ("bound".to_owned(), Some(r#"{"jkt":"x"}"#.to_owned()));
+        assert_eq!(rows, [bound, ("free".to_owned(), None)], "{database}");
         store.close().await;
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::Error;
 
 /// For one statement. Ours take milliseconds; PostgreSQL gives up by itself a little before.
-const PATIENCE: Duration = Duration::from_secs(12);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Connections to the database.
 #[derive(Clone, Debug)]

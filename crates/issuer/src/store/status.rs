@@ -42,9 +42,6 @@ pub(crate) struct LeasedBlock {
 pub(crate) struct IssuedToken<'a> {
     pub(crate) status_list: &'a str,
     pub(crate) status_index: u32,
-    pub(crate) jti: &'a str,
-    pub(crate) client_id: &'a str,
-    pub(crate) user_id: Option<&'a str>,
     /// Its scopes that no resource has: what `/userinfo` may tell.
     pub(crate) general_scopes: &'a str,
     pub(crate) expires_at: i64,
@@ -60,7 +57,6 @@ impl Store {
         &self,
         closes_at: i64,
         length: u32,
-        node: &str,
         client: Option<(&str, i64)>,
     ) -> Result<Option<LeasedBlock>, Error> {
         let length = i64::from(length);
@@ -92,15 +88,13 @@ impl Store {
         };
         transaction
             .sql(
-                "INSERT INTO status_leases (status_list, start, length, node, client_id, \
-                 leased_at) VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO status_leases (status_list, start, length, client_id) VALUES ($1, \
+                 $2, $3, $4)",
             )
             .bind(&block.status_list)
             .bind(block.start)
             .bind(length)
-            .bind(node)
             .bind(client.map(|(id, _)| id))
-            .bind(clock::now())
             .execute()
             .await?;
         transaction.commit().await?;
@@ -172,18 +166,15 @@ impl Store {
 }
 
 /// Remembers where a token of a grant stands.
-pub(super) const INSERT_ISSUED_TOKEN: &str = "INSERT INTO issued_tokens (status_list, status_index, jti, \
-    client_id, user_id, grant_id, expires_at, general_scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+pub(super) const INSERT_ISSUED_TOKEN: &str = "INSERT INTO issued_tokens (status_list, status_index, \
+    grant_id, expires_at, general_scopes) VALUES ($1, $2, $3, $4, $5)";
 
 impl IssuedToken<'_> {
     /// For [`INSERT_ISSUED_TOKEN`].
-    pub(super) fn values(&self, grant_id: &str) -> [Value; 8] {
+    pub(super) fn values(&self, grant_id: &str) -> [Value; 5] {
         [
             self.status_list.into(),
             i64::from(self.status_index).into(),
-            self.jti.into(),
-            self.client_id.into(),
-            self.user_id.into(),
             grant_id.into(),
             self.expires_at.into(),
             self.general_scopes.into(),
@@ -223,14 +214,8 @@ pub(super) async fn insert_issued_token(
     token: &IssuedToken<'_>,
 ) -> Result<(), Error> {
     let insert = transaction.sql(INSERT_ISSUED_TOKEN).bind(token.status_list);
-    let insert = insert.bind(i64::from(token.status_index)).bind(token.jti).bind(token.client_id);
-    insert
-        .bind(token.user_id)
-        .bind(grant_id)
-        .bind(token.expires_at)
-        .bind(token.general_scopes)
-        .execute()
-        .await?;
+    let insert = insert.bind(i64::from(token.status_index)).bind(grant_id);
+    insert.bind(token.expires_at).bind(token.general_scopes).execute().await?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use countersign_testkit::postgres;
 
-use crate::{Database, Store};
+use crate::{Config, Database, Store, http::App, keys::Keys, seal::KeyRing};
 
 /// A store, and what it is deleted with.
 pub(crate) struct Opened {
@@ -39,6 +39,20 @@ pub(crate) async fn each() -> [Opened; 2] {
 }
 
 impl Opened {
+    /// A server's state on it, with keys of its own.
+    pub(crate) async fn app(&self) -> App {
+        let config = Config {
+            database: Database::Sqlite(self.folder.join("test.db")),
+            key_file: Some(self.folder.join("key")),
+            ..Config::default()
+        };
+        let ring = KeyRing::load(&config, false).unwrap();
+        let rotation = config.key_rotation_seconds();
+        let keys = Keys::open(self.store.clone(), ring, rotation).await.unwrap();
+        let issuer = config.issuer_at(config.listen).unwrap();
+        App::new(config, issuer, self.store.clone(), keys).unwrap()
+    }
+
     /// Changes something.
     pub(crate) async fn run(&self, statement: &'static str) {
         self.store.sql(statement).execute().await.unwrap();

@@ -446,7 +446,7 @@ fn complaint_12_keys_that_are_not_there() {
     issuer.pin(&client.id, &document.to_string()).unwrap();
     for (path, page, status) in [
         ("gone", Page::status(404), 401),
-        ("wrong", Page::json("<html>"), 401),
+        ("wrong", Page::json("<html>"), 503),
         ("slow", Page { delay: Duration::from_secs(300), ..Page::status(200) }, 503),
     ] {
         let uri = format!("{}/{path}", site.url);

@@ -274,18 +274,70 @@ fn attack_62_other_key_on_refresh() {
 }
 
 /// RFC 9449 §5: a refresh token that is issued to a public client with a proof is bound to its key, also
-/// when the grant began without one.
+/// when the grant began without one; and so is what a retry gets.
 #[test]
-fn a_grant_is_bound_when_a_key_is_shown() {
+fn a_refresh_token_is_bound_when_a_key_is_shown() {
     let issuer = Issuer::start();
     let client = issuer.client();
     let first = text(&issuer.tokens(&client, &[]), "refresh_token").to_owned();
     let second = tokens(&refresh(&issuer, &client, &first, &proof(&issuer)));
     let second = text(&second, "refresh_token");
-    for token in [&first, second] {
-        issuer.refresh(&client, token, &[]).assert_error(400, "invalid_dpop_proof");
-    }
+    let again = tokens(&refresh(&issuer, &client, &first, &proof(&issuer)));
+    assert_eq!(text(&again, "refresh_token"), second);
+    issuer.refresh(&client, second, &[]).assert_error(400, "invalid_dpop_proof");
     tokens(&refresh(&issuer, &client, second, &proof(&issuer)));
+}
+
+/// Attack 14: a proof does not hide that two use a token. A retry shows what was shown first; anybody
+/// else ends the family, whichever of the two that is.
+#[test]
+fn attack_14_a_proof_does_not_hide_reuse() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    let by = |token: &str, shown: Option<TestKey>| match shown {
+        Some(key) => refresh(&issuer, &client, token, &proof_by(key, &issuer.at("/token"))),
+        None => issuer.refresh(&client, token, &[]),
+    };
+    for (thief, victim) in
+        [(Some(OTHER), None), (None, Some(KEY)), (Some(OTHER), Some(KEY)), (None, None)]
+    {
+        let stolen = text(&issuer.tokens(&client, &[]), "refresh_token").to_owned();
+        let taken = text(&tokens(&by(&stolen, thief)), "refresh_token").to_owned();
+        if thief == victim {
+            issuer.sql("UPDATE refresh_tokens SET rotated_at = rotated_at - 60");
+        }
+        by(&stolen, victim).assert_error(400, "invalid_grant");
+        by(&taken, thief).assert_error(400, "invalid_grant");
+    }
+}
+
+/// The same at once: whoever comes second gets nothing, binds nothing to a key, and ends the family.
+#[test]
+fn attack_14_two_keys_at_once() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    for _ in 0..5 {
+        let stolen = text(&issuer.tokens(&client, &[]), "refresh_token").to_owned();
+        let start = Barrier::new(2);
+        let by = |key| {
+            let shown = proof_by(key, &issuer.at("/token"));
+            start.wait();
+            (key, refresh(&issuer, &client, &stolen, &shown))
+        };
+        let answers = thread::scope(|scope| {
+            let both = [KEY, OTHER].map(|key| scope.spawn(move || by(key)));
+            both.map(|one| one.join().unwrap())
+        });
+        let (good, bad): (Vec<_>, Vec<_>) =
+            answers.iter().partition(|(_, answer)| answer.status == 200);
+        let ([(key, good)], [(_, bad)]) = (&good[..], &bad[..]) else { panic!("{answers:?}") };
+        bad.assert_error(400, "invalid_grant");
+        assert_eq!(bound_to(&issuer, &good.json()), json!({ "jkt": jkt(*key) }));
+        let successor = good.json();
+        let successor = text(&successor, "refresh_token");
+        let shown = proof_by(*key, &issuer.at("/token"));
+        refresh(&issuer, &client, successor, &shown).assert_error(400, "invalid_grant");
+    }
 }
 
 /// RFC 9449 §5.1: every algorithm that the metadata names, and no other.

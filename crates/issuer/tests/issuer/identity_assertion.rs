@@ -424,4 +424,13 @@ fn rfc_9449_bound_tokens_by_assertion() {
     let answer = issuer.post_with("/token", &client, &[("dpop", &proof)], &form);
     assert_eq!(claims(&issuer, &answer)["cnf"]["jkt"], dpop::jkt(dpop::KEY));
     assert_eq!(answer.json()["token_type"], "DPoP");
+
+    // What is good once is not used up by a proof that is not.
+    let signed = assertion(&issuer, &client).sign();
+    let form = [("grant_type", GRANT), ("assertion", signed.as_str())];
+    let again = issuer.post_with("/token", &client, &[("dpop", &proof)], &form);
+    again.assert_error(400, "invalid_dpop_proof");
+    let proof = dpop::proof(&issuer).sign();
+    let answer = issuer.post_with("/token", &client, &[("dpop", &proof)], &form);
+    assert_eq!(answer.status, 200, "{answer:?}");
 }

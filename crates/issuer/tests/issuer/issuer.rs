@@ -58,7 +58,7 @@ impl Folder {
             Ok("sqlite") | Err(_) => None,
             Ok(other) => panic!("COUNTERSIGN_TEST_DATABASE={other}"),
         };
-        let redis = env::var_os("COUNTERSIGN_TEST_REDIS").map(|_| redis::database());
+        let redis = env::var_os("COUNTERSIGN_TEST_REDIS").map(|_| redis::old_database());
         Self { path, postgres, redis }
     }
 

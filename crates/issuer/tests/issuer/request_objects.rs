@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::{Browser, text},
+    dpop::proof_by,
     http::{Answer, encode, get},
     issuer::{
         CALLBACK, CHALLENGE, Client, FILES, Issuer, MAIL, asserting, assertion, new_client, now,
@@ -324,6 +325,10 @@ fn rfc_9101_by_value_only() {
     let reference = text(&reference, "request_uri");
     let object = good();
     get(&url(&issuer, &client, &object, &[("request_uri", reference)])).assert_page(400);
+    // §5: nor beside one that is somewhere else.
+    let elsewhere = [("request_uri", "https://app.example.com/request")];
+    let answer = get(&url(&issuer, &client, &object, &elsewhere));
+    assert_eq!(error(&answer), "invalid_request", "{answer:?}");
     let both = [("request_uri", "https://app.example.com/request")];
     push(&issuer, &client, &object, &both).assert_error(400, "invalid_request");
     // Neither was used up.
@@ -332,6 +337,24 @@ fn rfc_9101_by_value_only() {
     assert_eq!(push(&issuer, &client, &object, &[]).status, 201);
     let twice = format!("{}&request={}", url(&issuer, &client, &good(), &[]), good());
     assert_ne!(get(&twice).status, 303);
+}
+
+/// What is good once is not used up by a proof that is not.
+#[test]
+fn a_used_proof_uses_no_request_object_up() {
+    let issuer = Issuer::start();
+    let client = client(&issuer);
+    let object = object(&issuer, &client).sign();
+    let proof = || proof_by(KEY, &issuer.at("/par")).sign();
+    let push = |proof: &str, object: &str| {
+        issuer.post_with("/par", &client, &[("dpop", proof)], &[("request", object)])
+    };
+    let used = proof();
+    let first = self::object(&issuer, &client).sign();
+    assert_eq!(push(&used, &first).status, 201);
+    push(&used, &object).assert_error(400, "invalid_dpop_proof");
+    assert_eq!(push(&proof(), &object).status, 201);
+    push(&proof(), &object).assert_error(400, "invalid_request_object");
 }
 
 /// §10.8: neither is ever taken for the other.
@@ -358,7 +381,7 @@ fn rfc_9449_dpop_jkt_is_signed_too() {
     let answer = Browser::new().authorize(&issuer, &url(&issuer, &client, &object.sign(), &[]));
     let code = answer.parameter("code");
     issuer.redeem(&client, &code, &[]).assert_error(400, "invalid_dpop_proof");
-    let proof = crate::dpop::proof_by(TestKey::Ed25519(9), &issuer.at("/par")).sign();
+    let proof = proof_by(TestKey::Ed25519(9), &issuer.at("/par")).sign();
     let again = object.claim("jti", "again").sign();
     let answer = issuer.post_with("/par", &client, &[("dpop", &proof)], &[("request", &again)]);
     answer.assert_error(400, "invalid_dpop_proof");

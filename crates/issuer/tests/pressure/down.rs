@@ -16,6 +16,7 @@ use crate::{
     browser::{Browser, text},
     http::{Answer, get},
     issuer::{Client, Issuer},
+    parallel::at_once,
 };
 
 fn assert_down(answer: &Answer) {
@@ -118,22 +119,46 @@ fn postgres_goes_away_under_load() {
 /// Somebody holds a lock and does not let go: requests are not kept waiting for ever.
 #[test]
 fn postgres_locked() {
+    while_locked("LOCK TABLE refresh_tokens IN ACCESS EXCLUSIVE MODE", |issuer, client, token| {
+        let start = Instant::now();
+        assert_down(&issuer.refresh(client, token, &[]));
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    });
+}
+
+/// Many wait at the same moment: they are told together, and not one after the other.
+#[test]
+fn postgres_locked_for_many() {
+    while_locked("LOCK TABLE counters IN ACCESS EXCLUSIVE MODE", |issuer, client, _| {
+        // What was read a moment ago still counts.
+        let start = Instant::now();
+        while issuer.redeem(client, "ac_x", &[]).status != 503 {
+            assert!(start.elapsed() < Duration::from_secs(60), "it goes on without its database");
+            thread::sleep(Duration::from_millis(50));
+        }
+        let start = Instant::now();
+        for answer in at_once(50, |_| issuer.redeem(client, "ac_x", &[])) {
+            assert_down(&answer);
+        }
+        // One after the other it takes 250 s.
+        assert!(start.elapsed() < Duration::from_secs(100), "{:?}", start.elapsed());
+    });
+}
+
+/// Does something while somebody holds this lock; a refresh token is good again afterwards.
+fn while_locked(lock: &'static str, work: impl FnOnce(&Issuer, &Client, &str)) {
     let server = Postgres::start(&[]);
     let url = server.url(&server.create_database());
     let database = Database::Postgres(url.clone());
     let issuer = Issuer::start_with(|config| config.database = database);
     let client = issuer.client();
     let token = text(&issuer.tokens(&client, &[]), "refresh_token").to_owned();
-    Runtime::new().unwrap().block_on(async {
-        let mut other = PgConnection::connect(&url).await.unwrap();
-        let mut lock = other.begin().await.unwrap();
-        let statement = "LOCK TABLE refresh_tokens IN ACCESS EXCLUSIVE MODE";
-        sqlx::query(statement).execute(&mut *lock).await.unwrap();
-        let start = Instant::now();
-        assert_down(&issuer.refresh(&client, &token, &[]));
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-        lock.rollback().await.unwrap();
-    });
+    let runtime = Runtime::new().unwrap();
+    let mut other = runtime.block_on(PgConnection::connect(&url)).unwrap();
+    let mut holding = runtime.block_on(other.begin()).unwrap();
+    runtime.block_on(sqlx::query(lock).execute(&mut *holding)).unwrap();
+    work(&issuer, &client, &token);
+    runtime.block_on(holding.rollback()).unwrap();
     assert_eq!(issuer.refresh(&client, &token, &[]).status, 200);
 }
 

@@ -2,18 +2,23 @@
 //! itself, but for what only Redis can know.
 
 use std::{
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use countersign_issuer::Config;
-use countersign_testkit::redis::{self, Redis};
-use serde_json::json;
+use countersign_testkit::{
+    keys::TestKey,
+    redis::{self, Redis},
+    token::Token,
+};
+use serde_json::{Value, json};
 
 use crate::{
     browser::{BY_ITSELF, Browser},
     http::{Answer, FORM, encode, send},
-    issuer::{CALLBACK, Client, FILES, Folder, Issuer, asserting, assertion},
+    issuer::{self, CALLBACK, CHALLENGE, Client, FILES, Folder, Issuer, VERIFIER, asserting, now},
     parallel::at_once,
 };
 
@@ -137,6 +142,32 @@ fn interactions_between_nodes() {
     assert!(is_shared);
 }
 
+/// Of a client whose clock is as far ahead as it may be, so that Redis need not be older than that; and so
+/// that what it says it made just now can be older than a Redis that has just started.
+fn assertion(issuer: &str, client_id: &str) -> Token {
+    issuer::assertion(issuer, client_id).claim("iat", now() + redis::AHEAD)
+}
+
+/// A proof by the same client.
+fn proof(url: &str) -> Token {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let jti = format!("proof-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let proof = Token::proof(TestKey::Ed25519(9), "POST", url, "", now() + redis::AHEAD);
+    proof.claim("ath", Value::Null).claim("jti", jti)
+}
+
+/// A request that it signed.
+fn request_object(client: &Client) -> Token {
+    let parameters = json!({
+        "sub": null, "client_id": client.id, "response_type": "code", "redirect_uri": CALLBACK,
+        "code_challenge": CHALLENGE, "code_challenge_method": "S256", "resource": FILES,
+        "scope": "files:read",
+    });
+    let token = assertion(PUBLIC, &client.id).header("typ", "oauth-authz-req+jwt");
+    let parameters = parameters.as_object().unwrap().iter();
+    parameters.fold(token, |token, (name, value)| token.claim(name, value.clone()))
+}
+
 fn service(issuer: &Issuer) -> Client {
     issuer.add_service("private_key_jwt", &[(FILES, "files:read")])
 }
@@ -164,6 +195,40 @@ fn attack_26_assertions_between_nodes() {
         });
         assert!(is_taken);
     }
+}
+
+/// Attack 62, RFC 9101: so are proofs and signed requests; with Redis, nothing of it is in the database.
+#[test]
+fn attack_62_proofs_and_requests_between_nodes() {
+    let nodes = Nodes::start(Some(&redis::database()));
+    let client = nodes.first.add_client("private_key_jwt", &[CALLBACK]);
+    let url = format!("{PUBLIC}/par");
+    let push = |node: &Issuer, proof: &str, object: &str| {
+        let assertion = assertion(PUBLIC, &client.id).sign();
+        let body = encode(&[&[("request", object)][..], &asserting(&assertion)].concat());
+        send("POST", &node.at("/par"), &[FORM, ("dpop", proof)], Some(&body))
+    };
+    let once = |refusal: &str, push: &(dyn Fn(&Issuer) -> Answer + Sync)| {
+        let answers = at_once(20, |index| push(nodes.turn(index)));
+        let taken = answers.iter().filter(|answer| answer.status == 201).count();
+        assert!(taken <= 1, "{taken}");
+        for answer in answers.iter().filter(|answer| answer.status != 201) {
+            match answer.status {
+                503 => assert_unknown(answer),
+                _ => answer.assert_error(400, refusal),
+            }
+        }
+        taken == 1
+    };
+    assert!((0..ATTEMPTS).any(|_| {
+        let shown = proof(&url).sign();
+        once("invalid_dpop_proof", &|node| push(node, &shown, &request_object(&client).sign()))
+    }));
+    assert!((0..ATTEMPTS).any(|_| {
+        let object = request_object(&client).sign();
+        once("invalid_request_object", &|node| push(node, &proof(&url).sign(), &object))
+    }));
+    assert_eq!(nodes.first.number("SELECT COUNT(*) FROM jti_seen"), 0);
 }
 
 /// A new assertion each time, until one is accepted; meanwhile the answer is to come again, and what was
@@ -199,12 +264,22 @@ fn assert_goes_on(issuer: &Issuer, client: &Client, signing: &Client) {
     let refresh = tokens["refresh_token"].as_str().unwrap();
     assert_eq!(issuer.refresh(client, refresh, &[]).status, 200);
     assert_unknown(&present(issuer, &assertion(&issuer.url, &signing.id).sign()));
-    // A flood still meets a limit.
+    let proof = proof(&issuer.at("/token")).sign();
+    let code = issuer.code(client, &[]);
+    let form =
+        [("grant_type", "authorization_code"), ("code", &*code), ("code_verifier", VERIFIER)];
+    assert_unknown(&issuer.post_with("/token", client, &[("dpop", &proof)], &form));
+    // A flood still meets a limit. The first that does is looked at: on a slow machine the next one may come
+    // when there is room again.
     let start = Instant::now();
-    while register(issuer, "198.51.100.99").status == 201 {
+    let refused = loop {
+        let answer = register(issuer, "198.51.100.99");
+        if answer.status != 201 {
+            break answer;
+        }
         assert!(start.elapsed() < PATIENCE);
-    }
-    register(issuer, "198.51.100.99").assert_error(429, "temporarily_unavailable");
+    };
+    refused.assert_error(429, "temporarily_unavailable");
 }
 
 #[test]
@@ -252,6 +327,44 @@ fn redis_is_slow() {
     until_accepted(&issuer, &signing, Some(&used));
     // It has its memory: what was begun before goes on, to the end, since the user allowed it meanwhile.
     assert!(browser.log_in(&issuer, &page).parameter("code").starts_with("ac_"));
+}
+
+/// Attack 47: Redis is told of an authorization, and answers too late, so that it is in the database too.
+/// It ends once all the same.
+#[test]
+fn nothing_that_is_in_two_places_ends_twice() {
+    let redis = Redis::start();
+    // Nothing else is asked of Redis: addresses are not counted.
+    let issuer = Issuer::start_with(|config| config.redis = Some(redis.url().parse().unwrap()));
+    let client = issuer.client();
+    let begin = || {
+        let mut browser = Browser::new();
+        let login = browser.visit(&issuer, &issuer.authorize_url(&client, &[]));
+        (browser, login)
+    };
+    let stored = || issuer.number("SELECT COUNT(*) FROM interactions");
+    let until_in_redis = || {
+        let start = Instant::now();
+        loop {
+            let before = stored();
+            begin();
+            if stored() == before {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE);
+        }
+    };
+    until_in_redis();
+    let before = stored();
+    redis.freeze();
+    let (mut browser, login) = begin();
+    assert_eq!(stored(), before + 1);
+    redis.thaw();
+    until_in_redis();
+    let consent = browser.log_in(&issuer, &login);
+    let allow = || browser.clone().press(&issuer, &consent, "allow", &[]);
+    assert!(allow().parameter("code").starts_with("ac_"));
+    allow().assert_page(400);
 }
 
 #[test]

@@ -344,7 +344,6 @@ fn unreadable() -> Vec<Case> {
             r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"write_a"}]"#,
         ),
         body("list-in-a-batch", &format!("[{list}]")),
-        body("list-with-something-behind", &format!("{list}{list}")),
         body("list-with-a-byte-order-mark", &format!("\u{feff}{list}")),
         body("list-twice", &result(r#"{"tools":[],"tools":[{"name":"write_a"}]}"#)),
         body("list-in-other-case", &result(r#"{"tools":[],"Tools":[{"name":"write_a"}]}"#)),
@@ -376,9 +375,22 @@ fn unreadable() -> Vec<Case> {
             *body = body.replacen("id: 1\n", "", 1);
         }
     }
-    cases.extend([large, almost]);
+    cases.extend([large, almost, something_behind(list)]);
     cases.extend(unreadable_heads(list));
     cases
+}
+
+/// A message goes on when it is whole, and nothing that is behind it.
+fn something_behind(list: &str) -> Case {
+    let mut case = json_answers(
+        ask("list-with-something-behind", "mcp:use", "tools/list"),
+        &format!("{list}\n{list}"),
+        &list.replace("{\"tools\"", &format!("{{{PRIVATE},\"tools\"")),
+    );
+    if let Some(response) = &mut case.response {
+        response.expect.reason = Some("list_unreadable".to_owned());
+    }
+    case
 }
 
 /// A part of a stream begins anywhere, and what has no type, or almost one of messages, is read as

@@ -28,7 +28,7 @@ impl Hash {
     }
 
     /// Of what was signed; `None` for a given digest of another length.
-    fn digest(self, signed: Signed<'_>) -> Option<Vec<u8>> {
+    pub(super) fn digest(self, signed: Signed<'_>) -> Option<Vec<u8>> {
         match self {
             Self::Sha256 => signed.digest::<Sha256>().map(|digest| digest.to_vec()),
             Self::Sha384 => signed.digest::<Sha384>().map(|digest| digest.to_vec()),

@@ -6,11 +6,10 @@ mod montgomery;
 
 use alloc::{sync::Arc, vec::Vec};
 
-use rsa::{
-    BoxedUint, Pkcs1v15Sign, Pss,
-    traits::{PublicKeyParts as _, SignatureScheme as _},
-};
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use countersign_reference::RsaKey;
+use sha2::{Digest as _, Sha256};
+
+pub use countersign_reference::RsaAlgorithm;
 
 use self::{encoding::Hash, montgomery::Modulus};
 use crate::{KeyError, signed::Signed};
@@ -20,18 +19,6 @@ const MIN_BITS: usize = 2048;
 /// The time for one verification grows with the square of the length.
 const MAX_BITS: usize = 8192;
 
-/// The algorithms that an RSA key can serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are those of RFC 7518 §3.1")]
-pub enum RsaAlgorithm {
-    Ps256,
-    Ps384,
-    Ps512,
-    Rs256,
-    Rs384,
-    Rs512,
-}
-
 /// An RSA public key (RFC 8017 §3.1) whose numbers passed every check. Cheap to clone.
 #[derive(Clone)]
 pub struct RsaPublicKey(Arc<Numbers>);
@@ -40,7 +27,7 @@ enum Numbers {
     /// With the exponent 65537. The reference's form of the key would cost several times as much as this
     /// does, and is made when the reference is asked.
     E65537(Modulus),
-    Other(rsa::RsaPublicKey),
+    Other(RsaKey),
 }
 
 const E65537: [u8; 3] = [1, 0, 1];
@@ -69,15 +56,14 @@ impl RsaPublicKey {
     fn bits(&self) -> usize {
         match &*self.0 {
             Numbers::E65537(modulus) => modulus.bits(),
-            Numbers::Other(reference) => reference.n().bits() as usize,
+            Numbers::Other(reference) => reference.bits(),
         }
     }
 }
 
 /// The reference's form of a key.
-fn reference(modulus: &[u8], exponent: &[u8]) -> Option<rsa::RsaPublicKey> {
-    let [modulus, exponent] = [modulus, exponent].map(BoxedUint::from_be_slice_vartime);
-    rsa::RsaPublicKey::new_with_size_limits(modulus, exponent, MIN_BITS..=MAX_BITS).ok()
+fn reference(modulus: &[u8], exponent: &[u8]) -> Option<RsaKey> {
+    RsaKey::new(modulus, exponent, MIN_BITS..=MAX_BITS)
 }
 
 impl core::fmt::Debug for RsaPublicKey {
@@ -103,60 +89,41 @@ impl Key {
     }
 
     pub(crate) fn verify(&self, signed: Signed<'_>, signature: &[u8]) -> bool {
-        self.verify_by_reference(signed, signature).unwrap_or_default()
-    }
-
-    /// `None`: a digest of another length.
-    fn verify_by_reference(&self, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
         let made;
         let public = match &*self.public.0 {
             Numbers::E65537(modulus) => {
-                made = reference(modulus.bytes(), &E65537)?;
-                &made
+                made = reference(modulus.bytes(), &E65537);
+                made.as_ref()
             }
-            Numbers::Other(reference) => reference,
+            Numbers::Other(reference) => Some(reference),
         };
-        // RFC 8017 §8.1.2 and §8.2.2, step 1.
-        if signature.len() != public.size() {
-            return Some(false);
+        let digest = self.hash().digest(signed);
+        public
+            .zip(digest)
+            .is_some_and(|(public, digest)| public.verify(self.algorithm, &digest, signature))
+    }
+
+    const fn hash(&self) -> Hash {
+        match self.algorithm {
+            RsaAlgorithm::Ps256 | RsaAlgorithm::Rs256 => Hash::Sha256,
+            RsaAlgorithm::Ps384 | RsaAlgorithm::Rs384 => Hash::Sha384,
+            RsaAlgorithm::Ps512 | RsaAlgorithm::Rs512 => Hash::Sha512,
         }
-        // RFC 7518 §3.5: MGF1 with the same hash, and a salt as long as the hash.
-        let result = match self.algorithm {
-            RsaAlgorithm::Ps256 => {
-                Pss::<Sha256>::new().verify(public, &signed.digest::<Sha256>()?, signature)
-            }
-            RsaAlgorithm::Ps384 => {
-                Pss::<Sha384>::new().verify(public, &signed.digest::<Sha384>()?, signature)
-            }
-            RsaAlgorithm::Ps512 => {
-                Pss::<Sha512>::new().verify(public, &signed.digest::<Sha512>()?, signature)
-            }
-            RsaAlgorithm::Rs256 => {
-                Pkcs1v15Sign::new::<Sha256>().verify(public, &signed.digest::<Sha256>()?, signature)
-            }
-            RsaAlgorithm::Rs384 => {
-                Pkcs1v15Sign::new::<Sha384>().verify(public, &signed.digest::<Sha384>()?, signature)
-            }
-            RsaAlgorithm::Rs512 => {
-                Pkcs1v15Sign::new::<Sha512>().verify(public, &signed.digest::<Sha512>()?, signature)
-            }
-        };
-        Some(result.is_ok())
+    }
+
+    const fn is_pss(&self) -> bool {
+        matches!(self.algorithm, RsaAlgorithm::Ps256 | RsaAlgorithm::Ps384 | RsaAlgorithm::Ps512)
     }
 
     /// The same by our own arithmetic; `None`: the reference has to decide.
     pub(crate) fn verify_fast(&self, signed: Signed<'_>, signature: &[u8]) -> Option<bool> {
         let Numbers::E65537(modulus) = &*self.public.0 else { return None };
         let Some(encoded) = modulus.power_65537(signature) else { return Some(false) };
-        let pss = |hash| encoding::is_pss(&encoded, modulus.bits(), signed, hash);
-        let pkcs1 = |hash| encoding::is_pkcs1(&encoded, signed, hash);
-        Some(match self.algorithm {
-            RsaAlgorithm::Ps256 => pss(Hash::Sha256),
-            RsaAlgorithm::Ps384 => pss(Hash::Sha384),
-            RsaAlgorithm::Ps512 => pss(Hash::Sha512),
-            RsaAlgorithm::Rs256 => pkcs1(Hash::Sha256),
-            RsaAlgorithm::Rs384 => pkcs1(Hash::Sha384),
-            RsaAlgorithm::Rs512 => pkcs1(Hash::Sha512),
+        let hash = self.hash();
+        Some(if self.is_pss() {
+            encoding::is_pss(&encoded, modulus.bits(), signed, hash)
+        } else {
+            encoding::is_pkcs1(&encoded, signed, hash)
         })
     }
 }

@@ -102,7 +102,9 @@ fn after_a_failed_self_test_the_reference_verifies_everything() {
         }
         assert!(verifier.is_reference());
         // Neither the right answer nor what was computed before the wrong one is relied on.
-        assert!(!verifier.rsa_proven && !verifier.ed25519_proven && verifier.generator.is_none());
+        assert!(
+            !verifier.rsa_proven && verifier.base_point.is_none() && verifier.generator.is_none()
+        );
         assert_eq!((verifier.size(), verifier.keys.len()), (0, 0));
     }
 }
@@ -156,4 +158,21 @@ fn the_reference_can_be_chosen() {
     }
     assert!(!verifier.rsa_proven && verifier.generator.is_none());
     assert_eq!((verifier.size(), verifier.keys.len()), (0, 0));
+}
+
+#[test]
+fn keys_are_found_whatever_their_order() {
+    let name = |number: u8| super::Name::Ed25519([number; 32]);
+    let mut keys = super::Keys::new();
+    for number in [5, 1, 9, 3, 7, 5] {
+        keys.add(name(number), u32::from(number));
+    }
+    assert!(keys.iter().map(|(_, value)| *value).eq([1, 3, 5, 7, 9]));
+    for number in [1, 5, 9, 2] {
+        let is_there = number != 2;
+        assert_eq!(keys.get(&name(number)).is_some(), is_there);
+        assert_eq!(keys.remove(&name(number)), is_there.then_some(u32::from(number)));
+        assert!(keys.get_mut(&name(number)).is_none());
+    }
+    assert!(keys.iter().map(|(_, value)| *value).eq([3, 7]) && keys.len() == 2);
 }

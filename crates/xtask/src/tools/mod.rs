@@ -16,7 +16,7 @@ use crate::command::make_dir;
 pub(crate) use self::redis::redis;
 pub(crate) use envoy::envoy;
 pub(crate) use npm::{
-    bun, deno, node24, npm, npm_clients, npm_js, tsc, wasm_as, wasm_opt, workerd,
+    bun, deno, node24, npm, npm_clients, npm_js, tsc, wasm_as, wasm_metadce, wasm_opt, workerd,
 };
 
 /// Fetches everything, for working offline afterwards.
@@ -29,8 +29,8 @@ pub(crate) fn fetch_all(places: &Places) -> Outcome<()> {
     wheels::install(places, "authlab", "mcp-authlab")?;
     wheels::install(places, "clients", "Authlib")?;
     wheels::install(places, "schemathesis", "Schemathesis")?;
-    redis(places)?;
-    sdk_rust::build(places)
+    sdk_rust::build(places)?;
+    redis(places)
 }
 
 /// Runs `fetch` unless the folder already holds what `pin` (a lock file's text) asks for.

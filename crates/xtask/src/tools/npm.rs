@@ -1,4 +1,4 @@
-//! npm packages by lock file: SDKs, the conformance suite, workerd, Node 22, wasm-opt, tsc.
+//! npm packages by lock file: SDKs, the conformance suite, Node 22, wasm-opt, tsc, runtimes and bundlers.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::command::{copy, run_quietly, say};
 
 /// Makes sure that the packages of `tests/package-lock.json` are installed.
 pub(crate) fn npm(places: &Places) -> Outcome<()> {
-    install(places, "tests", "npm", "ci", "120 MB packed")?;
+    install(places, "tests", "npm", "ci", "80 MB packed")?;
     link(&places.path("tests/node_modules"), "npm")
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn npm(places: &Places) -> Outcome<()> {
 /// By `npm install`, which takes from the lock file what is in it, and does not insist on packages for
 /// other systems, which not every registry has.
 pub(crate) fn npm_js(places: &Places) -> Outcome<()> {
-    install(places, "tests/js", "npm-js", "install", "250 MB packed")?;
+    install(places, "tests/js", "npm-js", "install", "300 MB packed")?;
     link(&places.path("js/node_modules"), "npm-js")
 }
 
@@ -53,6 +53,14 @@ pub(crate) fn bun(places: &Places) -> Outcome<PathBuf> {
     let cpu = if cfg!(target_arch = "aarch64") { "aarch64" } else { "x64" };
     let path = format!("npm-js/node_modules/@oven/bun-linux-{cpu}/bin/bun");
     existing(places.tools().join(path), "Bun")
+}
+
+/// Cloudflare's Workers runtime, of the packages of [`npm_js`].
+pub(crate) fn workerd(places: &Places) -> Outcome<PathBuf> {
+    npm_js(places)?;
+    let cpu = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
+    let path = format!("npm-js/node_modules/@cloudflare/workerd-linux-{cpu}/bin/workerd");
+    existing(places.tools().join(path), "workerd")
 }
 
 fn install(places: &Places, from: &str, to: &str, how: &str, size: &str) -> Outcome<()> {
@@ -92,6 +100,12 @@ pub(crate) fn wasm_opt(places: &Places) -> Outcome<PathBuf> {
     existing(places.node_modules().join("binaryen/bin/wasm-opt"), "wasm-opt")
 }
 
+/// wasm-metadce, of the same.
+pub(crate) fn wasm_metadce(places: &Places) -> Outcome<PathBuf> {
+    npm(places)?;
+    existing(places.node_modules().join("binaryen/bin/wasm-metadce"), "wasm-metadce")
+}
+
 /// The assembler for wasm's text form.
 pub(crate) fn wasm_as(places: &Places) -> Outcome<PathBuf> {
     npm(places)?;
@@ -102,14 +116,6 @@ pub(crate) fn wasm_as(places: &Places) -> Outcome<PathBuf> {
 pub(crate) fn tsc(places: &Places) -> Outcome<PathBuf> {
     npm(places)?;
     existing(places.node_modules().join("typescript/bin/tsc"), "tsc")
-}
-
-/// Cloudflare's Workers runtime.
-pub(crate) fn workerd(places: &Places) -> Outcome<PathBuf> {
-    npm(places)?;
-    let cpu = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
-    let package = format!("@cloudflare/workerd-linux-{cpu}/bin/workerd");
-    existing(places.node_modules().join(package), "workerd")
 }
 
 /// Lets scripts beside `at`, in a folder of the checkout, import the packages.

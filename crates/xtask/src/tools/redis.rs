@@ -29,9 +29,10 @@ pub(crate) fn redis(places: &Places) -> Outcome<()> {
         download.args(["download", "-q"]).args(PACKAGES).current_dir(&packed);
         if run_quietly(&mut download).is_err() {
             // The lists of packages are old, or were never fetched.
-            run_quietly(Command::new("apt-get").args(["update", "-q"]))?;
-            run_quietly(&mut download)
-                .map_err(|failure| failure.next("apt-get install redis-server"))?;
+            let hint = "apt-get install redis-server, or set COUNTERSIGN_REDIS_SERVER";
+            run_quietly(Command::new("apt-get").args(["update", "-q"]))
+                .and_then(|_| run_quietly(&mut download))
+                .map_err(|failure| failure.next(hint))?;
         }
         for package in files_in(&packed)? {
             run_quietly(Command::new("dpkg").arg("-x").arg(package).arg(dir))?;

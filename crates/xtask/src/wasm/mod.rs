@@ -12,7 +12,7 @@ use countersign_e2e::{Failure, Outcome, Places};
 
 use crate::command::{cargo, find_program, run, run_quietly, say};
 
-pub(crate) use opt::{is_newer, optimise};
+pub(crate) use opt::{is_newer, optimise, optimise_filter};
 pub(crate) use sysroot::without_std;
 
 /// The target of everything that runs inside another program.

@@ -138,6 +138,11 @@ impl Peer {
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
+    /// Seconds that the process has had of the processor. PostgreSQL's are not among them.
+    pub(crate) fn processor_time(&self) -> f64 {
+        processor_time(self.server.as_ref().and_then(Server::pid).unwrap())
+    }
+
     /// Resident memory in MB.
     pub(crate) fn memory(&self) -> f64 {
         let pid = self.server.as_ref().and_then(Server::pid).unwrap();
@@ -181,4 +186,13 @@ impl Peer {
         assert!(filled.unwrap().success());
         self.start();
     }
+}
+
+/// Seconds that a process has had of the processor.
+pub(crate) fn processor_time(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name before may have spaces; then come the state and ten numbers, and the two in ticks of 10 ms.
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    let ticks = rest.split_whitespace().skip(11).take(2);
+    ticks.map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
 }

@@ -1,14 +1,8 @@
-//! One connection that stays open, with a browser's cookies and a client's refresh token.
+//! A user with a browser and a client: cookies, a refresh token, and one connection for both.
 
-use std::{
-    collections::BTreeMap,
-    io::{BufReader, Write as _},
-    net::{Ipv4Addr, TcpStream},
-};
+use std::collections::BTreeMap;
 
-use countersign_e2e::http::{Message, Request, read_message};
-use serde_json::Value;
-
+use crate::connection::Connection;
 use crate::peers::{ACCOUNT, CALLBACK, PASSWORD, Peer, RESOURCE};
 
 /// RFC 7636 Appendix B.
@@ -16,25 +10,27 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 pub(crate) struct Visitor {
-    port: u16,
-    stream: TcpStream,
-    reader: BufReader<TcpStream>,
+    connection: Connection,
+    origin: String,
+    /// The first header of each request.
+    host: String,
     cookies: BTreeMap<String, String>,
-    jwks: String,
-    authorize: String,
-    client_id: String,
-    basic: String,
+    refresh_token: String,
     introspect: String,
     introspected: String,
-    refresh_token: String,
-    /// The client's own, for introspection.
-    access_token: String,
+    basic: String,
+    client_id: String,
+    authorize_path: String,
+    // Requests that are the same each time, whole.
+    authorize: String,
+    jwks: Vec<u8>,
+    client_credentials: Vec<u8>,
+    introspection: Vec<u8>,
 }
 
 impl Visitor {
     /// Logs in, consents, and has a refresh token.
-    pub(crate) fn arrive(peer: &Peer) -> Self {
-        let (stream, reader) = connect(peer.port);
+    pub(crate) async fn arrive(peer: &Peer) -> Self {
         let authorize = format!(
             "{}?response_type=code&client_id={}&redirect_uri={}&code_challenge={CHALLENGE}\
              &code_challenge_method=S256&scope=read&resource={}",
@@ -45,150 +41,127 @@ impl Visitor {
         );
         let (id, secret) = &peer.service;
         let basic = base64(format!("{}:{}", escaped(id), escaped(secret)).as_bytes());
+        let host = format!("host: 127.0.0.1:{}\r\n", peer.port);
         let mut visitor = Self {
-            port: peer.port,
-            stream,
-            reader,
+            connection: Connection::open(peer.port).await,
+            origin: format!("http://127.0.0.1:{}", peer.port),
             cookies: BTreeMap::new(),
-            jwks: peer.jwks.to_owned(),
-            authorize,
-            client_id: peer.client_id.clone(),
-            basic: format!("Basic {basic}"),
+            refresh_token: String::new(),
             introspect: peer.introspect.to_owned(),
             introspected: peer.introspected.to_owned(),
-            refresh_token: String::new(),
-            access_token: String::new(),
+            basic: format!("{host}authorization: Basic {basic}\r\n"),
+            client_id: peer.client_id.clone(),
+            authorize_path: peer.authorize.to_owned(),
+            authorize,
+            jwks: get(peer.jwks, &host),
+            client_credentials: Vec::new(),
+            introspection: Vec::new(),
+            host,
         };
-        visitor.code_flow();
+        visitor.client_credentials = visitor.own_token_request(RESOURCE);
+        visitor.code_flow().await;
         visitor
     }
 
-    pub(crate) fn key_set(&mut self) {
-        let request = self.request("GET", &self.jwks.clone());
-        assert_eq!(self.exchange(&request).status(), 200);
+    pub(crate) async fn key_set(&mut self) {
+        self.connection.exchange(&self.jwks).await;
+        assert_eq!(self.connection.status(), 200);
     }
 
-    pub(crate) fn client_credentials(&mut self) {
-        self.by_credentials(RESOURCE);
+    pub(crate) async fn client_credentials(&mut self) {
+        self.connection.exchange(&self.client_credentials).await;
+        self.check_tokens();
     }
 
     /// Gets a token for that: oidc-provider's memory has room for so many, and forgets the oldest.
-    pub(crate) fn prepare_introspection(&mut self) {
-        self.access_token = self.own_token(&self.introspected.clone());
+    pub(crate) async fn prepare_introspection(&mut self) {
+        let request = self.own_token_request(&self.introspected);
+        self.connection.exchange(&request).await;
+        assert_eq!(self.connection.status(), 200, "{}", self.connection.text());
+        let body = format!("token={}", self.connection.member("access_token"));
+        self.introspection = post(&self.introspect, &self.basic, &body);
     }
 
     /// The same token again and again, as the servers of a resource ask for it.
-    pub(crate) fn introspect(&mut self) {
-        let body = format!("token={}", self.access_token);
-        let request = self.form(&self.introspect, &body);
-        let answer = self.exchange(&request.header("authorization", self.basic.clone()));
+    pub(crate) async fn introspect(&mut self) {
+        self.connection.exchange(&self.introspection).await;
+        let (answer, body) = (&self.connection, self.connection.body());
         assert_eq!(answer.status(), 200, "{}", answer.text());
-        assert!(answer.text().contains("\"active\":true"), "{}", answer.text());
+        assert!(body.contains("\"active\":true"), "{body}");
     }
 
-    fn own_token(&mut self, resource: &str) -> String {
-        let answer: Value = serde_json::from_slice(&self.by_credentials(resource).body).unwrap();
-        answer["access_token"].as_str().unwrap().to_owned()
+    fn own_token_request(&self, resource: &str) -> Vec<u8> {
+        let resource = escaped(resource);
+        let body = format!("grant_type=client_credentials&scope=read&resource={resource}");
+        post("/token", &self.basic, &body)
     }
 
-    fn by_credentials(&mut self, resource: &str) -> Message {
-        let body =
-            format!("grant_type=client_credentials&scope=read&resource={}", escaped(resource));
-        let request = self.form("/token", &body).header("authorization", self.basic.clone());
-        let answer = self.exchange(&request);
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-        answer
-    }
-
-    pub(crate) fn refresh(&mut self) {
+    pub(crate) async fn refresh(&mut self) {
         let body = format!(
             "grant_type=refresh_token&client_id={}&refresh_token={}",
             self.client_id, self.refresh_token
         );
-        self.take_tokens(&body);
+        self.take_tokens(&body).await;
     }
 
-    pub(crate) fn code_flow(&mut self) {
-        let code = self.code();
+    pub(crate) async fn code_flow(&mut self) {
+        let code = self.code().await;
         let body = format!(
             "grant_type=authorization_code&client_id={}&code={code}&code_verifier={VERIFIER}\
              &redirect_uri={}",
             self.client_id,
             escaped(CALLBACK)
         );
-        self.take_tokens(&body);
+        self.take_tokens(&body).await;
     }
 
-    fn take_tokens(&mut self, body: &str) {
-        let answer = self.exchange(&self.form("/token", body));
+    async fn take_tokens(&mut self, body: &str) {
+        self.connection.exchange(&post("/token", &self.host, body)).await;
+        self.check_tokens();
+        self.connection.member("refresh_token").clone_into(&mut self.refresh_token);
+    }
+
+    fn check_tokens(&self) {
+        let answer = &self.connection;
         assert_eq!(answer.status(), 200, "{}", answer.text());
-        let tokens: Value = serde_json::from_slice(&answer.body).unwrap();
-        assert!(tokens["access_token"].as_str().unwrap().matches('.').count() == 2, "a JWT");
-        self.refresh_token = tokens["refresh_token"].as_str().unwrap().to_owned();
+        let dots = answer.member("access_token").bytes().filter(|byte| *byte == b'.');
+        assert_eq!(dots.count(), 2, "a JWT");
     }
 
     /// The first time through the pages for login and consent, later by one redirect.
-    fn code(&mut self) -> String {
-        let mut answer = self.visit(&self.authorize.clone());
+    async fn code(&mut self) -> String {
+        self.visit(&get(&self.authorize, &self.cookie())).await;
         for _ in 0..12 {
-            if (300..400).contains(&answer.status()) {
-                let location = answer.headers.get("location").unwrap();
-                if let Some(query) = location.strip_prefix(&format!("{CALLBACK}?")) {
+            let answer = &self.connection;
+            let request = if (300..400).contains(&answer.status()) {
+                let location = answer.header("location").unwrap();
+                if let Some((callback, query)) = location.split_once('?')
+                    && callback == CALLBACK
+                {
                     let code = query.split('&').find_map(|pair| pair.strip_prefix("code="));
                     return code.unwrap_or_else(|| panic!("{location}")).to_owned();
                 }
-                let origin = format!("http://127.0.0.1:{}", self.port);
-                answer = self.visit(location.strip_prefix(&origin).unwrap_or(&location));
-                continue;
-            }
-            let page = answer.text();
-            let action = if page.contains("type=\"password\"") { "login" } else { "allow" };
-            let body = format!(
-                "interaction={}&csrf={}&action={action}&username={ACCOUNT}&password={}",
-                field(&page, "interaction"),
-                field(&page, "csrf"),
-                PASSWORD.replace(' ', "+"),
-            );
-            let path = self.authorize.split('?').next().unwrap().to_owned();
-            let request = self.form(&path, &body).header("cookie", self.cookie());
-            answer = self.exchange(&request);
+                get(location.strip_prefix(&self.origin).unwrap_or(location), &self.cookie())
+            } else {
+                let page = answer.body();
+                let action = if page.contains("type=\"password\"") { "login" } else { "allow" };
+                let body = format!(
+                    "interaction={}&csrf={}&action={action}&username={ACCOUNT}&password={}",
+                    field(page, "interaction"),
+                    field(page, "csrf"),
+                    PASSWORD.replace(' ', "+"),
+                );
+                post(&self.authorize_path, &self.cookie(), &body)
+            };
+            self.visit(&request).await;
         }
-        panic!("no code: {}", answer.text());
+        panic!("no code: {}", self.connection.text());
     }
 
-    fn visit(&mut self, target: &str) -> Message {
-        let request = self.request("GET", target).header("cookie", self.cookie());
-        self.exchange(&request.header("sec-fetch-site", "none"))
-    }
-
-    fn cookie(&self) -> String {
-        let pairs: Vec<String> =
-            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        pairs.join("; ")
-    }
-
-    fn request(&self, method: &str, target: &str) -> Request {
-        Request::new(method, target, &format!("127.0.0.1:{}", self.port))
-    }
-
-    fn form(&self, target: &str, body: &str) -> Request {
-        self.request("POST", target)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(body)
-    }
-
-    fn exchange(&mut self, request: &Request) -> Message {
-        self.stream.write_all(&request.to_bytes()).unwrap();
-        let answer = match read_message(&mut self.reader) {
-            Ok(Some(answer)) => answer,
-            // It had closed the connection meanwhile, as HTTP allows.
-            Ok(None) | Err(_) => {
-                (self.stream, self.reader) = connect(self.port);
-                self.stream.write_all(&request.to_bytes()).unwrap();
-                read_message(&mut self.reader).unwrap().expect("an answer")
-            }
-        };
-        for cookie in answer.headers.all("set-cookie") {
+    /// As a browser, with cookies.
+    async fn visit(&mut self, request: &[u8]) {
+        self.connection.exchange(request).await;
+        for cookie in self.connection.headers("set-cookie") {
             let (name, rest) = cookie.split_once('=').unwrap();
             let value = rest.split(';').next().unwrap();
             if value.is_empty() {
@@ -197,18 +170,28 @@ impl Visitor {
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        if answer.headers.get("connection").as_deref() == Some("close") {
-            (self.stream, self.reader) = connect(self.port);
-        }
-        answer
+    }
+
+    /// A browser's headers, for a page that its user opened.
+    fn cookie(&self) -> String {
+        let pairs: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{}sec-fetch-site: same-origin\r\ncookie: {}\r\n", self.host, pairs.join("; "))
     }
 }
 
-fn connect(port: u16) -> (TcpStream, BufReader<TcpStream>) {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    stream.set_nodelay(true).unwrap();
-    let copy = stream.try_clone().unwrap();
-    (stream, BufReader::new(copy))
+fn get(target: &str, headers: &str) -> Vec<u8> {
+    format!("GET {target} HTTP/1.1\r\n{headers}\r\n").into_bytes()
+}
+
+fn post(target: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let form = "application/x-www-form-urlencoded";
+    format!(
+        "POST {target} HTTP/1.1\r\n{headers}content-type: {form}\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 fn field(page: &str, name: &str) -> String {

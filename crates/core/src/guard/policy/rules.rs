@@ -1,12 +1,14 @@
 //! `scopes`: which scopes an operation needs.
 
-use alloc::{borrow::ToOwned as _, collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned as _, format, string::String, vec::Vec};
+use core::cmp::Reverse;
 
 use super::{PolicyError, reader::Node};
 use crate::{
     Reason,
     mcp::{comparable_uri, operation::Operation},
     oauth::scope::{Implications, Scope, ScopeSet},
+    sorted::SortedMap,
 };
 
 /// The scope rules of one resource.
@@ -43,9 +45,9 @@ pub struct RuleMatch {
 
 #[derive(Clone, Debug, Default)]
 struct RuleMap {
-    exact: BTreeMap<String, ScopeSet>,
+    exact: SortedMap<String, ScopeSet>,
     /// Prefixes, the longest first.
-    prefixes: Vec<(String, ScopeSet)>,
+    prefixes: SortedMap<(Reverse<usize>, String), ScopeSet>,
 }
 
 impl ScopeRules {
@@ -207,17 +209,14 @@ impl RuleMap {
                 )
             })?;
             let repeated = if is_prefix {
-                let repeated = map.prefixes.iter().any(|(prefix, _)| *prefix == text);
-                map.prefixes.push((text, set));
-                repeated
+                map.prefixes.insert((Reverse(text.len()), text), set)
             } else {
-                map.exact.insert(text, set).is_some()
+                map.exact.insert(text, set)
             };
-            if repeated {
+            if repeated.is_some() {
                 return Err(scopes.error("another pattern means the same"));
             }
         }
-        map.prefixes.sort_by_key(|(prefix, _)| core::cmp::Reverse(prefix.len()));
         Ok(map)
     }
 
@@ -229,14 +228,14 @@ impl RuleMap {
     fn within<'a>(&'a self, beginning: &'a str) -> impl Iterator<Item = &'a ScopeSet> {
         let exact = self.exact.iter().filter(move |(name, _)| name.starts_with(beginning));
         let prefixes =
-            self.prefixes.iter().filter(move |(prefix, _)| prefix.starts_with(beginning));
+            self.prefixes.iter().filter(move |((_, prefix), _)| prefix.starts_with(beginning));
         exact.map(|(_, set)| set).chain(prefixes.map(|(_, set)| set))
     }
 
     /// The rule for all names that begin so, where no other is closer.
     fn around(&self, beginning: &str) -> Option<&ScopeSet> {
         let around =
-            self.prefixes.iter().find(|(prefix, _)| beginning.starts_with(prefix.as_str()));
+            self.prefixes.iter().find(|((_, prefix), _)| beginning.starts_with(prefix.as_str()));
         around.map(|(_, set)| set)
     }
 
@@ -247,8 +246,8 @@ impl RuleMap {
         }
         self.prefixes
             .iter()
-            .find(|(prefix, _)| name.starts_with(prefix.as_str()))
-            .map(|(prefix, set)| (set, describe(prefix, "*")))
+            .find(|((_, prefix), _)| name.starts_with(prefix.as_str()))
+            .map(|((_, prefix), set)| (set, describe(prefix, "*")))
     }
 }
 
@@ -257,10 +256,11 @@ fn read_set(node: &Node<'_>) -> Result<ScopeSet, PolicyError> {
 }
 
 fn read_implications(node: &Node<'_>) -> Result<Implications, PolicyError> {
-    let mut direct = BTreeMap::new();
+    let mut direct = Vec::new();
     for (scope, implied) in node.entries()? {
         let scope = Scope::parse(scope).map_err(|error| implied.error(error))?;
-        direct.insert(scope, read_set(&implied)?);
+        direct.push((scope, read_set(&implied)?));
     }
-    Implications::new(&direct).map_err(|error| node.error(error))
+    Implications::new(direct.iter().map(|(scope, implied)| (scope, implied)))
+        .map_err(|error| node.error(error))
 }

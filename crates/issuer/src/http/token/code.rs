@@ -1,26 +1,22 @@
 //! The grant `authorization_code` (OAuth 2.1 §4.1.3).
 
-use axum::{http::StatusCode, response::Response};
-use countersign_core::oauth::{
-    pkce::{CodeChallenge, CodeVerifier},
-    scope::ScopeSet,
-};
-use serde_json::json;
+use axum::response::Response;
+use countersign_core::oauth::pkce::{CodeChallenge, CodeVerifier};
 
 use super::{
     super::{
         App,
         dpop::{self, Possession},
-        issue::{self, Granted},
         params::Params,
-        reply,
     },
-    Failure, REFRESH_IDLE, binding, check_resource, refuse,
+    Failure, check_resource,
+    first::{self, First, Given},
+    refuse,
 };
 use crate::{
     Error, clock,
     secret::{self, Kind},
-    store::{Client, CodeRow, IssuedToken, Redemption},
+    store::{Client, CodeRow, Redemption},
 };
 
 /// Redeems a code, once.
@@ -66,39 +62,23 @@ pub(super) async fn redeem(
         tracing::warn!(reason = "pkce_failed", client = client.id, "a code verifier does not fit");
         return Err(refuse("invalid_grant", "code_verifier does not fit"));
     }
-    let refresh_token = match client.may_use("refresh_token") {
-        true => Some(secret::new(Kind::RefreshToken)?),
-        false => None,
-    };
-    let refresh_hash = refresh_token.as_ref().map(|token| secret::hash(Kind::RefreshToken, token));
-    let expires_at = clock::now() + REFRESH_IDLE;
-    let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
-    let cnf = binding(client, possession);
-    let access_token = issue::plan(app, &row.resource, None, possession).await?;
-    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
-    let general = issue::general(&scopes);
-    let issued =
-        IssuedToken { general_scopes: &general, ..access_token.row(&client.id, &row.user_id) };
-    match app.store.redeem_code(&hash, &row.grant_id, first, &issued, cnf.as_deref()).await? {
-        Redemption::Done => {}
-        Redemption::TooLate => return Err(replayed(app, &row).await?),
-        // The grant ended, or its user was locked out, since we looked.
-        Redemption::Ended => return Err(invalid()),
-    }
-    let granted = Granted {
-        subject: &row.user_id,
-        client_id: &client.id,
+    let given = Given {
+        user_id: &row.user_id,
         resource: &row.resource,
-        scopes: &scopes,
-        auth_time: Some(row.auth_time),
+        scopes: &row.scopes,
+        auth_time: row.auth_time,
         nonce: row.nonce.as_deref(),
-        actor: None,
     };
-    let mut response = issue::response(app, granted, &access_token).await?;
-    if let Some(token) = refresh_token {
-        response["refresh_token"] = json!(token);
+    let redeem = async |first: First<'_>| {
+        let First { refresh_token, access_token } = first;
+        app.store.redeem_code(&hash, &row.grant_id, refresh_token, &access_token).await
+    };
+    match first::tokens(app, client, possession, &given, redeem).await? {
+        Ok(response) => Ok(response),
+        Err(Redemption::TooLate) => Err(replayed(app, &row).await?),
+        // The grant ended, or its user was locked out, since we looked.
+        Err(_) => Err(invalid()),
     }
-    Ok(reply::json(StatusCode::OK, &response))
 }
 
 /// A code that comes twice was seen by somebody else: all that came of it ends (OAuth 2.1 §4.1.3).

@@ -1,24 +1,17 @@
 //! The grant of a device that has no browser (RFC 8628 §3.4): it asks until a person has decided.
 
-use axum::{http::StatusCode, response::Response};
-use countersign_core::oauth::scope::ScopeSet;
-use serde_json::json;
+use axum::response::Response;
 
 use super::{
-    super::{
-        App,
-        dpop::Possession,
-        issue::{self, Granted},
-        params::Params,
-        reply,
-    },
-    Failure, REFRESH_IDLE, binding, check_resource, refuse,
+    super::{App, dpop::Possession, params::Params},
+    Failure, check_resource,
+    first::{self, First, Given},
+    refuse,
 };
 use crate::{
     Error, clock,
-    grant_types::REFRESH_TOKEN,
     secret::{self, Kind},
-    store::{Client, DeviceRow, IssuedToken, Redemption},
+    store::{Client, DeviceRow, Redemption},
 };
 
 /// Redeems a device code that a user has allowed, once; or says how it stands (§3.5).
@@ -55,38 +48,18 @@ pub(super) async fn redeem(
             false => refuse("slow_down", "Wait five seconds longer between two requests"),
         });
     };
-    let refresh_token = match client.may_use(REFRESH_TOKEN) {
-        true => Some(secret::new(Kind::RefreshToken)?),
-        false => None,
+    let given =
+        Given { user_id, resource: &row.resource, scopes: &row.scopes, auth_time, nonce: None };
+    let redeem = async |first: First<'_>| {
+        let First { refresh_token, access_token } = first;
+        app.store.redeem_device_code(&hash, grant_id, refresh_token, &access_token).await
     };
-    let refresh_hash = refresh_token.as_ref().map(|token| secret::hash(Kind::RefreshToken, token));
-    let expires_at = clock::now() + REFRESH_IDLE;
-    let first = refresh_hash.as_ref().map(|hash| (hash.as_slice(), expires_at));
-    let cnf = binding(client, possession);
-    let access_token = issue::plan(app, &row.resource, None, possession).await?;
-    let scopes = ScopeSet::parse(&row.scopes).unwrap_or_default();
-    let general = issue::general(&scopes);
-    let issued = IssuedToken { general_scopes: &general, ..access_token.row(&client.id, user_id) };
-    match app.store.redeem_device_code(&hash, grant_id, first, &issued, cnf.as_deref()).await? {
-        Redemption::Done => {}
-        Redemption::TooLate => return Err(replayed(app, &row).await?),
+    match first::tokens(app, client, possession, &given, redeem).await? {
+        Ok(response) => Ok(response),
+        Err(Redemption::TooLate) => Err(replayed(app, &row).await?),
         // The grant ended, or its user was locked out, since it was allowed.
-        Redemption::Ended => return Err(invalid()),
+        Err(_) => Err(invalid()),
     }
-    let granted = Granted {
-        subject: user_id,
-        client_id: &client.id,
-        resource: &row.resource,
-        scopes: &scopes,
-        auth_time: Some(auth_time),
-        nonce: None,
-        actor: None,
-    };
-    let mut response = issue::response(app, granted, &access_token).await?;
-    if let Some(token) = refresh_token {
-        response["refresh_token"] = json!(token);
-    }
-    Ok(reply::json(StatusCode::OK, &response))
 }
 
 /// As for a code that comes twice: somebody else has seen it, and all that came of it ends.

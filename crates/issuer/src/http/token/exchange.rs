@@ -42,7 +42,7 @@ pub(super) async fn exchange(
 ) -> Result<Response, Failure> {
     check_types(form)?;
     let policy = app.store.client_resources(&client.id).await?;
-    let resources = app.store.resources().await?;
+    let resources = app.store.known_resources().await?;
     let text = form.get("subject_token").unwrap_or("");
     let subject = OwnToken::read(app, text).ok_or_else(|| unacceptable("subject_token"))?;
     let source = source(&subject, client, &policy, &resources)?;
@@ -62,7 +62,7 @@ pub(super) async fn exchange(
     let scopes = narrowed(form.get("scope"), &subject.claims.scope, source, target, &allowed)?;
     let until = i64::try_from(subject.claims.expires_at.unwrap_or(0)).unwrap_or(0);
     let access_token = issue::plan_until(app, &target.uri, until, possession).await?;
-    let issued = access_token.row(&client.id, &grant.user_id);
+    let issued = access_token.row();
     if !app.store.add_exchanged_token(&grant.id, client, &issued).await? {
         // One of those concerned was shut out, or the grant ended, since we looked.
         return Err(unacceptable("subject_token"));

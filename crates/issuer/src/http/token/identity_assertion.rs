@@ -12,8 +12,8 @@ use super::{
     super::{
         App,
         access_token::auth_time,
-        assertion::{self, Assertion, Expected},
-        client_keys::KeySource,
+        assertion::{self, Expected},
+        client_keys::{KeySource, signed},
         dpop::Possession,
         issue::{self, Granted},
         params::Params,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     clock,
     secret::{self, Kind},
-    store::{Client, IdentityProvider, NewGrant, Resource},
+    store::{Client, NewGrant, Resource},
 };
 
 /// The only `typ` (RFC 8725 §3.11): nothing that was made for another purpose is taken for one.
@@ -53,7 +53,9 @@ pub(super) async fn redeem(
         Some(provider) if issuer != app.issuer.as_str() => provider,
         _ => return Err(refused("its issuer is not trusted")),
     };
-    let assertion = checked(app, &provider, text).await?.map_err(refused)?;
+    let check =
+        |keys: &_| assertion::check_grant(text, &Expected::of(app, keys, &TYPES, &provider.issuer));
+    let assertion = signed(app, KeySource::from(&provider), check).await?.map_err(refused)?;
     let claims = &assertion.claims;
     if claims.client_id.as_ref() != Some(&client.id) {
         return Err(refused("it is for another client"));
@@ -64,18 +66,18 @@ pub(super) async fn redeem(
     let subject = claims.subject.as_deref().ok_or_else(|| refused("it has no sub"))?;
     let user = app.store.user_of_identity(&issuer, subject).await?;
     let user = user.ok_or_else(|| refused("its sub is nobody here, or is locked out"))?;
-    let resources = app.store.resources().await?;
+    let resources = app.store.known_resources().await?;
     let resource = resource(form.all("resource"), &claims.resource, &resources)?;
     let named = claims.all.contains_key("scope").then_some(&claims.scope);
     let scopes = scopes(form.get("scope"), named, resource)?;
-    // Last: what was refused for another reason may still come right.
+    let access_token = issue::plan(app, &resource.uri, None, possession).await?;
+    // Last, and after the proof: what was refused for another reason may still come right.
     let forget_at = i64::try_from(assertion.forget_at).unwrap_or(i64::MAX);
     let made_at = claims.issued_at.and_then(|at| i64::try_from(at).ok());
     let id = &assertion.token_id;
     if !app.is_first_use("identity_assertion", &issuer, id, made_at, forget_at).await? {
         return Err(refused("it was used before (jti)"));
     }
-    let access_token = issue::plan(app, &resource.uri, None, possession).await?;
     let auth_time = auth_time(claims).filter(|time| *time <= clock::now());
     let grant = NewGrant {
         id: &secret::new(Kind::GrantId)?,
@@ -87,7 +89,7 @@ pub(super) async fn redeem(
         // The provider may not say; that it spoke of the user is the least there is.
         auth_time: auth_time.unwrap_or_else(clock::now),
     };
-    let issued = access_token.row(&client.id, &user);
+    let issued = access_token.row();
     if !app.store.add_asserted_grant(client, &grant, &issued).await? {
         return Err(refused("the client or the user is locked out"));
     }
@@ -106,37 +108,6 @@ pub(super) async fn redeem(
     let mut response = issue::response(app, granted, &access_token).await?;
     response["resource"] = json!(uri);
     Ok(reply::json(StatusCode::OK, &response))
-}
-
-/// The inner error is a sentence about what is wrong with it.
-async fn checked(
-    app: &App,
-    provider: &IdentityProvider,
-    text: &str,
-) -> Result<Result<Assertion, &'static str>, Failure> {
-    let source = KeySource {
-        owner: &provider.issuer,
-        jwks: provider.jwks.as_deref(),
-        jwks_uri: provider.jwks_uri.as_deref(),
-    };
-    let expected = |keys| Expected {
-        keys,
-        types: &TYPES,
-        issuer: &provider.issuer,
-        audience: app.issuer.as_str(),
-        now: clock::now().unsigned_abs(),
-    };
-    let Some(keys) = app.provider_keys.find(app, source, false).await? else {
-        return Ok(Err("its issuer has no usable keys"));
-    };
-    let checked = assertion::check_grant(text, &expected(&keys));
-    // Keys that are published elsewhere may be new.
-    if matches!(checked, Err(assertion::NO_KEY))
-        && let Some(keys) = app.provider_keys.find(app, source, true).await?
-    {
-        return Ok(assertion::check_grant(text, &expected(&keys)));
-    }
-    Ok(checked)
 }
 
 /// The resource, which the assertion must name (enterprise-managed authorization §4.3); the request

@@ -4,6 +4,7 @@ mod client_credentials;
 mod code;
 mod device_code;
 mod exchange;
+mod first;
 mod identity_assertion;
 mod refresh;
 

@@ -19,7 +19,7 @@ use crate::{
     Error, clock,
     seal::SealingKey,
     secret::{self, Kind},
-    store::{Client, IssuedToken, RefreshRow, Successor},
+    store::{Client, IssuedToken, NewRefreshToken, RefreshRow},
 };
 
 /// So many seconds after the consent the user is asked again, however busy the client is.
@@ -49,21 +49,21 @@ pub(super) async fn refresh(
     check_resource(app, form, &row.resource).await?;
     let scopes = narrowed(form.get("scope"), &row.scopes)?;
     let cnf = binding(client, possession);
+    let cnf = cnf.as_deref();
     let access_token = issue::plan(app, &row.resource, None, possession).await?;
     let general = issue::general(&scopes);
-    let issued =
-        IssuedToken { general_scopes: &general, ..access_token.row(&client.id, &row.user_id) };
+    let issued = IssuedToken { general_scopes: &general, ..access_token.row() };
     let successor = match row.rotated_at {
-        None => match rotate(app, token, &hash, &row, &issued, cnf.as_deref()).await? {
+        None => match rotate(app, token, &hash, &row, &issued, cnf).await? {
             Some(successor) => successor,
             // Somebody was faster.
             None => {
                 let row = app.store.refresh_token(&hash).await?.ok_or_else(invalid)?;
                 check_key(&row, possession)?;
-                retried(app, token, &row, &issued).await?
+                retried(app, token, &row, &issued, cnf).await?
             }
         },
-        Some(_) => retried(app, token, &row, &issued).await?,
+        Some(_) => retried(app, token, &row, &issued, cnf).await?,
     };
     let granted = Granted {
         subject: &row.user_id,
@@ -91,12 +91,12 @@ async fn rotate(
     let sealed = successor_key(token)?.seal(&row.grant_id, successor.as_bytes())?;
     let new_hash = secret::hash(Kind::RefreshToken, &successor);
     let expires_at = (clock::now() + REFRESH_IDLE).min(row.granted_at + REFRESH_ABSOLUTE);
-    let new = Successor { hash: &new_hash, sealed: &sealed, expires_at, cnf };
-    Ok(app.store.rotate(hash, &row.grant_id, new, issued).await?.then_some(successor))
+    let new = NewRefreshToken { hash: &new_hash, expires_at, cnf };
+    Ok(app.store.rotate(hash, &row.grant_id, new, &sealed, issued).await?.then_some(successor))
 }
 
-/// RFC 9449 §5: a family that is bound to a key is worth nothing without it. Nothing is used up by
-/// who does not have it.
+/// RFC 9449 §5: a token that is bound to a key is worth nothing without it. Nothing is used up, and
+/// nothing ended, by who does not have it.
 fn check_key(row: &RefreshRow, possession: Option<&Possession>) -> Result<(), Failure> {
     let shown = possession.map(|shown| shown.confirmation().to_string());
     if row.cnf.is_some() && row.cnf != shown {
@@ -105,17 +105,20 @@ fn check_key(row: &RefreshRow, possession: Option<&Possession>) -> Result<(), Fa
     Ok(())
 }
 
-/// The token was rotated before. Shortly after, and while its successor was not used, that is a
-/// retry; otherwise one of the two who hold it is a thief, and the family ends.
+/// The token was rotated before. Shortly after, by who shows the key that was shown then or none as
+/// then, and while its successor was not used, that is a retry; otherwise one of the two who hold it
+/// is a thief, and the family ends.
 async fn retried(
     app: &App,
     token: &str,
     row: &RefreshRow,
     issued: &IssuedToken<'_>,
+    cnf: Option<&str>,
 ) -> Result<String, Failure> {
     let in_time = row.rotated_at.is_some_and(|at| clock::now() < at + REUSE_GRACE);
+    let is_same = row.successor_cnf.as_deref() == cnf;
     if let (true, false, false, Some(sealed)) =
-        (in_time, row.successor_used, row.is_over(), &row.successor_sealed)
+        (in_time && is_same, row.successor_used, row.is_over(), &row.successor_sealed)
         && app.store.add_issued_token(&row.grant_id, issued).await?
     {
         let opened = successor_key(token)?.open(&row.grant_id, sealed)?;
