@@ -147,7 +147,8 @@ fn attack_46_cross_site_navigation_is_asked() {
     let url = issuer.authorize_url(&client, &[]);
     browser.authorize(&issuer, &url).parameter("code");
     browser.visit(&issuer, &url).parameter("code");
-    for headers in [&[CROSS_SITE][..], &[("sec-fetch-site", "same-site")], &[]] {
+    let (site, origin) = (("sec-fetch-site", "same-site"), ("sec-fetch-site", "same-origin"));
+    for headers in [&[CROSS_SITE][..], &[site], &[origin], &[]] {
         let answer = browser.send("GET", &url, headers, None);
         let page = browser.follow(&issuer, answer);
         page.assert_page(200);
