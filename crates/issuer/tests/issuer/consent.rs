@@ -156,6 +156,22 @@ fn attack_46_cross_site_navigation_is_asked() {
     }
 }
 
+/// The same by a client whose redirect URI is the issuer's own page: its answer, after a press on Deny, would
+/// be another request.
+#[test]
+fn attack_46_nothing_is_answered_to_the_issuer_itself() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    let mut browser = Browser::new();
+    browser.authorize(&issuer, &issuer.authorize_url(&client, &[])).parameter("code");
+    let second = issuer.authorize_url(&client, &[("state", "evil")]);
+    let evil = issuer.registered(&second);
+    let url = issuer.authorize_url(&evil, &[("redirect_uri", &second)]);
+    let page = browser.visit(&issuer, &url);
+    page.assert_page(400);
+    assert!(page.body.contains("a page of this server"), "{}", page.body);
+}
+
 /// Cross-site request forgery: a form counts when it is from our page, in this session.
 #[test]
 fn attack_47_forged_forms() {
