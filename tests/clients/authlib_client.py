@@ -46,7 +46,7 @@ def authorize(url):
     stop = Stop()
     jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
     browser = urllib.request.build_opener(jar, stop)
-    browser.addheaders = [("Sec-Fetch-Site", "same-origin")]
+    browser.addheaders = [("Sec-Fetch-Site", "none")]
     page = browser.open(url).read().decode()
     for _ in range(3):
         field = lambda name: re.search(f'name="{name}" value="([^"]*)"', page).group(1)

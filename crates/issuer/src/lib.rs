@@ -13,6 +13,7 @@ mod client_document;
 mod client_metadata;
 mod clock;
 mod config;
+mod connections;
 mod database;
 mod error;
 pub mod grant_types;

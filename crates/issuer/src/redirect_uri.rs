@@ -1,6 +1,9 @@
 //! Redirect URIs (OAuth 2.1 §2.3.1, §8.4): exact, but for the port of loopback hosts.
 
 use countersign_core::oauth::resource::ResourceId;
+use url::Url;
+
+use crate::issuer::Issuer;
 
 /// Checks a redirect URI that a client wants to register.
 ///
@@ -48,6 +51,20 @@ pub(crate) fn matches(registered: &str, presented: &str) -> bool {
             (loopback(registered), loopback(presented)),
             (Some(registered), Some(presented)) if registered == presented
         )
+}
+
+/// Whether a browser that is sent to this URI comes to the pages of this issuer. Others may share its
+/// host, where it has a path of its own.
+pub(crate) fn leads_to(uri: &str, issuer: &Issuer) -> bool {
+    // As browsers read it: dot segments, letter case, default ports.
+    let (Ok(url), Ok(own)) = (Url::parse(uri), Url::parse(issuer.as_str())) else {
+        return false;
+    };
+    let below = url.path().strip_prefix(issuer.path());
+    let is_below = below.is_some_and(|below| below.is_empty() || below.starts_with('/'));
+    // Proxies on the way may decode, and merge slashes: then it cannot be told.
+    url.origin() == own.origin()
+        && (is_below || url.path().contains('%') || url.path().contains("//"))
 }
 
 /// Host and the part after the port of an `http` URI on a loopback host.
@@ -115,6 +132,38 @@ mod tests {
             "http://localhost:99999/cb",
         ] {
             assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Attack 46: an answer must not begin another request.
+    #[test]
+    fn attack_46_nothing_leads_back_to_the_issuer() {
+        let root = Issuer::parse("https://auth.example").unwrap();
+        let below = Issuer::parse("https://a.example/auth").unwrap();
+        let local = Issuer::parse("http://localhost:8090").unwrap();
+        for (uri, issuer) in [
+            ("https://auth.example/authorize?client_id=x", &root),
+            ("https://AUTH.example:443/", &root),
+            ("https://auth.example?x", &root),
+            ("https://a.example/auth/authorize?x", &below),
+            ("https://a.example/auth", &below),
+            ("https://a.example/app/../auth/authorize", &below),
+            ("https://a.example/%61uth/authorize", &below),
+            ("https://a.example//auth/authorize", &below),
+            ("http://localhost:8090/authorize", &local),
+        ] {
+            assert!(leads_to(uri, issuer), "{uri}");
+        }
+        for (uri, issuer) in [
+            ("https://app.example/callback", &root),
+            ("https://auth.example:8443/callback", &root),
+            ("https://a.example/app/callback?x=%2Fauth", &below),
+            ("https://a.example/authentication", &below),
+            ("http://localhost:33418/callback", &local),
+            ("http://127.0.0.1:8090/authorize", &local),
+            ("com.example.app:/callback", &root),
+        ] {
+            assert!(!leads_to(uri, issuer), "{uri}");
         }
     }
 

@@ -1,11 +1,12 @@
 //! The server: opened, bound, run until it is told to stop.
 
-use std::{future::IntoFuture as _, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 
 use crate::{
     Config, Error, background,
+    connections::{self, SILENT},
     http::{App, router},
     keys::Keys,
     seal::KeyRing,
@@ -61,7 +62,7 @@ impl Server {
     /// Answers until `shutdown` is done; requests under way have ten seconds to end.
     ///
     /// # Errors
-    /// [`Error::Io`] when the listener fails.
+    /// None by now: what fails while it runs is logged, and answered.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
@@ -71,25 +72,23 @@ impl Server {
             redis.greet().await;
         }
         let jobs = background::start(&app);
-        let service = router(self.app).into_make_service_with_connect_info::<SocketAddr>();
         let (stopping, stop) = oneshot::channel();
-        let serving = axum::serve(self.listener, service).with_graceful_shutdown(async move {
+        let shutdown = async move {
             shutdown.await;
-            // Nobody listens once the server has ended by itself.
+            // Nobody listens once the server has ended.
             let _ = stopping.send(());
-        });
-        let done = tokio::select! {
-            done = serving.into_future() => done,
+        };
+        tokio::select! {
+            () = connections::serve(self.listener, router(self.app), SILENT, shutdown) => {}
             () = too_long(stop) => {
                 tracing::warn!(reason = "stopped_hard", "requests under way were given up");
-                Ok(())
             }
-        };
+        }
         drop(jobs);
         // If the database is gone, the leases end by themselves.
         let _ = app.store.give_back_leases(&app.node).await;
         app.store.close().await;
-        done.map_err(|error| Error::Io(PathBuf::from("listener"), error))
+        Ok(())
     }
 }
 

@@ -93,9 +93,12 @@ pub(super) async fn is_remembered(
         .store
         .consented(&session.user_id, &client.id, &request.resource, &request.redirect_uri)
         .await?;
-    let consented = consented.and_then(|scopes| ScopeSet::parse(&scopes).ok());
-    Ok(consented
-        .is_some_and(|granted| request.scopes().iter().all(|scope| granted.contains(scope))))
+    let Some(granted) = consented.and_then(|scopes| ScopeSet::parse(&scopes).ok()) else {
+        return Ok(false);
+    };
+    let resources = app.store.known_resources().await?;
+    let resource = resources.iter().find(|resource| resource.uri == request.resource);
+    Ok(resource.is_some_and(|resource| resource.gives(&granted, &request.scopes())))
 }
 
 /// Back to the client with a code; `None` when the user or the client was shut out meanwhile.

@@ -6,18 +6,18 @@ use std::{
 };
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{ConnectInfo, State},
     http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
 };
 
 use super::{
-    App, MAX_BODY, Shared, approval,
+    App, Shared, approval, body,
     clients::Found,
     cookies::Cookie,
     interaction::{self, Visit},
-    limit::client_address,
+    limit::Visitor,
     par,
     params::Params,
     post::{Failure, is_form},
@@ -40,15 +40,14 @@ pub(super) async fn endpoint(
     request: Request<Body>,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let address = client_address(&parts.headers, peer, app.config.trusted_proxies);
-    let visitor = address.unwrap_or_else(|| peer.ip());
+    let visitor = Visitor::of(&parts.headers, peer, app.config.trusted_proxies);
     let query = Params::parse(parts.uri.query().unwrap_or("").as_bytes());
     let outcome = match parts.method {
         Method::GET if query.has("interaction") => {
             let id = query.get("interaction").unwrap_or("");
             interaction::show(&app, &Visit::new(&app, &parts.headers, visitor), id).await
         }
-        Method::GET => begin_limited(&app, &parts.headers, address, &query).await,
+        Method::GET => begin_limited(&app, &parts.headers, visitor.address, &query).await,
         Method::POST => {
             if !is_form(&parts.headers) {
                 return reply::oauth_error(
@@ -57,19 +56,19 @@ pub(super) async fn endpoint(
                     "The body must be application/x-www-form-urlencoded",
                 );
             }
-            let Ok(body) = to_bytes(body, MAX_BODY).await else {
-                return reply::oauth_error(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "invalid_request",
-                    "The body is too large",
-                );
+            let body = match body::read(body).await {
+                Ok(body) => body,
+                Err(unread) => {
+                    let status = unread.status();
+                    return reply::oauth_error(status, "invalid_request", unread.text());
+                }
             };
             let form = Params::parse(&body);
             if form.has("interaction") {
                 interaction::act(&app, &Visit::new(&app, &parts.headers, visitor), &form).await
             } else {
                 // OpenID Connect Core §3.1.2.1: the request may come as a form too.
-                begin_limited(&app, &parts.headers, address, &form).await
+                begin_limited(&app, &parts.headers, visitor.address, &form).await
             }
         }
         _ => return reply::method_not_allowed("GET, POST"),
@@ -127,7 +126,8 @@ async fn begin(app: &Arc<App>, headers: &HeaderMap, params: &Params) -> Result<R
 
 /// A page, for what cannot be told the client.
 fn refuse(app: &App, text: &str) -> Response {
-    tracing::info!(reason = "request_refused", "authorization request refused: {text}");
+    // As a field: it may quote what a stranger sent, and fields are escaped.
+    tracing::info!(reason = "request_refused", why = text, "authorization request refused");
     app.pages.message(StatusCode::BAD_REQUEST, "This request cannot be answered", text)
 }
 
@@ -162,7 +162,7 @@ async fn signed(
     };
     // Nobody vouches for these parameters: a redirect URI that is registered all the same gets the
     // error, and nothing else comes of them.
-    Ok(Err(match redirect_target(params, &row.client) {
+    Ok(Err(match redirect_target(&app.issuer, params, &row.client) {
         Ok(uri) => {
             let back = Back { redirect_uri: &uri, state: params.get("state") };
             answer_error(app, &row.client, back, problem)
@@ -199,7 +199,7 @@ async fn begin_with(
     };
     // RFC 9101 §6.3: then nothing beside it counts, whatever it says.
     let params = signed.as_ref().map_or(params, |signed| &signed.params);
-    let redirect_uri = match redirect_target(params, &row.client) {
+    let redirect_uri = match redirect_target(&app.issuer, params, &row.client) {
         Ok(uri) => uri,
         Err(text) => return Ok(refuse(app, text)),
     };
@@ -256,13 +256,10 @@ pub(super) fn browser_of(app: &App, headers: &HeaderMap) -> Result<String, Error
     }
 }
 
-/// Whether the user's own program or this server opened the page. Browsers that do not say count as
-/// no.
+/// Whether the user's own program opened the page. Browsers that do not say count as no. So does this
+/// server: none of its own pages begins a request, but for a client whose redirect URI is one of them.
 fn came_by_itself(headers: &HeaderMap) -> bool {
-    matches!(
-        headers.get("sec-fetch-site").map(|value| value.as_bytes()),
-        Some(b"none" | b"same-origin")
-    )
+    headers.get("sec-fetch-site").is_some_and(|value| value.as_bytes() == b"none")
 }
 
 /// Where and with which state a client is answered.

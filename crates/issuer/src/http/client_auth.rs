@@ -39,16 +39,17 @@ enum Credential<'a> {
 }
 
 /// The client of a request, or the answer for one that could not be told. It was here before: for
-/// strangers nothing is fetched or stored.
+/// strangers nothing is fetched or stored, and what is fetched anew is counted by address.
 pub(super) async fn authenticate(
     app: &App,
     headers: &HeaderMap,
     form: &Params,
+    address: Option<IpAddr>,
 ) -> Result<Client, Failure> {
     let presented = read(headers, form)?;
-    let found = app.find_known_client(&presented.id).await?;
+    let found = app.find_known_client(&presented.id, address).await?;
     let row = usable(headers, found)?;
-    proven(app, headers, row, &presented).await.map(|row| row.client)
+    proven(app, headers, row, &presented, address).await.map(|row| row.client)
 }
 
 /// The same with its keys, where a client may begin, and may come for the first time. What the server fetches and
@@ -65,11 +66,15 @@ pub(super) async fn authenticate_first(
     };
     let presented = read(headers, form)?;
     let is_stranger = app.is_stranger(&presented.id).await?;
-    if is_stranger {
-        count().await?;
-    }
-    let row = usable(headers, app.find_client(&presented.id).await?)?;
-    let row = proven(app, headers, row, &presented).await?;
+    let found = match is_stranger {
+        true => {
+            count().await?;
+            app.find_client(&presented.id).await?
+        }
+        false => app.find_known_client(&presented.id, address).await?,
+    };
+    let row = usable(headers, found)?;
+    let row = proven(app, headers, row, &presented, address).await?;
     if row.client.auth_method == "none" && !is_stranger {
         count().await?;
     }
@@ -105,8 +110,9 @@ async fn proven(
     headers: &HeaderMap,
     row: Box<ClientRow>,
     presented: &Presented<'_>,
+    address: Option<IpAddr>,
 ) -> Result<Box<ClientRow>, Failure> {
-    if let Err(why) = check(app, &row, &presented.credential).await? {
+    if let Err(why) = check(app, &row, &presented.credential, address).await? {
         tracing::info!(reason = "client_auth_failed", client = row.client.id, "{why}");
         return Err(invalid_client(headers.contains_key(header::AUTHORIZATION)));
     }
@@ -118,8 +124,9 @@ pub(super) async fn authenticate_confidential(
     app: &App,
     headers: &HeaderMap,
     form: &Params,
+    address: Option<IpAddr>,
 ) -> Result<Client, Failure> {
-    let client = authenticate(app, headers, form).await?;
+    let client = authenticate(app, headers, form, address).await?;
     if client.auth_method == "none" {
         return Err(invalid_client(headers.contains_key(header::AUTHORIZATION)));
     }
@@ -130,6 +137,7 @@ async fn check(
     app: &App,
     row: &ClientRow,
     credential: &Credential<'_>,
+    address: Option<IpAddr>,
 ) -> Result<Result<(), &'static str>, Failure> {
     let method = match credential {
         Credential::None => "none",
@@ -144,7 +152,7 @@ async fn check(
         Credential::None => Ok(Ok(())),
         Credential::Basic(secret) => Ok(check_secret(row, secret)),
         Credential::Post(secret) => Ok(check_secret(row, secret)),
-        Credential::Assertion(text) => check_assertion(app, row, text).await,
+        Credential::Assertion(text) => check_assertion(app, row, text, address).await,
     }
 }
 
@@ -159,9 +167,10 @@ async fn check_assertion(
     app: &App,
     row: &ClientRow,
     text: &str,
+    address: Option<IpAddr>,
 ) -> Result<Result<(), &'static str>, Failure> {
     let id = row.client.id.as_str();
-    let assertion = match signed_by(app, row, text, &ASSERTION_TYPES).await? {
+    let assertion = match signed_by(app, row, text, &ASSERTION_TYPES, address).await? {
         Ok(assertion) => assertion,
         Err(why) => return Ok(Err(why)),
     };

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,11 +15,13 @@ use super::{
     App,
     assertion::{self, Assertion, Expected},
     client_auth::unreachable,
+    clients::TOO_MANY,
     fetches::Fetches,
     post::Failure,
 };
 use crate::{
     client_metadata::MAX_KEYS,
+    clock,
     outbound::{FetchError, Fetched},
     store::{ClientKind, ClientRow, IdentityProvider},
 };
@@ -66,7 +69,7 @@ enum Asked {
     /// Whatever is there, it is no key set: an error, a page for people, something cut off.
     InVain {
         why: &'static str,
-        /// Whether it may be asked again at once: it answered quickly, and may be well in a moment.
+        /// Whether it answered at all, and may be well in a moment.
         is_passing: bool,
     },
 }
@@ -123,14 +126,16 @@ impl<'a> From<&'a IdentityProvider> for KeySource<'a> {
 
 /// Checks that a client signed this, for this server alone, in its time.
 ///
-/// The inner error is a sentence about what is wrong with it.
+/// The inner error is a sentence about what is wrong with it. `address` is who has keys fetched for this,
+/// where that was not counted already.
 pub(super) async fn signed_by(
     app: &App,
     row: &ClientRow,
     text: &str,
     types: &[&str],
+    address: Option<IpAddr>,
 ) -> Result<Result<Assertion, &'static str>, Failure> {
-    signed(app, row.into(), |keys| {
+    signed(app, row.into(), address, |keys| {
         assertion::check(text, &Expected::of(app, keys, types, &row.client.id))
     })
     .await
@@ -141,16 +146,17 @@ pub(super) async fn signed_by(
 pub(super) async fn signed(
     app: &App,
     source: KeySource<'_>,
+    address: Option<IpAddr>,
     check: impl Fn(&JwkSet) -> Result<Assertion, &'static str>,
 ) -> Result<Result<Assertion, &'static str>, Failure> {
     // Apart: no flood of clients that registered themselves takes the place of others.
     let known = if source.is_trusted { &app.trusted_keys } else { &app.client_keys };
-    let Some(keys) = known.find(app, source, false).await? else {
+    let Some(keys) = known.find(app, source, address, false).await? else {
         return Ok(Err("there are no usable keys of its issuer"));
     };
     let checked = check(&keys);
     if matches!(checked, Err(assertion::NO_KEY))
-        && let Some(keys) = known.find(app, source, true).await?
+        && let Some(keys) = known.find(app, source, address, true).await?
     {
         return Ok(check(&keys));
     }
@@ -163,6 +169,7 @@ impl ClientKeys {
         &self,
         app: &App,
         source: KeySource<'_>,
+        address: Option<IpAddr>,
         newer: bool,
     ) -> Result<Option<Arc<JwkSet>>, Failure> {
         let Some(uri) = source.jwks_uri else {
@@ -181,6 +188,11 @@ impl ClientKeys {
         let Ok(url) = Url::parse(uri) else {
             return Ok(None);
         };
+        // A client that registered itself names any site that it likes.
+        if !source.is_trusted && app.beginnings.take(address, clock::milliseconds()).await.is_err()
+        {
+            return self.without(source, uri, newer, TOO_MANY);
+        }
         let turn = match self.fetches.turn(uri).await {
             Ok(turn) => turn,
             Err(why) => return self.without(source, uri, newer, why.why()),
@@ -194,8 +206,9 @@ impl ClientKeys {
             // That there are none is held too: nobody's requests make the server ask again and again.
             Asked::None => JwkSet::default(),
             Asked::InVain { why, is_passing } => {
-                if !is_passing {
-                    turn.failed();
+                match is_passing {
+                    true => turn.was_in_vain(),
+                    false => turn.failed(),
                 }
                 return self.without(source, uri, newer, why);
             }
@@ -272,7 +285,7 @@ mod tests {
         // Not to be connected to, which is an answer.
         let jwks_uri = Some("https://127.0.0.1:1/keys");
         let source = KeySource { owner: "b", is_trusted: true, jwks: None, jwks_uri };
-        let signed = signed(&app, source, |_| Err("asked")).await;
+        let signed = signed(&app, source, None, |_| Err("asked")).await;
         assert!(matches!(signed, Ok(Err("asked"))));
     }
 

@@ -1,6 +1,8 @@
 //! Which client a `client_id` means: one that is stored, or one whose `client_id` is the URL of its
 //! document (draft-ietf-oauth-client-id-metadata-document-03).
 
+use std::net::IpAddr;
+
 use super::App;
 use crate::{
     Error, client_document, clock,
@@ -21,6 +23,9 @@ const DAY: i64 = 86_400;
 /// For so many seconds more it is used while its server cannot be reached.
 const STALE: i64 = DAY;
 
+/// Why nothing is fetched for somebody.
+pub(super) const TOO_MANY: &str = "too much was asked for from this address";
+
 /// What is known of a `client_id`.
 pub(super) enum Found {
     Client(Box<ClientRow>),
@@ -40,11 +45,23 @@ impl App {
         self.stored(client_id).await
     }
 
-    /// Finds a client that was here before, and looks at its document again where that is old. Of
-    /// others nothing is fetched and nothing is stored, whatever address they name.
-    pub(super) async fn find_known_client(&self, client_id: &str) -> Result<Found, Error> {
+    /// Finds a client that was here before, and looks at its document again where that is old, as often as
+    /// its address may. Of others nothing is fetched and nothing is stored, whatever address they name.
+    pub(super) async fn find_known_client(
+        &self,
+        client_id: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Found, Error> {
+        if !client_document::is_url(client_id) {
+            return self.stored(client_id).await;
+        }
         if self.is_stranger(client_id).await? {
             return Ok(unknown());
+        }
+        let held = self.store.document(client_id).await?;
+        let is_good = held.as_ref().is_some_and(DocumentRow::is_good);
+        if !is_good && self.beginnings.take(address, clock::milliseconds()).await.is_err() {
+            return self.stale(client_id, held, TOO_MANY).await;
         }
         self.find_client(client_id).await
     }
@@ -63,7 +80,7 @@ impl App {
 
     async fn find_document(&self, client_id: &str) -> Result<Found, Error> {
         let unusable = |why: &str| {
-            tracing::info!(reason = "client_document_refused", client = client_id, "{why}");
+            tracing::info!(reason = "client_document_refused", client = client_id, why, "not used");
             Ok(Found::Unusable(format!(
                 "The application says that it is described at {client_id}. That cannot be used \
                  here: {why}."
@@ -95,7 +112,10 @@ impl App {
             Ok(Fetched::Document { body, etag, max_age }) => {
                 let metadata = match client_document::read(client_id, &body) {
                     Ok(metadata) => metadata,
-                    Err(why) => return unusable(&why),
+                    Err(why) => {
+                        turn.was_in_vain();
+                        return unusable(&why);
+                    }
                 };
                 let found = FoundDocument {
                     url: client_id,
@@ -110,13 +130,16 @@ impl App {
                 self.store.keep_document(client_id, fresh_until(max_age)).await?;
                 self.stored(client_id).await
             }
-            Err(error) if error.is_passing() => {
-                if error == FetchError::Unreachable {
-                    turn.failed();
+            Err(error) => {
+                match error {
+                    FetchError::Unreachable => turn.failed(),
+                    _ => turn.was_in_vain(),
                 }
-                self.stale(client_id, held, &error.to_string()).await
+                match error.is_passing() {
+                    true => self.stale(client_id, held, &error.to_string()).await,
+                    false => unusable(&error.to_string()),
+                }
             }
-            Err(error) => unusable(&error.to_string()),
         }
     }
 

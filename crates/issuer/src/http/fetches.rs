@@ -19,6 +19,9 @@ const WAIT: Duration = Duration::from_secs(2);
 /// A URL that failed is not asked for so long: whoever does not answer holds a slot for three seconds.
 const REST: Duration = Duration::from_secs(10);
 
+/// Who answers within this time holds nobody up, and may be well in a moment.
+const QUICK: Duration = Duration::from_millis(300);
+
 /// Most URLs that are known to have failed.
 const CAPACITY: usize = 1000;
 
@@ -37,6 +40,7 @@ pub(super) struct Fetches {
 pub(super) struct Turn<'a> {
     fetches: &'a Fetches,
     url: &'a str,
+    began: Instant,
     _alone: OwnedMutexGuard<()>,
     _slot: SemaphorePermit<'a>,
 }
@@ -91,7 +95,7 @@ impl Fetches {
         if self.has_failed(url) {
             return Err(NoTurn::Failed);
         }
-        Ok(Turn { fetches: self, url, _alone: alone, _slot: slot })
+        Ok(Turn { fetches: self, url, began: Instant::now(), _alone: alone, _slot: slot })
     }
 
     fn has_failed(&self, url: &str) -> bool {
@@ -101,6 +105,14 @@ impl Fetches {
 }
 
 impl Turn<'_> {
+    /// There was an answer, and nothing in it that can be used: whoever was slow to give it is left alone
+    /// for a while too.
+    pub(super) fn was_in_vain(self) {
+        if self.began.elapsed() > QUICK {
+            self.failed();
+        }
+    }
+
     /// It failed, and is left alone for a while.
     pub(super) fn failed(self) {
         let mut failed = self.fetches.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,6 +162,16 @@ mod tests {
             first.failed();
         });
         assert_eq!(second.unwrap_err(), NoTurn::Failed);
+    }
+
+    #[tokio::test]
+    async fn who_answers_slowly_and_in_vain_is_left_alone() {
+        let fetches = impatient();
+        fetches.turn("https://a").await.unwrap().was_in_vain();
+        let mut slow = fetches.turn("https://a").await.unwrap();
+        slow.began -= QUICK + Duration::from_millis(1);
+        slow.was_in_vain();
+        assert_eq!(fetches.turn("https://a").await.unwrap_err(), NoTurn::Failed);
     }
 
     #[test]

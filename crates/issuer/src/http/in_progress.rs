@@ -1,5 +1,7 @@
 //! What is needed for minutes only: in Redis, where it is configured, otherwise in the database.
 
+use countersign_core::jose::base64url;
+
 use super::App;
 use crate::{
     Error,
@@ -24,7 +26,11 @@ impl App {
     ) -> Result<bool, Error> {
         match &self.redis {
             Some(redis) => Ok(redis.is_first_use(kind, issuer, jti, made_at, forget_at).await?),
-            None => self.store.is_first_use(kind, issuer, jti, forget_at).await,
+            // As a digest: its length, and what it is made of, is for others to choose.
+            None => {
+                let digest = base64url::encode(secret::sha256(&[jti.as_bytes()]));
+                self.store.is_first_use(kind, issuer, &digest, forget_at).await
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Login and consent: one page after the other, bound to the browser that began.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     http::{HeaderMap, StatusCode, header},
@@ -13,6 +13,7 @@ use super::{
     approval::{code, is_remembered},
     authorize::Back,
     cookies::Cookie,
+    limit::Visitor,
     pages::{Consent, Login},
     params::Params,
     reply,
@@ -32,16 +33,16 @@ const SESSION_LIFETIME: i64 = 12 * 3600;
 #[derive(Debug)]
 pub(super) struct Visit<'a> {
     headers: &'a HeaderMap,
-    address: IpAddr,
+    visitor: Visitor,
     browser: Option<String>,
     session: Option<String>,
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(app: &App, headers: &'a HeaderMap, address: IpAddr) -> Self {
+    pub(super) fn new(app: &App, headers: &'a HeaderMap, visitor: Visitor) -> Self {
         Self {
             headers,
-            address,
+            visitor,
             browser: Cookie::Browser.read(&app.issuer, headers),
             session: Cookie::Session.read(&app.issuer, headers),
         }
@@ -233,7 +234,7 @@ async fn login(
 ) -> Result<Response, Error> {
     let name = form.get("username").unwrap_or("").trim();
     let password = form.get("password").unwrap_or("");
-    if let Err(seconds) = app.throttle.begin(name, visit.address, clock::now()).await {
+    if let Err(seconds) = may_try(app, name, visit.visitor).await {
         let text = format!("Too many tries. Wait {seconds} seconds.");
         let status = StatusCode::TOO_MANY_REQUESTS;
         let failure = Failure { status, username: name, text: &text };
@@ -251,7 +252,8 @@ async fn login(
         let failure = Failure { status: StatusCode::FORBIDDEN, username: name, text };
         return Ok(login_page(app, visit, open, Some(failure)));
     };
-    app.throttle.succeeded(name, visit.address).await;
+    app.throttle.succeeded(name, visit.visitor.nearest()).await;
+    app.logins.give_back(visit.visitor.address, clock::milliseconds()).await;
     // A new session for each login: one that was planted before is worth nothing.
     if let Some(old) = &visit.session {
         app.store.end_session(&secret::hash(Kind::Session, old)).await?;
@@ -262,6 +264,16 @@ async fn login(
     let mut response = again(app, &open.id);
     Cookie::Session.set(&app.issuer, response.headers_mut(), &session);
     Ok(response)
+}
+
+/// Counts a try, by the address alone and by account and address: neither many passwords for one account
+/// nor one password for many.
+///
+/// # Errors
+/// The seconds to wait before the next one.
+async fn may_try(app: &App, name: &str, visitor: Visitor) -> Result<(), i64> {
+    app.logins.take(visitor.address, clock::milliseconds()).await?;
+    app.throttle.begin(name, visitor.nearest(), clock::now()).await
 }
 
 /// Grants what is asked for; `None` when that is over.

@@ -1,9 +1,11 @@
 //! `/introspect` (RFC 7662, and signed: RFC 9701): what a token is worth at this moment, for those whom
 //! it concerns.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::{
     body::Body,
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, Request, StatusCode, header},
     response::Response,
 };
@@ -13,6 +15,7 @@ use super::{
     App, Shared,
     access_token::OwnToken,
     client_auth,
+    limit::client_address,
     params::Params,
     post::{self, Failure, refuse},
     reply,
@@ -27,16 +30,26 @@ use crate::{
 /// The media type, and `typ`, of a signed answer (RFC 9701 §4, §5).
 const SIGNED: &str = "token-introspection+jwt";
 
-pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Response {
+pub(super) async fn endpoint(
+    State(app): Shared,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Response {
+    let address = client_address(request.headers(), peer, app.config.trusted_proxies);
     let (headers, form) = match post::form(request).await {
         Ok(read) => read,
         Err(response) => return response,
     };
-    post::answer(introspect(&app, &headers, &form).await)
+    post::answer(introspect(&app, address, &headers, &form).await)
 }
 
-async fn introspect(app: &App, headers: &HeaderMap, form: &Params) -> Result<Response, Failure> {
-    let client = client_auth::authenticate_confidential(app, headers, form).await?;
+async fn introspect(
+    app: &App,
+    address: Option<IpAddr>,
+    headers: &HeaderMap,
+    form: &Params,
+) -> Result<Response, Failure> {
+    let client = client_auth::authenticate_confidential(app, headers, form, address).await?;
     let token = form.get("token").ok_or_else(|| refuse("invalid_request", "token is missing"))?;
     let found = match OwnToken::read(app, token) {
         Some(own) => access_token(app, &client, &own).await?,

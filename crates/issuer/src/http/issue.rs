@@ -1,7 +1,8 @@
 //! The tokens themselves (RFC 9068, OpenID Connect Core §2).
 
 use countersign_core::{jose::alg::Algorithm, oauth::scope::ScopeSet};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::{
     App,
@@ -33,6 +34,30 @@ pub(super) struct Granted<'a> {
     pub(super) nonce: Option<&'a str>,
     /// Who acts for the subject (`act`, RFC 8693 §4.1), where somebody does.
     pub(super) actor: Option<&'a Value>,
+}
+
+/// The claims of an access token (RFC 9068 §2.2).
+#[derive(Serialize)]
+struct AccessClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    client_id: &'a str,
+    scope: String,
+    iat: i64,
+    exp: i64,
+    jti: &'a str,
+    status: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    /// RFC 9449 §6.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<&'a Value>,
+    /// Configured ones, which have names of their own.
+    #[serde(flatten)]
+    own: Map<String, Value>,
 }
 
 /// An access token that is going to be: named and placed before it is stored, so that it can be
@@ -124,35 +149,27 @@ pub(super) async fn response(
     // The resource gets to know the scopes that are its own.
     let scope: ScopeSet =
         granted.scopes.iter().filter(|scope| !is_general(scope.as_str())).cloned().collect();
-    let mut claims = json!({
-        "iss": issuer,
-        "sub": granted.subject,
-        "aud": granted.resource,
-        "client_id": granted.client_id,
-        "scope": scope.to_string(),
-        "iat": planned.issued_at,
-        "exp": planned.expires_at,
-        "jti": planned.jti,
-        "status": planned.place.claim(issuer),
-    });
-    if let Some(actor) = granted.actor {
-        claims["act"] = actor.clone();
-    }
-    if let Some(auth_time) = granted.auth_time {
-        claims["auth_time"] = json!(auth_time);
-    }
-    // Who acts for itself is nobody's user.
-    if granted.subject != granted.client_id {
-        add_own_claims(app, granted.subject, &mut claims).await?;
-    }
-    // RFC 9449 §5, §6.1: who has the token needs the key too.
-    let token_type = match &planned.confirmation {
-        Some(confirmation) => {
-            claims["cnf"] = confirmation.clone();
-            "DPoP"
-        }
-        None => "Bearer",
+    let claims = AccessClaims {
+        iss: issuer,
+        sub: granted.subject,
+        aud: granted.resource,
+        client_id: granted.client_id,
+        scope: scope.to_string(),
+        iat: planned.issued_at,
+        exp: planned.expires_at,
+        jti: &planned.jti,
+        status: planned.place.claim(issuer),
+        act: granted.actor,
+        auth_time: granted.auth_time,
+        cnf: planned.confirmation.as_ref(),
+        // Who acts for itself is nobody's user.
+        own: match granted.subject == granted.client_id {
+            true => Map::new(),
+            false => own_claims(app, granted.subject).await?,
+        },
     };
+    // RFC 9449 §5: who has the token needs the key too.
+    let token_type = if planned.confirmation.is_some() { "DPoP" } else { "Bearer" };
     let signer = app.keys.signer(planned.algorithm).await?;
     let mut response = json!({
         "access_token": signer.sign("at+jwt", &claims)?,
@@ -169,17 +186,13 @@ pub(super) async fn response(
 }
 
 /// What the administrator wrote down about the user, as far as tokens are configured to carry it.
-async fn add_own_claims(app: &App, user: &str, claims: &mut Value) -> Result<(), Error> {
+async fn own_claims(app: &App, user: &str) -> Result<Map<String, Value>, Error> {
     let names = &app.config.token_claims;
     if names.is_empty() {
-        return Ok(());
+        return Ok(Map::new());
     }
-    for (name, value) in app.store.user_claims(user).await? {
-        if names.contains(&name) {
-            claims[name] = value;
-        }
-    }
-    Ok(())
+    let known = app.store.user_claims(user).await?;
+    Ok(known.into_iter().filter(|(name, _)| names.contains(name)).collect())
 }
 
 /// The claims of an ID token: for who asked for `openid`, about a user who logged in.

@@ -81,6 +81,22 @@ impl Limit {
         self.take_here(address, now)
     }
 
+    /// What was counted at this moment was none of those that are limited.
+    pub(super) async fn give_back(&self, address: Option<IpAddr>, now: i64) {
+        let Some(address) = address.map(network) else {
+            return;
+        };
+        if let Some(redis) = &self.redis
+            && redis.take(self.name, &address.to_string(), -self.interval, self.burst).await.is_ok()
+        {
+            return;
+        }
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(used) = until.get_mut(&address) {
+            *used = (*used - self.interval).max(now);
+        }
+    }
+
     /// By what this node has seen itself.
     fn take_here(&self, mut address: IpAddr, now: i64) -> Result<(), i64> {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,6 +145,25 @@ pub(super) fn client_address(
     Some(address.or_else(|_| hop.trim_matches(['[', ']']).parse()).unwrap_or_else(|_| peer.ip()))
 }
 
+/// Who sent a request, as far as it can be told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    /// Where it comes from ([`client_address`]).
+    pub(super) address: Option<IpAddr>,
+    peer: IpAddr,
+}
+
+impl Visitor {
+    pub(super) fn of(headers: &HeaderMap, peer: SocketAddr, proxies: usize) -> Self {
+        Self { address: client_address(headers, peer, proxies), peer: peer.ip() }
+    }
+
+    /// For what must be limited in any case: whoever connected, where nothing else is known.
+    pub(super) fn nearest(self) -> IpAddr {
+        self.address.unwrap_or(self.peer)
+    }
+}
+
 /// Whoever has one IPv6 address has 2^64 of them.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -173,6 +208,22 @@ mod tests {
         take(&limit, here, 1_000_000_000).unwrap();
         assert_eq!(take(&limit, here, 1_000_000), Err(1), "as after a full burst");
         assert_eq!(take(&limit, here, 1_001_000), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_was_not_counted() {
+        let limit = of(60, 3);
+        let here = Some(IpAddr::from([192, 0, 2, 1]));
+        for _ in 0..20 {
+            assert_eq!(take(&limit, here, 1_000_000), Ok(()));
+            limit.give_back(here, 1_000_000).await;
+        }
+        for _ in 0..3 {
+            assert_eq!(take(&limit, here, 1_000_000), Ok(()));
+        }
+        assert_eq!(take(&limit, here, 1_000_000), Err(1));
+        limit.give_back(here, 1_100_000).await;
+        assert!((0..4).map(|_| take(&limit, here, 1_100_000)).eq([Ok(()), Ok(()), Ok(()), Err(1)]));
     }
 
     #[test]

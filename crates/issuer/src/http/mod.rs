@@ -4,6 +4,7 @@ mod access_token;
 mod approval;
 mod assertion;
 mod authorize;
+mod body;
 mod client_auth;
 mod client_keys;
 mod clients;
@@ -38,7 +39,8 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
-    http::{Method, StatusCode, Uri},
+    http::{Method, StatusCode, Uri, header},
+    middleware::map_response,
     response::Response,
     routing::{MethodRouter, any, get},
 };
@@ -84,6 +86,8 @@ pub(crate) struct App {
     throttle: throttle::Throttle,
     /// Authorizations that begin, by address.
     beginnings: limit::Limit,
+    /// Logins that failed, by address.
+    logins: limit::Limit,
     /// Registrations, by address.
     registrations: limit::Limit,
     /// Codes of devices that somebody typed, by address.
@@ -104,6 +108,7 @@ impl App {
         Ok(Self {
             throttle: throttle::Throttle::new(redis.clone()),
             beginnings: limit::Limit::new("begin", 120, 240, redis.clone()),
+            logins: limit::Limit::new("login", 30, 60, redis.clone()).strict(),
             registrations: limit::Limit::new("register", 60, 100, redis.clone()),
             user_codes: limit::Limit::new("user_code", 10, 10, redis.clone()).strict(),
             redis,
@@ -172,12 +177,25 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     for known in metadata_paths(&path) {
         router = router.route(&known, any(documents::metadata));
     }
-    router.fallback(not_found).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(app)
+    let is_https = app.issuer.is_https();
+    let router = router.fallback(not_found).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(app);
+    match is_https {
+        true => router.layer(map_response(pin_https)),
+        false => router,
+    }
 }
 
 /// The algorithms by which clients may sign: assertions, proofs (RFC 9449 §5.1, §7.1), requests.
 fn signature_algorithms() -> [&'static str; 9] {
     Algorithm::ASYMMETRIC.map(Algorithm::name)
+}
+
+/// Browsers that were here once do not come by http again (RFC 6797): nobody on the way can show them
+/// another login page.
+async fn pin_https(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    reply::set(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    response
 }
 
 async fn healthz() -> &'static str {

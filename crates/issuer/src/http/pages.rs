@@ -160,12 +160,43 @@ impl Pages {
     }
 }
 
-/// A client's name as it may be shown: without characters that hide or turn others around.
+/// A client's name as it may be shown: without characters that hide, turn others around, or are not to be
+/// seen. The templates keep names that run from right to left apart from the words around them (`bdi`).
 fn shown(name: &str) -> String {
     const LONGEST: usize = 80;
+    // Unicode's formats (Cf), separators of lines and paragraphs, variation selectors, and letters that
+    // look like nothing.
     let hides = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
+            || matches!(
+                c,
+                '\u{ad}'
+                    | '\u{34f}'
+                    | '\u{600}'..='\u{605}'
+                    | '\u{61c}'
+                    | '\u{6dd}'
+                    | '\u{70f}'
+                    | '\u{890}'..='\u{891}'
+                    | '\u{8e2}'
+                    | '\u{115f}'..='\u{1160}'
+                    | '\u{17b4}'..='\u{17b5}'
+                    | '\u{180b}'..='\u{180f}'
+                    | '\u{200b}'..='\u{200f}'
+                    | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}'
+                    | '\u{2800}'
+                    | '\u{3164}'
+                    | '\u{fe00}'..='\u{fe0f}'
+                    | '\u{feff}'
+                    | '\u{ffa0}'
+                    | '\u{fff0}'..='\u{fffb}'
+                    | '\u{110bd}'
+                    | '\u{110cd}'
+                    | '\u{13430}'..='\u{1343f}'
+                    | '\u{1bca0}'..='\u{1bca3}'
+                    | '\u{1d173}'..='\u{1d17a}'
+                    | '\u{e0000}'..='\u{e0fff}'
+            )
     };
     let mut text: String = name.chars().filter(|c| !hides(*c)).take(LONGEST + 1).collect();
     if text.chars().count() > LONGEST {
@@ -181,7 +212,9 @@ mod tests {
     #[test]
     fn names_cannot_hide_anything() {
         assert_eq!(shown("Ev\u{202e}il\u{200b} App\n"), "Evil App");
-        assert_eq!(shown(" \u{200b}"), "An application without a name");
+        for nothing in [" \u{200b}", "\u{3164}", "\u{2800}\u{a0}", "\u{e0041}", "\u{61c}\u{2029}"] {
+            assert_eq!(shown(nothing), "An application without a name", "{nothing:?}");
+        }
         assert_eq!(shown(&"x".repeat(500)).chars().count(), 81);
     }
 }

@@ -82,7 +82,7 @@ async fn push(
         request = request.with("dpop_jkt", vec![shown.thumbprint.clone()]);
     }
     // What the browser would be refused for, the client is told here (§2.3).
-    let redirect_uri = redirect_target(&request, client).map_err(|text| {
+    let redirect_uri = redirect_target(&app.issuer, &request, client).map_err(|text| {
         Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_request", text))
     })?;
     let resources = app.store.known_resources().await?;

@@ -1,12 +1,12 @@
 //! What the endpoints that programs post forms to have in common.
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
 };
 
-use super::{MAX_BODY, params::Params, reply};
+use super::{body, params::Params, reply};
 use crate::Error;
 
 /// Why a request is not answered as its sender wished.
@@ -63,13 +63,9 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Params, Response> {
             "The body must be application/x-www-form-urlencoded",
         ));
     }
-    let body = to_bytes(body, MAX_BODY).await.map_err(|_| {
-        reply::oauth_error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_request",
-            "The body is too large",
-        )
-    })?;
+    let body = body::read(body)
+        .await
+        .map_err(|unread| reply::oauth_error(unread.status(), "invalid_request", unread.text()))?;
     let form = Params::parse(&body);
     match form.repeated(&["audience", "resource"]) {
         Some(_) => Err(reply::oauth_error(

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{ConnectInfo, State},
     http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
@@ -12,7 +12,7 @@ use axum::{
 use countersign_core::jose::json::Object;
 use serde_json::{Value, json};
 
-use super::{App, MAX_BODY, Shared, limit::client_address, post::Failure, reply};
+use super::{App, Shared, body, limit::client_address, post::Failure, reply};
 use crate::{
     ClientKind, Registration,
     client_metadata::{ClientMetadata, Refusal, object},
@@ -95,13 +95,10 @@ pub(super) fn manage(app: &App, document: &mut Value, id: &str, token: &str) {
 }
 
 pub(super) async fn read_body(body: Body) -> Result<Vec<u8>, Failure> {
-    let read = to_bytes(body, MAX_BODY).await;
-    read.map(Vec::from).map_err(|_| {
-        Failure::from(reply::oauth_error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_client_metadata",
-            "The body is too large",
-        ))
+    let read = body::read(body).await;
+    read.map(Vec::from).map_err(|unread| {
+        let (status, text) = (unread.status(), unread.text());
+        Failure::from(reply::oauth_error(status, "invalid_client_metadata", text))
     })
 }
 

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::params::Params;
 use crate::{
-    clock, redirect_uri,
+    clock,
+    issuer::Issuer,
+    redirect_uri,
     store::{Client, Resource},
 };
 
@@ -79,7 +81,21 @@ pub(super) const PARAMETERS: [&str; 13] = [
 const MAX_OPAQUE: usize = 4096;
 
 /// The redirect URI to answer to, if the client may be answered at all.
-pub(super) fn redirect_target(params: &Params, client: &Client) -> Result<String, &'static str> {
+pub(super) fn redirect_target(
+    issuer: &Issuer,
+    params: &Params,
+    client: &Client,
+) -> Result<String, &'static str> {
+    let uri = registered_target(params, client)?;
+    // An answer that leads to our own pages would begin another request, in the user's name and as if
+    // they had opened it (issuer spec, attack 46).
+    if redirect_uri::leads_to(&uri, issuer) {
+        return Err("The application asked to send you to a page of this server.");
+    }
+    Ok(uri)
+}
+
+fn registered_target(params: &Params, client: &Client) -> Result<String, &'static str> {
     if params.is_repeated("redirect_uri") {
         return Err("The application sent its redirect address twice.");
     }
@@ -115,6 +131,10 @@ impl AuthorizationRequest {
         let opaque = |name| match params.get(name) {
             Some(value) if value.len() > MAX_OPAQUE => {
                 Err(error("invalid_request", "A parameter is too long"))
+            }
+            // RFC 6749 appendix A.5; a NUL could not be stored either.
+            Some(value) if value.contains(char::is_control) => {
+                Err(error("invalid_request", "A parameter has a control character"))
             }
             value => Ok(value.map(str::to_owned)),
         };

@@ -29,7 +29,7 @@ pub(super) async fn read(
     row: &ClientRow,
     text: &str,
 ) -> Result<Result<SignedRequest, &'static str>, Failure> {
-    let signed = match signed_by(app, row, text, &TYPES).await? {
+    let signed = match signed_by(app, row, text, &TYPES, None).await? {
         Ok(signed) => signed,
         Err(why) => return Ok(Err(why)),
     };

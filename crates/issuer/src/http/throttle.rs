@@ -20,6 +20,9 @@ const WINDOW: i64 = 60;
 /// Most pairs that are remembered.
 const CAPACITY: usize = 10_000;
 
+/// Who stands for all others.
+const OTHERS: [u8; 32] = [0; 32];
+
 /// Counts by digest of account and address. The address is part of it, so that nobody can lock out
 /// somebody who comes from elsewhere. That needs addresses: behind a proxy that was not declared
 /// everybody comes from the proxy's, and then anybody can lock an account for everybody.
@@ -50,13 +53,14 @@ impl Throttle {
     }
 
     /// By what this node has seen itself.
-    fn begin_here(&self, key: [u8; 32], now: i64) -> Result<(), i64> {
+    fn begin_here(&self, mut key: [u8; 32], now: i64) -> Result<(), i64> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= CAPACITY {
-            // Those who have to wait stay; a flood of names must not set anybody free.
-            counts.retain(|_, (start, tries)| is_within(*start, now) && *tries >= MAX_FAILURES);
-            if counts.len() >= CAPACITY {
-                counts.clear();
+            // A flood of names must not set anybody free: what was counted stays, and those who are not
+            // known share one count.
+            counts.retain(|_, (start, _)| is_within(*start, now));
+            if counts.len() >= CAPACITY && !counts.contains_key(&key) {
+                key = OTHERS;
             }
         }
         let (start, failures) = counts.entry(key).or_insert((now, 0));
@@ -142,10 +146,16 @@ mod tests {
         for _ in 0..5 {
             begin(&throttle, "ada", here, 100).unwrap();
         }
-        for index in 0..2 * CAPACITY {
-            begin(&throttle, &index.to_string(), here, 100).unwrap();
+        for _ in 0..4 {
+            begin(&throttle, "bob", here, 100).unwrap();
         }
+        let tries = (0..2 * CAPACITY).map(|index| begin(&throttle, &index.to_string(), here, 100));
+        assert_eq!(tries.filter(Result::is_ok).count(), CAPACITY - 2 + 5, "others share a count");
         assert_eq!(begin(&throttle, "ada", here, 100), Err(60));
-        assert!(throttle.counts.lock().unwrap().len() <= CAPACITY);
+        begin(&throttle, "bob", here, 100).unwrap();
+        assert_eq!(begin(&throttle, "bob", here, 100), Err(60), "what was counted stays");
+        assert_eq!(throttle.counts.lock().unwrap().len(), CAPACITY + 1);
+        assert_eq!(begin(&throttle, "eve", here, 160), Ok(()));
+        assert_eq!(throttle.counts.lock().unwrap().len(), 1, "what is over is forgotten");
     }
 }

@@ -1,7 +1,7 @@
 //! `/userinfo` (OpenID Connect Core §5.3): who the user is, for a client that asked for `openid`.
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::State,
     http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
@@ -10,8 +10,9 @@ use countersign_core::jwt::confirmation::Presentation;
 use serde_json::json;
 
 use super::{
-    App, MAX_BODY, Shared,
+    App, Shared,
     access_token::OwnToken,
+    body,
     dpop::{self, Refused},
     params::Params,
     post::{self, Failure, is_form},
@@ -29,11 +30,10 @@ pub(super) async fn endpoint(State(app): Shared, request: Request<Body>) -> Resp
     }
     let (parts, body) = request.into_parts();
     let form = match (&parts.method, is_form(&parts.headers)) {
-        (&Method::POST, true) => match to_bytes(body, MAX_BODY).await {
+        (&Method::POST, true) => match body::read(body).await {
             Ok(body) => Params::parse(&body),
-            Err(_) => {
-                let text = "The body is too large";
-                let status = StatusCode::PAYLOAD_TOO_LARGE;
+            Err(unread) => {
+                let (status, text) = (unread.status(), unread.text());
                 return reply::cors(reply::oauth_error(status, "invalid_request", text));
             }
         },

@@ -1,13 +1,10 @@
 //! `/device` (RFC 8628 §3.3): a person types what a device shows, and decides about it on the usual
 //! pages.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{ConnectInfo, State},
     http::{HeaderMap, Method, Request, StatusCode, header},
     response::Response,
@@ -15,12 +12,13 @@ use axum::{
 use countersign_core::jose::base64url;
 
 use super::{
-    App, MAX_BODY, Shared,
+    App, Shared,
     authorize::{browser_of, open_interaction},
+    body,
     cookies::Cookie,
     device::{read_user_code, shown},
     interaction::{Visit, forged, is_own_page, stale},
-    limit::client_address,
+    limit::Visitor,
     params::Params,
     post::is_form,
     reply,
@@ -41,8 +39,7 @@ pub(super) async fn endpoint(
     request: Request<Body>,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let address = client_address(&parts.headers, peer, app.config.trusted_proxies);
-    let visitor = address.unwrap_or_else(|| peer.ip());
+    let visitor = Visitor::of(&parts.headers, peer, app.config.trusted_proxies);
     let outcome = match parts.method {
         Method::GET => {
             let query = Params::parse(parts.uri.query().unwrap_or("").as_bytes());
@@ -55,11 +52,10 @@ pub(super) async fn endpoint(
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return reply::oauth_error(status, "invalid_request", text);
         }
-        Method::POST => match to_bytes(body, MAX_BODY).await {
+        Method::POST => match body::read(body).await {
             Ok(body) => enter(&app, &parts.headers, visitor, &Params::parse(&body)).await,
-            Err(_) => {
-                let status = StatusCode::PAYLOAD_TOO_LARGE;
-                return reply::oauth_error(status, "invalid_request", "The body is too large");
+            Err(unread) => {
+                return reply::oauth_error(unread.status(), "invalid_request", unread.text());
             }
         },
         _ => return reply::method_not_allowed("GET, POST"),
@@ -78,7 +74,7 @@ pub(super) async fn endpoint(
 fn ask(
     app: &App,
     headers: &HeaderMap,
-    visitor: IpAddr,
+    visitor: Visitor,
     user_code: &str,
     status: StatusCode,
     problem: Option<&str>,
@@ -95,7 +91,7 @@ fn ask(
 async fn enter(
     app: &Arc<App>,
     headers: &HeaderMap,
-    visitor: IpAddr,
+    visitor: Visitor,
     form: &Params,
 ) -> Result<Response, Error> {
     let visit = Visit::new(app, headers, visitor);
@@ -105,7 +101,8 @@ async fn enter(
     {
         return Ok(forged(app));
     }
-    if let Err(seconds) = app.user_codes.take(Some(visitor), clock::milliseconds()).await {
+    if let Err(seconds) = app.user_codes.take(Some(visitor.nearest()), clock::milliseconds()).await
+    {
         let text = format!("Too many tries. Wait {seconds} seconds.");
         let status = StatusCode::TOO_MANY_REQUESTS;
         let mut response = ask(app, headers, visitor, "", status, Some(&text))?;

@@ -12,7 +12,8 @@ use aws_lc_rs::{
     },
 };
 use countersign_core::jose::{alg::Algorithm, base64url};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::{Error, secret};
 
@@ -67,11 +68,13 @@ impl Signer {
     }
 
     /// Signs claims as a compact JWS of this type (RFC 7515 §3.1).
-    pub(crate) fn sign(&self, typ: &str, claims: &Value) -> Result<String, Error> {
+    pub(crate) fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
         let header = json!({ "alg": self.alg.name(), "kid": self.kid, "typ": typ });
+        let claims = serde_json::to_vec(claims);
+        let claims = claims.map_err(|_| Error::Crypto("claims that are no JSON"))?;
         let mut token = base64url::encode(header.to_string());
         token.push('.');
-        token.push_str(&base64url::encode(claims.to_string()));
+        token.push_str(&base64url::encode(claims));
         let signature = match &self.pair {
             Pair::Ecdsa(pair) => base64url::encode(pair.sign(&self.random, token.as_bytes())?),
             Pair::Ed25519(pair) => base64url::encode(pair.sign(token.as_bytes())),

@@ -12,6 +12,7 @@ local used = math.max(tonumber(redis.call('GET', KEYS[1])) or now, now)
 used = math.min(used, now + burst) + interval
 local over = used - now - burst
 if over > 0 then return over end
+if used <= now then redis.call('DEL', KEYS[1]) return 0 end
 redis.call('SET', KEYS[1], string.format('%.0f', used), 'PX', used - now)
 return 0";
 
@@ -23,7 +24,8 @@ if tries <= tonumber(ARGV[1]) then return 0 end
 return math.max(redis.call('PTTL', KEYS[1]), 1)";
 
 impl Redis {
-    /// Counts a request of `who`; 0, or the milliseconds to wait before the next one.
+    /// Counts a request of `who`; 0, or the milliseconds to wait before the next one. One that was counted
+    /// is given back by an interval below zero.
     pub(crate) async fn take(
         &self,
         limit: &'static str,

@@ -5,8 +5,6 @@ use crate::Error;
 
 impl Store {
     /// Remembers an identifier. Only the first caller gets `true`, whichever node asks.
-    ///
-    /// `jti` is kept as a digest: its length is for others to choose.
     pub(crate) async fn is_first_use(
         &self,
         kind: &'static str,

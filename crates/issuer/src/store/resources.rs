@@ -90,6 +90,12 @@ impl Resource {
         Implications::new(&direct.collect::<BTreeMap<_, _>>()).unwrap_or_default()
     }
 
+    /// Whether what was granted gives all of this, by itself or by what it implies.
+    pub(crate) fn gives(&self, granted: &ScopeSet, requested: &ScopeSet) -> bool {
+        let implications = self.implications();
+        requested.iter().all(|scope| implications.grants(granted, scope))
+    }
+
     /// The description of one of its scopes.
     pub(crate) fn description(&self, scope: &Scope) -> Option<&str> {
         let found = self.scopes.iter().find(|known| known.name == scope.as_str());

@@ -57,6 +57,11 @@ fn scopes_and_resources_are_those_that_were_given() {
     for resource in [MAIL, "https://unknown.example", "not a url"] {
         ask(&service, &[("resource", resource)]).assert_error(400, "invalid_target");
     }
+    // files:write implies files:read, and less may be asked for.
+    let writer = issuer.add_service("client_secret_basic", &[(FILES, "files:write")]);
+    assert_eq!(claims(&issuer, &writer, &[("scope", "files:read")])["scope"], "files:read");
+    let reader = issuer.add_service("client_secret_basic", &[(FILES, "files:read")]);
+    ask(&reader, &[("scope", "files:write")]).assert_error(400, "invalid_scope");
     ask(&service, &[("resource", FILES), ("resource", MAIL)]).assert_error(400, "invalid_target");
     let both =
         issuer.add_service("client_secret_basic", &[(FILES, "files:read"), (MAIL, "mail:send")]);

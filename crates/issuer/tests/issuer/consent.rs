@@ -147,12 +147,29 @@ fn attack_46_cross_site_navigation_is_asked() {
     let url = issuer.authorize_url(&client, &[]);
     browser.authorize(&issuer, &url).parameter("code");
     browser.visit(&issuer, &url).parameter("code");
-    for headers in [&[CROSS_SITE][..], &[("sec-fetch-site", "same-site")], &[]] {
+    let (site, origin) = (("sec-fetch-site", "same-site"), ("sec-fetch-site", "same-origin"));
+    for headers in [&[CROSS_SITE][..], &[site], &[origin], &[]] {
         let answer = browser.send("GET", &url, headers, None);
         let page = browser.follow(&issuer, answer);
         page.assert_page(200);
         assert!(page.body.contains("value=\"allow\""), "{headers:?}");
     }
+}
+
+/// The same by a client whose redirect URI is the issuer's own page: its answer, after a press on Deny, would
+/// be another request.
+#[test]
+fn attack_46_nothing_is_answered_to_the_issuer_itself() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    let mut browser = Browser::new();
+    browser.authorize(&issuer, &issuer.authorize_url(&client, &[])).parameter("code");
+    let second = issuer.authorize_url(&client, &[("state", "evil")]);
+    let evil = issuer.registered(&second);
+    let url = issuer.authorize_url(&evil, &[("redirect_uri", &second)]);
+    let page = browser.visit(&issuer, &url);
+    page.assert_page(400);
+    assert!(page.body.contains("a page of this server"), "{}", page.body);
 }
 
 /// Cross-site request forgery: a form counts when it is from our page, in this session.

@@ -5,8 +5,9 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    http::{Answer, send},
-    issuer::{CALLBACK, CHALLENGE, Client, FILES, Folder, Issuer},
+    browser::Browser,
+    http::{Answer, FORM, encode, send},
+    issuer::{ACCOUNT, CALLBACK, CHALLENGE, Client, FILES, Folder, Issuer, PASSWORD},
 };
 
 /// Behind one proxy, which says where a request came from.
@@ -15,6 +16,7 @@ fn behind_a_proxy() -> Issuer {
     let mut config = folder.config();
     config.trusted_proxies = 1;
     let issuer = Issuer::run(folder, config).unwrap();
+    issuer.add_user(ACCOUNT, PASSWORD);
     issuer.add_resource(FILES, &[("files:read", "Read your files", "")], true);
     issuer
 }
@@ -119,6 +121,42 @@ fn pushed_requests_of_one_address() {
         ..public
     };
     refused(&stranger, "198.51.100.7").assert_error(429, "temporarily_unavailable");
+}
+
+/// Credential stuffing (issuer spec, section 2): one password for each of many accounts, from one address.
+/// Those that are right are not counted: many people share an address.
+#[test]
+fn logins_that_fail_are_limited_by_address() {
+    let issuer = behind_a_proxy();
+    let mut browser = Browser::new();
+    let page = browser.visit(&issuer, &issuer.authorize_url(&issuer.client(), &[]));
+    let (interaction, csrf) = (page.field("interaction"), page.field("csrf"));
+    let log_in = |name: &str, password: &str, address: &str| {
+        let fields = [
+            ("interaction", &*interaction),
+            ("csrf", &*csrf),
+            ("action", "login"),
+            ("username", name),
+            ("password", password),
+        ];
+        let headers = [FORM, ("x-forwarded-for", address)];
+        let body = encode(&fields);
+        browser.clone().send("POST", &issuer.at("/authorize"), &headers, Some(&body))
+    };
+    for _ in 0..3 {
+        assert_eq!(log_in(ACCOUNT, PASSWORD, "198.51.100.7").status, 303);
+    }
+    // Too long to be hashed: as many as come are counted.
+    let password = "x".repeat(2000);
+    let start = Instant::now();
+    let refused = (0..500).position(|index| {
+        let answer = log_in(&format!("user{index}"), &password, "198.51.100.7");
+        assert!([403, 429].contains(&answer.status), "{answer:?}");
+        answer.status == 429 && answer.header("retry-after").parse::<u32>().is_ok()
+    });
+    let most = 60 + usize::try_from(start.elapsed().as_secs() / 2 + 1).unwrap();
+    assert!(refused.is_some_and(|count| (60..=most).contains(&count)), "{refused:?} {most}");
+    assert_eq!(log_in(ACCOUNT, PASSWORD, "198.51.100.8").status, 303, "from elsewhere");
 }
 
 /// Without a declared proxy the header is whatever a client likes, and a proxy on this machine is all

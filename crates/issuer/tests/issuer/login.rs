@@ -2,7 +2,7 @@
 
 use crate::{
     browser::{BY_ITSELF, Browser},
-    http::Answer,
+    http::{Answer, get},
     issuer::{ACCOUNT, Issuer, PASSWORD},
 };
 
@@ -107,14 +107,14 @@ fn sessions_are_new_with_each_login() {
 fn cookie_attributes() {
     let issuer = Issuer::start();
     let url = issuer.authorize_url(&issuer.client(), &[]);
-    let cookie = crate::http::get(&url).header("set-cookie").to_owned();
+    let cookie = get(&url).header("set-cookie").to_owned();
     assert!(cookie.starts_with("cs_browser=br_"), "{cookie}");
     assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
 
     let https = Issuer::empty(|config| config.issuer = Some("https://auth.example.com".to_owned()));
     https.add_resource(crate::issuer::FILES, &[("files:read", "Read", "")], false);
     let url = https.authorize_url(&https.client(), &[]);
-    let answer = crate::http::get(&url);
+    let answer = get(&url);
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("__Host-cs_browser=br_"), "{cookie}");
     assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
@@ -186,5 +186,31 @@ fn max_age_and_prompt_consent() {
         let page = browser.visit(&issuer, &issuer.authorize_url(&client, &[("prompt", prompt)]));
         page.assert_page(200);
         assert!(page.body.contains("Allow"), "{prompt}");
+    }
+}
+
+/// RFC 6749 appendix A.5. PostgreSQL could not store a NUL, and would say so after the consent.
+#[test]
+fn control_characters_are_refused_before_anybody_is_asked() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    for name in ["nonce", "state"] {
+        for value in ["\0", "a\nb", "\u{7f}"] {
+            let url = issuer.authorize_url(&client, &[(name, value)]);
+            let answer = Browser::new().open(&url);
+            assert_eq!(answer.parameter("error"), "invalid_request", "{name} {value:?}");
+        }
+    }
+}
+
+/// RFC 6797: whoever typed the address once is not led to an imitation by http.
+#[test]
+fn https_is_pinned_where_it_is_used() {
+    let pinned = "max-age=31536000";
+    let https = Issuer::empty(|config| config.issuer = Some("https://auth.example.com".to_owned()));
+    let plain = Issuer::start();
+    for path in ["/", "/authorize", "/token", "/jwks", "/nothing"] {
+        assert_eq!(get(&https.at(path)).header("strict-transport-security"), pinned, "{path}");
+        assert_eq!(get(&plain.at(path)).header("strict-transport-security"), "", "{path}");
     }
 }

@@ -130,7 +130,7 @@ impl Visitor {
 
     /// The first time through the pages for login and consent, later by one redirect.
     async fn code(&mut self) -> String {
-        self.visit(&get(&self.authorize, &self.cookie())).await;
+        self.visit(&get(&self.authorize, &self.cookie("none"))).await;
         for _ in 0..12 {
             let answer = &self.connection;
             let request = if (300..400).contains(&answer.status()) {
@@ -141,7 +141,7 @@ impl Visitor {
                     let code = query.split('&').find_map(|pair| pair.strip_prefix("code="));
                     return code.unwrap_or_else(|| panic!("{location}")).to_owned();
                 }
-                get(location.strip_prefix(&self.origin).unwrap_or(location), &self.cookie())
+                get(location.strip_prefix(&self.origin).unwrap_or(location), &self.cookie("none"))
             } else {
                 let page = answer.body();
                 let action = if page.contains("type=\"password\"") { "login" } else { "allow" };
@@ -151,7 +151,7 @@ impl Visitor {
                     field(page, "csrf"),
                     PASSWORD.replace(' ', "+"),
                 );
-                post(&self.authorize_path, &self.cookie(), &body)
+                post(&self.authorize_path, &self.cookie("same-origin"), &body)
             };
             self.visit(&request).await;
         }
@@ -172,11 +172,11 @@ impl Visitor {
         }
     }
 
-    /// A browser's headers, for a page that its user opened.
-    fn cookie(&self) -> String {
+    /// A browser's headers, for a page that its user opened (`none`) or that another page leads to.
+    fn cookie(&self, site: &str) -> String {
         let pairs: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        format!("{}sec-fetch-site: same-origin\r\ncookie: {}\r\n", self.host, pairs.join("; "))
+        format!("{}sec-fetch-site: {site}\r\ncookie: {}\r\n", self.host, pairs.join("; "))
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) async fn issue(
         Some(text) => {
             let malformed = |_| refuse("invalid_scope", "The scope is malformed");
             let scopes = ScopeSet::parse(text).map_err(malformed)?;
-            if !scopes.iter().all(|scope| granted.contains(scope)) {
+            let resource = resources.iter().find(|resource| resource.uri == *uri);
+            if !resource.is_some_and(|resource| resource.gives(&granted, &scopes)) {
                 return Err(refuse("invalid_scope", "The client may not have these scopes"));
             }
             scopes

@@ -55,7 +55,7 @@ pub(super) async fn redeem(
     };
     let check =
         |keys: &_| assertion::check_grant(text, &Expected::of(app, keys, &TYPES, &provider.issuer));
-    let assertion = signed(app, KeySource::from(&provider), check).await?.map_err(refused)?;
+    let assertion = signed(app, KeySource::from(&provider), None, check).await?.map_err(refused)?;
     let claims = &assertion.claims;
     if claims.client_id.as_ref() != Some(&client.id) {
         return Err(refused("it is for another client"));
