@@ -10,7 +10,7 @@ use proxy_wasm::{
 };
 
 use crate::{
-    exchange::Claim,
+    exchange::{Claim, Waiting},
     filter::Filter,
     host::{self, Buffer, Level, Map},
     settings::Settings,
@@ -19,9 +19,6 @@ use crate::{
 
 /// Between two looks at what is due.
 const TICK_MILLISECONDS: u32 = 1000;
-
-/// Between two looks at what another worker is fetching.
-const WAITING_TICK_MILLISECONDS: u32 = 20;
 
 /// Policies are small; a larger document is a mistake.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
@@ -47,8 +44,7 @@ impl Root {
             // A fetch would belong to a request: at the next tick it will not.
             Err(error) => warn("returning to the root", error),
         }
-        let waiting = shared.exchange.is_waiting();
-        let period = if waiting { WAITING_TICK_MILLISECONDS } else { TICK_MILLISECONDS };
+        let period = shared.exchange.next_look().unwrap_or(TICK_MILLISECONDS);
         if let Err(error) = host::set_tick(period) {
             warn("asking for ticks", error);
         }
@@ -56,8 +52,8 @@ impl Root {
 
     /// Starts what is due, or learns it from other workers.
     fn fetch(&self, shared: &mut Shared, now: u64) {
-        for (fetch, since) in shared.exchange.take_waiting(now) {
-            self.start(shared, fetch, since, now);
+        for waiting in shared.exchange.take_waiting(now) {
+            self.start(shared, waiting, now);
         }
         // Each answer, and each failure to start, may make the next of several URLs due.
         for _ in 0..8 {
@@ -66,18 +62,19 @@ impl Root {
                 break;
             }
             for fetch in due {
-                self.start(shared, fetch, now, now);
+                self.start(shared, Waiting::new(fetch, now), now);
             }
         }
     }
 
-    fn start(&self, shared: &mut Shared, fetch: Fetch, since: u64, now: u64) {
-        match shared.exchange.claim(&fetch, now) {
-            Claim::Answered(body, at) => shared.learned(&fetch, body.as_deref(), at),
-            Claim::Wait => shared.exchange.wait(fetch, since),
-            Claim::Fetch => match self.dispatch(&fetch) {
-                Some(call) => shared.started(call, fetch),
-                None => shared.fetched(&fetch, None, now),
+    fn start(&self, shared: &mut Shared, wanted: Waiting, now: u64) {
+        let fetch = &wanted.fetch;
+        match shared.exchange.claim(fetch, now) {
+            Claim::Answered(body, at) => shared.learned(fetch, body.as_deref(), at),
+            Claim::Wait => shared.exchange.wait(wanted),
+            Claim::Fetch => match self.dispatch(fetch) {
+                Some(call) => shared.started(call, wanted.fetch),
+                None => shared.fetched(fetch, None, now),
             },
         }
     }
@@ -147,7 +144,15 @@ impl RootContext for Root {
                 return false;
             }
         };
-        self.shared = Some(Rc::new(RefCell::new(Shared::new(settings))));
+        let shared = Shared::new(settings);
+        if shared.exchange.is_first_to_say() {
+            host::log(
+                Level::Warn,
+                "countersign: the plugin has no vm_id, so other plugins could write what its workers would \
+                 share: each of them fetches keys and status lists for itself",
+            );
+        }
+        self.shared = Some(Rc::new(RefCell::new(shared)));
         // The first keys are fetched at the first tick: here clusters may not exist yet.
         if let Err(error) = host::set_tick(1) {
             warn("asking for ticks", error);

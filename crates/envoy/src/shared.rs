@@ -101,7 +101,7 @@ impl Shared {
             parked: BTreeMap::new(),
             present: None,
             calls: BTreeMap::new(),
-            exchange: Exchange::default(),
+            exchange: Exchange::new(host::has_vm_id()),
             warned_of_body: false,
             newly_parked: false,
         }
