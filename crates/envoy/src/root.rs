@@ -13,7 +13,7 @@ use crate::{
     exchange::{Claim, Waiting},
     filter::Filter,
     host::{self, Buffer, Level, Map},
-    settings::Settings,
+    settings::{FilterSettings, Settings},
     shared::{Shared, warn},
 };
 
@@ -144,6 +144,9 @@ impl RootContext for Root {
                 return false;
             }
         };
+        for doubt in FilterSettings::doubts(&settings.policy) {
+            host::log(Level::Warn, &doubt);
+        }
         let shared = Shared::new(settings);
         if shared.exchange.is_first_to_say() {
             host::log(

@@ -198,7 +198,7 @@ fn a_filter_that_cannot_be_configured_is_not_served() {
 #[test]
 fn a_policy_that_is_wrong_is_not_served() {
     type Spoil = fn(&mut Value);
-    let wrong: [(&str, Spoil); 5] = [
+    let wrong: [(&str, Spoil); 6] = [
         ("unknown member", |policy| policy["x"] = json!(1)),
         ("no issuer", |policy| policy["issuers"] = json!([])),
         ("no resource", |policy| policy["resources"] = json!([])),
@@ -211,6 +211,12 @@ fn a_policy_that_is_wrong_is_not_served() {
     ];
     for (name, spoil) in wrong {
         let mut policy = policy(true);
+        ("no cluster for the status lists that must be asked", |policy| {
+            policy["issuers"][0] = json!({
+                "issuer": common::ISSUER, "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] },
+                "status": "required",
+            });
+        }),
         spoil(&mut policy);
         let upstream = Stub::upstream().unwrap();
         let started = Setup::with(upstream, policy, true, |_| good_keys()).try_start();
