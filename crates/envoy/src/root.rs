@@ -13,6 +13,7 @@ use crate::{
     exchange::{Claim, Waiting},
     filter::Filter,
     host::{self, Buffer, Level, Map},
+    metrics::Counter,
     settings::{FilterSettings, Settings},
     shared::{Shared, warn},
 };
@@ -26,13 +27,15 @@ const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Root {
     id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
+    /// The counter of requests that a filter refuses without the state above.
+    not_ready: Option<u32>,
     /// When the gauges were set.
     shown_at: u64,
 }
 
 impl Root {
     pub(crate) const fn new(id: u32) -> Self {
-        Self { id, shared: None, shown_at: 0 }
+        Self { id, shared: None, not_ready: None, shown_at: 0 }
     }
 
     /// Fetches, and goes on with the requests that wait; they may want more.
@@ -148,6 +151,7 @@ impl RootContext for Root {
             host::log(Level::Warn, &doubt);
         }
         let shared = Shared::new(settings);
+        self.not_ready = shared.audit.metrics.id(Counter::NotReady);
         if shared.exchange.is_first_to_say() {
             host::log(
                 Level::Warn,
@@ -181,7 +185,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter::new(id, self.shared.clone())))
+        Some(Box::new(Filter::new(id, self.shared.clone(), self.not_ready)))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -181,6 +181,12 @@ fn nothing_passes_when_something_is_broken() {
             assert_eq!(seen, allowed, "{}: what the server saw", fault.name);
             println!("{}, {workers} workers: {found:?}", fault.name);
         }
+        // Each without a decision: refused by whoever was asked, and counted.
+        for name in ["host_error", "not_ready"] {
+            let count = broken.envoy.stat(&format!("wasmcustom.countersign.failed.{name}"));
+            assert!(count >= 12, "{name}: {count}");
+        }
+        assert!(broken.envoy.logs("a request is refused with 503: the clock cannot be read"));
     }
 }
 
@@ -205,18 +211,18 @@ fn a_policy_that_is_wrong_is_not_served() {
         ("no cluster", |policy| {
             policy["issuers"][0].as_object_mut().unwrap().remove("cluster");
         }),
-        ("a cycle", |policy| {
-            policy["resources"][0]["scopes"]["implies"] = json!({ "a": ["b"], "b": ["a"] });
-        }),
-    ];
-    for (name, spoil) in wrong {
-        let mut policy = policy(true);
         ("no cluster for the status lists that must be asked", |policy| {
             policy["issuers"][0] = json!({
                 "issuer": common::ISSUER, "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] },
                 "status": "required",
             });
         }),
+        ("a cycle", |policy| {
+            policy["resources"][0]["scopes"]["implies"] = json!({ "a": ["b"], "b": ["a"] });
+        }),
+    ];
+    for (name, spoil) in wrong {
+        let mut policy = policy(true);
         spoil(&mut policy);
         let upstream = Stub::upstream().unwrap();
         let started = Setup::with(upstream, policy, true, |_| good_keys()).try_start();

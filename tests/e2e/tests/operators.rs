@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Instant;
 
 use common::{HOST, ISSUER, RESOURCE, Setup, call, comes, good_keys, policy, post, token};
-use countersign_e2e::http::{Request, get};
+use countersign_e2e::http::Request;
 use countersign_e2e::{Answer, EnvoyConfig, Stub};
 use countersign_testkit::{keys::TestKey, status::reference};
 use serde_json::{Value, json};
