@@ -299,10 +299,14 @@ fn allowed(
     assert_eq!(*issuer, *identity.issuer);
     let removed = |name: &str| forward.remove.iter().any(|removed| removed.as_str() == name);
     assert_eq!(removed("authorization"), resource["forward"]["token"] != "keep");
-    let ours: Vec<String> = match &resource["forward"]["headers"] {
-        Value::Object(headers) => headers.keys().cloned().collect(),
-        _ => ["x-mcp-subject", "x-mcp-client", "x-mcp-scope"].map(str::to_owned).to_vec(),
-    };
+    // Those of all resources, whichever this one is.
+    let listed = policy["resources"].as_array().expect("resources").iter();
+    let ours: Vec<String> = listed
+        .flat_map(|listed| match &listed["forward"]["headers"] {
+            Value::Object(headers) => headers.keys().cloned().collect(),
+            _ => ["x-mcp-subject", "x-mcp-client", "x-mcp-scope"].map(str::to_owned).to_vec(),
+        })
+        .collect();
     for (name, _) in &request.headers {
         let Ok(name) = core::str::from_utf8(name) else { continue };
         let name = name.to_ascii_lowercase();

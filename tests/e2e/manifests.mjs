@@ -1,10 +1,9 @@
-// Reads a file of Kubernetes manifests, holds the first against its schema, and prints the configuration
-// that it has for the filter, as JSON.
-// node manifests.mjs NODE_MODULES SCHEMA.json MANIFESTS.yaml PATH.TO.CONFIGURATION
+// Reads a file of Kubernetes manifests, holds each against the schema of its kind, and prints them all, as JSON.
+// node manifests.mjs NODE_MODULES SCHEMAS MANIFESTS.yaml
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-const [modules, schema, manifests, path] = process.argv.slice(2);
+const [modules, schemas, manifests] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const { parseAllDocuments } = require("yaml");
 const Ajv = require("ajv");
@@ -13,12 +12,13 @@ const documents = parseAllDocuments(readFileSync(manifests, "utf8")).map((docume
   if (document.errors.length > 0) throw document.errors[0];
   return document.toJS();
 });
-for (const { apiVersion, kind, metadata } of documents) {
+for (const document of documents) {
+  const { apiVersion, kind, metadata } = document;
   if (!apiVersion || !kind || !metadata?.name || !metadata?.namespace) {
     throw new Error(`${kind ?? "a document"} lacks a kind or a name`);
   }
+  const schema = JSON.parse(readFileSync(`${schemas}/${kind}.json`, "utf8"));
+  const validate = new (Ajv.default ?? Ajv)({ allErrors: true }).compile(schema);
+  if (!validate(document)) throw new Error(`${kind}: ${JSON.stringify(validate.errors, null, 1)}`);
 }
-const validate = new (Ajv.default ?? Ajv)({ allErrors: true }).compile(JSON.parse(readFileSync(schema, "utf8")));
-if (!validate(documents[0])) throw new Error(JSON.stringify(validate.errors, null, 1));
-const found = path.split(".").reduce((value, name) => value[name], documents[0]);
-console.log(JSON.stringify(found));
+console.log(JSON.stringify(documents));

@@ -30,10 +30,6 @@ impl Decoration {
         Self { set, append, seal }
     }
 
-    pub(crate) const fn is_nothing(&self) -> bool {
-        self.set.is_empty() && self.append.is_empty() && self.seal.is_none()
-    }
-
     /// All headers, for a response that has none of its own.
     pub(crate) fn headers(&self) -> impl Iterator<Item = &Header> + Clone {
         self.set.iter().chain(&self.append)

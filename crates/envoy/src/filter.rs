@@ -11,52 +11,76 @@ use proxy_wasm::{
 
 use crate::{
     debug,
-    host::{self, Map},
+    host::{self, Level, Map},
+    metrics::add_one,
+    parked::Body,
     shared::{Flow, Shared, warn},
 };
 
 /// In nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
+/// Why nothing can be decided.
+const IN_USE: &str = "the filter's state is in use";
+const NO_ANSWER: &str = "the debug page cannot be sent";
+const NO_CLOCK: &str = "the clock cannot be read";
+const NO_HEADERS: &str = "the headers cannot be read";
+const NO_POLICY: &str = "there is no policy";
+
 pub(crate) struct Filter {
     id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
-    /// Its response was replaced by one that is not looked at.
-    has_refused: bool,
-    /// How long the filter has worked for it, in nanoseconds; `None` once that was told.
+    /// The counter of requests that are refused here.
+    not_ready: Option<u32>,
+    /// The request was answered, or its response replaced, by what is not looked at.
+    has_answered: bool,
+    /// How long the filter has worked for it, in nanoseconds; `None` once that was told, or will not be.
     spent: Option<u64>,
 }
 
 impl Filter {
-    pub(crate) const fn new(id: u32, shared: Option<Rc<RefCell<Shared>>>) -> Self {
-        Self { id, shared, has_refused: false, spent: Some(0) }
+    pub(crate) const fn new(
+        id: u32,
+        shared: Option<Rc<RefCell<Shared>>>,
+        not_ready: Option<u32>,
+    ) -> Self {
+        Self { id, shared, not_ready, has_answered: false, spent: Some(0) }
     }
 
     fn on_body(&mut self, ended: bool) -> Action {
-        let (Some(shared), Ok(begun)) = (&self.shared, host::nanoseconds()) else {
-            return refuse();
-        };
-        let Ok(mut shared) = shared.try_borrow_mut() else {
-            return refuse();
-        };
+        if self.has_answered {
+            return Action::Pause;
+        }
+        let Some(shared) = self.shared.clone() else { return self.refuse(NO_POLICY) };
+        let Ok(begun) = host::nanoseconds() else { return self.refuse(NO_CLOCK) };
+        let Ok(mut shared) = shared.try_borrow_mut() else { return self.refuse(IN_USE) };
         let flow = shared.on_body(self.id, ended, begun / SECOND);
         self.spent = tell(&shared, self.id, self.spent, begun);
         action(flow)
     }
 
     fn on_response(&mut self, callback: impl FnOnce(&mut Shared, u32) -> Flow) -> Action {
-        let Some(shared) = self.shared.as_ref().filter(|_| !self.has_refused) else {
+        let Some(shared) = self.shared.clone().filter(|_| !self.has_answered) else {
             // The answer of this filter to a request that it could not decide.
             return Action::Continue;
         };
         // Envoy sends local replies, and lets requests go on, when the call into the filter that
         // asked for it has returned. A host that does so within that call finds the state in use:
         // what cannot be filtered now does not go on.
-        let Ok(mut shared) = shared.try_borrow_mut() else {
-            self.has_refused = true;
-            return refuse();
-        };
+        let Ok(mut shared) = shared.try_borrow_mut() else { return self.refuse(IN_USE) };
         action(callback(&mut shared, self.id))
+    }
+
+    /// Without policy, clock or headers nothing can be decided, and nothing passes.
+    fn refuse(&mut self, why: &str) -> Action {
+        self.has_answered = true;
+        host::log(Level::Warn, &format!("countersign: a request is refused with 503: {why}"));
+        add_one(self.not_ready);
+        let headers = [("retry-after", "1")].into_iter();
+        if let Err(error) = host::respond(503, "countersign_not_ready", headers, b"") {
+            warn("answering a request", error);
+        }
+        Action::Pause
     }
 }
 
@@ -64,16 +88,11 @@ impl Context for Filter {}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        let (Some(shared), Ok(begun)) = (&self.shared, host::nanoseconds()) else {
-            return refuse();
-        };
+        let Some(shared) = self.shared.clone() else { return self.refuse(NO_POLICY) };
+        let Ok(begun) = host::nanoseconds() else { return self.refuse(NO_CLOCK) };
         let now = begun / SECOND;
-        let Ok(mut shared) = shared.try_borrow_mut() else {
-            return refuse();
-        };
-        let Ok(map) = host::headers(Map::Request) else {
-            return refuse();
-        };
+        let Ok(mut shared) = shared.try_borrow_mut() else { return self.refuse(IN_USE) };
+        let Ok(map) = host::headers(Map::Request) else { return self.refuse(NO_HEADERS) };
         let pseudo = |wanted| map.get(wanted).unwrap_or_default();
         let mut headers: Vec<(&[u8], &[u8])> =
             map.iter().filter(|(name, _)| !name.starts_with(b":")).collect();
@@ -100,8 +119,11 @@ impl HttpContext for Filter {
             && page.is_for(head.client)
         {
             return match debug::answer(&shared, now) {
-                Ok(()) => Action::Pause,
-                Err(_) => refuse(),
+                Ok(()) => {
+                    self.has_answered = true;
+                    Action::Pause
+                }
+                Err(_) => self.refuse(NO_ANSWER),
             };
         }
         let named = shared.settings.route_metadata.as_deref().and_then(host::route_resource);
@@ -111,7 +133,7 @@ impl HttpContext for Filter {
         };
         // Only what is there need be removed: most of it never is.
         shared.present = Some(map);
-        let flow = shared.proceed(self.id, step, now, false);
+        let flow = shared.proceed(self.id, step, now, Body::Unseen);
         shared.present = None;
         // The root fetches, at once: a call of its own is not lost when this client goes away.
         if shared.take_newly_parked()
@@ -157,8 +179,11 @@ impl Drop for Filter {
 }
 
 /// Tells Envoy how long the filter worked for a request, when it is decided. Requests that wait for keys
-/// are decided elsewhere, and left out.
+/// are left out, whatever becomes of them: a part of the work is done elsewhere.
 fn tell(shared: &Shared, id: u32, spent: Option<u64>, begun: u64) -> Option<u64> {
+    if shared.is_parked(id) {
+        return None;
+    }
     let ended = host::nanoseconds().ok()?;
     let spent = spent?.saturating_add(ended.saturating_sub(begun));
     if !shared.is_decided(id) {
@@ -173,13 +198,4 @@ const fn action(flow: Flow) -> Action {
         Flow::Continue => Action::Continue,
         Flow::Pause => Action::Pause,
     }
-}
-
-/// Without policy, clock or headers nothing can be decided, and nothing passes.
-fn refuse() -> Action {
-    let headers = [("retry-after", "1")].into_iter();
-    if let Err(error) = host::respond(503, "countersign_not_ready", headers, b"") {
-        warn("answering a request", error);
-    }
-    Action::Pause
 }

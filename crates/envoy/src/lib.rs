@@ -14,6 +14,7 @@ mod exchange;
 mod filter;
 mod host;
 mod metrics;
+mod parked;
 mod record;
 mod response;
 mod root;

@@ -13,12 +13,18 @@ use crate::host::{self, MetricKind};
 /// What is counted beside decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Counter {
+    /// Responses that came before their request was decided, and were replaced.
+    AnsweredEarly,
     /// Fetches that brought nothing of use.
     FetchesFailed,
     /// Fetches of other workers that this one learned of.
     FetchesShared,
     /// Fetches that brought something.
     FetchesSucceeded,
+    /// Requests refused because the host did not do what it was asked.
+    HostErrors,
+    /// Requests refused because policy, clock or headers could not be had.
+    NotReady,
     /// Workers whose own arithmetic gave a wrong known answer.
     SelfTestsFailed,
     /// Signatures that Envoy's BoringSSL verified.
@@ -28,10 +34,13 @@ pub(crate) enum Counter {
 }
 
 impl Counter {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::AnsweredEarly, "failed.answered_early"),
         (Self::FetchesFailed, "fetches.failed"),
         (Self::FetchesShared, "fetches.shared"),
         (Self::FetchesSucceeded, "fetches.succeeded"),
+        (Self::HostErrors, "failed.host_error"),
+        (Self::NotReady, "failed.not_ready"),
         (Self::SelfTestsFailed, "self_tests.failed"),
         (Self::SignaturesByEnvoy, "signatures.envoy"),
         (Self::SignaturesInFilter, "signatures.filter"),
@@ -92,11 +101,16 @@ impl Metrics {
             (_, Some(reason)) => ("deny", reason.code()),
             (verdict, None) => (verdict.code(), ""),
         };
-        add_one(self.decisions.get(&key));
+        add_one(self.decisions.get(&key).copied());
     }
 
     pub(crate) fn add_one(&self, counter: Counter) {
-        add_one(self.counters.get(&counter));
+        add_one(self.id(counter));
+    }
+
+    /// A counter's number, for who cannot have all of this when it counts.
+    pub(crate) fn id(&self, counter: Counter) -> Option<u32> {
+        self.counters.get(&counter).copied()
     }
 
     /// How long the filter worked for a request until it was decided.
@@ -140,10 +154,10 @@ fn define(kind: MetricKind, name: &str) -> Option<u32> {
     host::define_metric(kind, &format!("countersign.{name}")).ok()
 }
 
-fn add_one(id: Option<&u32>) {
+pub(crate) fn add_one(id: Option<u32>) {
     if let Some(id) = id {
         // A lost count is no reason to fail a request.
-        let _ = host::add(*id, 1);
+        let _ = host::add(id, 1);
     }
 }
 

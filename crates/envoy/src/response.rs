@@ -5,6 +5,7 @@ use countersign_core::guard::{FilterStep, ListFilter, Response, ResponseHead};
 use crate::{
     decoration::Decoration,
     host::{self, Buffer, HeaderMap, HostError, Level, Map},
+    metrics::Counter,
     shared::{Flow, Request, Shared, warn},
 };
 
@@ -65,6 +66,7 @@ impl Shared {
             Level::Warn,
             "countersign: a response came before the request was decided, and was replaced by 502",
         );
+        self.audit.metrics.add_one(Counter::AnsweredEarly);
         let headers = decoration.headers().map(|header| (header.name(), header.value()));
         if let Err(error) = host::respond(502, "countersign_answered_early", headers, b"") {
             warn("answering a request", error);

@@ -10,18 +10,16 @@ use proxy_wasm::{
 };
 
 use crate::{
-    exchange::Claim,
+    exchange::{Claim, Waiting},
     filter::Filter,
     host::{self, Buffer, Level, Map},
-    settings::Settings,
+    metrics::Counter,
+    settings::{FilterSettings, Settings},
     shared::{Shared, warn},
 };
 
 /// Between two looks at what is due.
 const TICK_MILLISECONDS: u32 = 1000;
-
-/// Between two looks at what another worker is fetching.
-const WAITING_TICK_MILLISECONDS: u32 = 20;
 
 /// Policies are small; a larger document is a mistake.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
@@ -29,13 +27,15 @@ const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Root {
     id: u32,
     shared: Option<Rc<RefCell<Shared>>>,
+    /// The counter of requests that a filter refuses without the state above.
+    not_ready: Option<u32>,
     /// When the gauges were set.
     shown_at: u64,
 }
 
 impl Root {
     pub(crate) const fn new(id: u32) -> Self {
-        Self { id, shared: None, shown_at: 0 }
+        Self { id, shared: None, not_ready: None, shown_at: 0 }
     }
 
     /// Fetches, and goes on with the requests that wait; they may want more.
@@ -47,8 +47,7 @@ impl Root {
             // A fetch would belong to a request: at the next tick it will not.
             Err(error) => warn("returning to the root", error),
         }
-        let waiting = shared.exchange.is_waiting();
-        let period = if waiting { WAITING_TICK_MILLISECONDS } else { TICK_MILLISECONDS };
+        let period = shared.exchange.next_look().unwrap_or(TICK_MILLISECONDS);
         if let Err(error) = host::set_tick(period) {
             warn("asking for ticks", error);
         }
@@ -56,8 +55,8 @@ impl Root {
 
     /// Starts what is due, or learns it from other workers.
     fn fetch(&self, shared: &mut Shared, now: u64) {
-        for (fetch, since) in shared.exchange.take_waiting(now) {
-            self.start(shared, fetch, since, now);
+        for waiting in shared.exchange.take_waiting(now) {
+            self.start(shared, waiting, now);
         }
         // Each answer, and each failure to start, may make the next of several URLs due.
         for _ in 0..8 {
@@ -66,18 +65,19 @@ impl Root {
                 break;
             }
             for fetch in due {
-                self.start(shared, fetch, now, now);
+                self.start(shared, Waiting::new(fetch, now), now);
             }
         }
     }
 
-    fn start(&self, shared: &mut Shared, fetch: Fetch, since: u64, now: u64) {
-        match shared.exchange.claim(&fetch, now) {
-            Claim::Answered(body, at) => shared.learned(&fetch, body.as_deref(), at),
-            Claim::Wait => shared.exchange.wait(fetch, since),
-            Claim::Fetch => match self.dispatch(&fetch) {
-                Some(call) => shared.started(call, fetch),
-                None => shared.fetched(&fetch, None, now),
+    fn start(&self, shared: &mut Shared, wanted: Waiting, now: u64) {
+        let fetch = &wanted.fetch;
+        match shared.exchange.claim(fetch, now) {
+            Claim::Answered(body, at) => shared.learned(fetch, body.as_deref(), at),
+            Claim::Wait => shared.exchange.wait(wanted),
+            Claim::Fetch => match self.dispatch(fetch) {
+                Some(call) => shared.started(call, wanted.fetch),
+                None => shared.fetched(fetch, None, now),
             },
         }
     }
@@ -147,7 +147,19 @@ impl RootContext for Root {
                 return false;
             }
         };
-        self.shared = Some(Rc::new(RefCell::new(Shared::new(settings))));
+        for doubt in FilterSettings::doubts(&settings.policy) {
+            host::log(Level::Warn, &doubt);
+        }
+        let shared = Shared::new(settings);
+        self.not_ready = shared.audit.metrics.id(Counter::NotReady);
+        if shared.exchange.is_first_to_say() {
+            host::log(
+                Level::Warn,
+                "countersign: the plugin has no vm_id, so other plugins could write what its workers would \
+                 share: each of them fetches keys and status lists for itself",
+            );
+        }
+        self.shared = Some(Rc::new(RefCell::new(shared)));
         // The first keys are fetched at the first tick: here clusters may not exist yet.
         if let Err(error) = host::set_tick(1) {
             warn("asking for ticks", error);
@@ -173,7 +185,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter::new(id, self.shared.clone())))
+        Some(Box::new(Filter::new(id, self.shared.clone(), self.not_ready)))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -14,7 +14,7 @@ use core::net::IpAddr;
 use countersign_core::{
     guard::{
         Policy, PolicyError,
-        policy::{IssuerPolicy, KeySource},
+        policy::{IssuerPolicy, KeySource, StatusCheck},
     },
     jose::json::{self, Object, Value},
 };
@@ -87,6 +87,21 @@ impl Settings {
         })?;
         let filter = root.get("filter").map(read_filter).transpose()?.unwrap_or_default();
         Ok(Self { policy, filter })
+    }
+}
+
+impl FilterSettings {
+    /// What is allowed, and probably not meant.
+    pub(crate) fn doubts(policy: &Policy) -> impl Iterator<Item = String> + '_ {
+        let without_lists = policy.issuers.iter().enumerate().filter(|(_, issuer)| {
+            issuer.cluster.is_none() && issuer.status == StatusCheck::IfPresent
+        });
+        without_lists.map(|(index, _)| {
+            format!(
+                "countersign: $.issuers[{index}] has no \"cluster\", so its status lists cannot be fetched: \
+                 tokens that refer to one are answered with 503. Name a cluster, or say \"status\": \"ignore\""
+            )
+        })
     }
 }
 
@@ -195,6 +210,7 @@ fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
     let lacks = |issuer: &IssuerPolicy| {
         let fetches = issuer.introspection.is_some()
             || issuer.status_aggregation.is_some()
+            || issuer.status == StatusCheck::Required
             || !matches!(issuer.keys, KeySource::Inline(_));
         issuer.cluster.is_none() && fetches
     };
@@ -204,7 +220,7 @@ fn require_clusters(policy: Policy) -> Result<Policy, PolicyError> {
             &format!("$.issuers[{index}]"),
             "in Envoy, \"cluster\" must name the cluster that the issuer is reached through, unless its \
              keys are given inline as \"jwks\" and it has neither \"introspection\" nor \
-             \"status_aggregation\"",
+             \"status_aggregation\" nor \"status\": \"required\"",
         )),
     }
 }

@@ -12,15 +12,10 @@ use crate::{
     exchange::Exchange,
     host::{self, Buffer, HeaderMap, HostError, Level, Map},
     metrics::Counter,
+    parked::{Body, Parked},
     settings::{FilterSettings, Settings},
     signatures::Signatures,
 };
-
-/// Most requests that wait for keys at once; others are answered with 503.
-const MAX_PARKED: usize = 1024;
-
-/// Longest wait for keys, in seconds.
-const MAX_WAIT: u64 = 2 * Fetch::TIMEOUT;
 
 /// After so many seconds without a body, the likely cause is said, once.
 const BODY_PATIENCE: u64 = 5;
@@ -42,18 +37,9 @@ pub(crate) struct Shared {
     /// Fetches of other workers.
     pub(crate) exchange: Exchange,
     warned_of_body: bool,
+    warned_of_hold: bool,
     /// A request began to wait for keys since this was last asked.
-    newly_parked: bool,
-}
-
-/// A request that waits for keys, a status list or an answer about its token.
-#[derive(Debug)]
-pub(crate) struct Parked {
-    pending: Pending,
-    /// Since that second.
-    since: u64,
-    /// Its whole body is already here.
-    body_ended: bool,
+    pub(crate) newly_parked: bool,
 }
 
 /// Any other request that is not over for the filter.
@@ -63,7 +49,7 @@ pub(crate) enum Request {
     /// Waits for more of its body since that second. So many bytes of it were read; Envoy holds
     /// them back. `headers_sent` tells that the headers, already changed, were not held back.
     Body { pending: Pending, since: u64, read: usize, headers_sent: bool },
-    /// Its response gets these headers, and its lists may have to be filtered.
+    /// Let through. Its response gets these headers, and its lists may have to be filtered.
     Forwarded(Decoration, Option<Box<ListFilter>>),
     /// The lists in its response are being filtered.
     Filtered(Box<FilteredBody>),
@@ -80,13 +66,6 @@ pub(crate) enum Flow {
     Pause,
 }
 
-impl Parked {
-    /// Also by a clock that was set back since.
-    const fn is_late(&self, now: u64) -> bool {
-        now.abs_diff(self.since) >= MAX_WAIT
-    }
-}
-
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Self {
         let mut engine = Engine::new(settings.policy);
@@ -101,15 +80,16 @@ impl Shared {
             parked: BTreeMap::new(),
             present: None,
             calls: BTreeMap::new(),
-            exchange: Exchange::default(),
+            exchange: Exchange::new(host::has_vm_id()),
             warned_of_body: false,
+            warned_of_hold: false,
             newly_parked: false,
         }
     }
 
     /// Takes a step as far as it goes, for the request that is current. Its headers are still
-    /// there; `body_ended` tells whether its whole body is, too.
-    pub(crate) fn proceed(&mut self, id: u32, mut step: Step, now: u64, body_ended: bool) -> Flow {
+    /// there.
+    pub(crate) fn proceed(&mut self, id: u32, mut step: Step, now: u64, body: Body) -> Flow {
         loop {
             step = match step {
                 Step::Forward(forward) => return self.forward(id, &forward, false),
@@ -122,16 +102,16 @@ impl Shared {
                 Step::NeedIntrospection(pending)
                 | Step::NeedKeys(pending)
                 | Step::NeedStatus(pending)
-                    if self.parked.len() >= MAX_PARKED =>
+                    if self.too_many_wait() =>
                 {
                     self.engine.resume(pending, Answer::GiveUp, now)
                 }
                 Step::NeedIntrospection(pending)
                 | Step::NeedKeys(pending)
                 | Step::NeedStatus(pending) => {
-                    return self.park(id, pending, now, body_ended);
+                    return self.park(id, pending, now, body);
                 }
-                Step::NeedBody(pending) => return self.await_body(id, pending, now, body_ended),
+                Step::NeedBody(pending) => return self.await_body(id, pending, now, body),
             };
         }
     }
@@ -139,11 +119,12 @@ impl Shared {
     /// A part of the body is there, or all of it: `ended`.
     pub(crate) fn on_body(&mut self, id: u32, ended: bool, now: u64) -> Flow {
         if let Some(parked) = self.parked.get_mut(&id) {
-            parked.body_ended |= ended;
+            parked.shows_body(ended);
             return Flow::Pause;
         }
         match self.requests.remove(&id) {
-            None => Flow::Continue,
+            // Nobody let it through.
+            None => self.fail(id, "finding a request's state", HostError(host::NOT_FOUND)),
             Some(forwarded @ (Request::Forwarded(..) | Request::Filtered(_))) => {
                 self.requests.insert(id, forwarded);
                 Flow::Continue
@@ -181,7 +162,7 @@ impl Shared {
                 Flow::Pause
             }
             Step::Forward(forward) => self.forward(id, &forward, headers_sent),
-            step => self.proceed(id, step, now, ended),
+            step => self.proceed(id, step, now, Body::of(ended)),
         }
     }
 
@@ -199,7 +180,7 @@ impl Shared {
     pub(crate) fn undecided(&self, id: u32) -> Option<&Pending> {
         match self.requests.get(&id) {
             Some(Request::Body { pending, .. }) => Some(pending),
-            _ => self.parked.get(&id).map(|parked| &parked.pending),
+            _ => self.parked.get(&id).map(Parked::pending),
         }
     }
 
@@ -247,46 +228,6 @@ impl Shared {
         }
     }
 
-    /// Something was fetched: goes on with the requests that waited for that, and with those that waited
-    /// too long. Changes the current context.
-    pub(crate) fn retry_parked(&mut self, now: u64) {
-        let (engine, parked) = (&self.engine, &self.parked);
-        let ready = |(id, parked): (&u32, &Parked)| {
-            (parked.is_late(now) || !engine.is_waiting(&parked.pending, now)).then_some(*id)
-        };
-        let ready: Vec<u32> = parked.iter().filter_map(ready).collect();
-        for id in ready {
-            let Some(parked) = self.parked.remove(&id) else { continue };
-            if host::set_current(id).is_err() {
-                continue;
-            }
-            let is_late = parked.is_late(now);
-            let Parked { pending, since, body_ended } = parked;
-            let answer = if is_late { Answer::GiveUp } else { Answer::Fetched };
-            let step = self.engine.resume(pending, answer, now);
-            self.go_on(id, step, (since, body_ended), now);
-        }
-        // Who waits on waits for a fetch that is under way.
-        self.newly_parked = false;
-    }
-
-    fn go_on(&mut self, id: u32, step: Step, (since, body_ended): (u64, bool), now: u64) {
-        let flow = self.proceed(id, step, now, body_ended);
-        if let Some(parked) = self.parked.get_mut(&id) {
-            // Still waiting: it goes on waiting since when it began.
-            parked.since = since;
-        } else if flow == Flow::Continue
-            && let Err(error) = host::continue_request()
-        {
-            warn("letting a request go on", error);
-        }
-    }
-
-    /// Whether a request began to wait for keys since this was last asked.
-    pub(crate) const fn take_newly_parked(&mut self) -> bool {
-        core::mem::replace(&mut self.newly_parked, false)
-    }
-
     /// Says once what is probably wrong when bodies do not come.
     pub(crate) fn check_bodies(&mut self, now: u64) {
         let late = |request: &Request| {
@@ -307,17 +248,26 @@ impl Shared {
         }
     }
 
-    fn park(&mut self, id: u32, pending: Pending, now: u64, body_ended: bool) -> Flow {
-        self.parked.insert(id, Parked { pending, since: now, body_ended });
-        self.newly_parked = true;
-        Flow::Pause
+    /// Says once that policy and Envoy differ.
+    fn warn_of_hold(&mut self) {
+        if !core::mem::replace(&mut self.warned_of_hold, true) {
+            host::log(
+                Level::Warn,
+                "countersign: Envoy holds headers back (allow_on_headers_stop_iteration: true), and the \
+                 policy does not count on it: set \"hold_headers\": true in the policy",
+            );
+        }
     }
 
-    fn await_body(&mut self, id: u32, pending: Pending, now: u64, body_ended: bool) -> Flow {
-        if body_ended {
+    fn await_body(&mut self, id: u32, pending: Pending, now: u64, body: Body) -> Flow {
+        if body == Body::Ended {
             return self.read_body(id, pending, (now, 0, false), true, now);
         }
-        let hold = self.engine.policy().hold_headers;
+        // What came of a body would go on with a head that is let go: that can be all there is of it.
+        let hold = self.engine.policy().hold_headers || body == Body::Begun;
+        if hold && !self.engine.policy().hold_headers {
+            self.warn_of_hold();
+        }
         if !hold && let Some(forward) = pending.early_forward() {
             if let Err(error) = self.apply(forward) {
                 return self.fail(id, "changing the headers", error);
@@ -335,13 +285,8 @@ impl Shared {
             return self.fail(id, "changing the headers", error);
         }
         self.audit.forwarded(forward);
-        let decoration = Decoration::of(forward);
-        let filter = forward.response_filter.clone();
-        if decoration.is_nothing() && filter.is_none() {
-            self.requests.remove(&id);
-        } else {
-            self.requests.insert(id, Request::Forwarded(decoration, filter));
-        }
+        let (decoration, filter) = (Decoration::of(forward), forward.response_filter.clone());
+        self.requests.insert(id, Request::Forwarded(decoration, filter));
         Flow::Continue
     }
 
@@ -376,6 +321,7 @@ impl Shared {
     /// The host did not do what it was asked: the request must not go on.
     pub(crate) fn fail(&mut self, id: u32, doing: &str, error: HostError) -> Flow {
         warn(doing, error);
+        self.audit.metrics.add_one(Counter::HostErrors);
         self.requests.insert(id, Request::Answered);
         let headers = [("retry-after", "1")].into_iter();
         if let Err(error) = host::respond(503, "countersign_host_error", headers, b"") {

@@ -181,6 +181,12 @@ fn nothing_passes_when_something_is_broken() {
             assert_eq!(seen, allowed, "{}: what the server saw", fault.name);
             println!("{}, {workers} workers: {found:?}", fault.name);
         }
+        // Each without a decision: refused by whoever was asked, and counted.
+        for name in ["host_error", "not_ready"] {
+            let count = broken.envoy.stat(&format!("wasmcustom.countersign.failed.{name}"));
+            assert!(count >= 12, "{name}: {count}");
+        }
+        assert!(broken.envoy.logs("a request is refused with 503: the clock cannot be read"));
     }
 }
 
@@ -198,12 +204,18 @@ fn a_filter_that_cannot_be_configured_is_not_served() {
 #[test]
 fn a_policy_that_is_wrong_is_not_served() {
     type Spoil = fn(&mut Value);
-    let wrong: [(&str, Spoil); 5] = [
+    let wrong: [(&str, Spoil); 6] = [
         ("unknown member", |policy| policy["x"] = json!(1)),
         ("no issuer", |policy| policy["issuers"] = json!([])),
         ("no resource", |policy| policy["resources"] = json!([])),
         ("no cluster", |policy| {
             policy["issuers"][0].as_object_mut().unwrap().remove("cluster");
+        }),
+        ("no cluster for the status lists that must be asked", |policy| {
+            policy["issuers"][0] = json!({
+                "issuer": common::ISSUER, "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] },
+                "status": "required",
+            });
         }),
         ("a cycle", |policy| {
             policy["resources"][0]["scopes"]["implies"] = json!({ "a": ["b"], "b": ["a"] });

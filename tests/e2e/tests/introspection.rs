@@ -4,11 +4,13 @@
 mod common;
 
 use std::fs;
+use std::io::{BufReader, Write as _};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use common::{Front, RESOURCE, Setup, call, policy};
-use countersign_e2e::http::Message;
+use common::{Front, HOST, RESOURCE, Setup, call, comes, policy, with_page};
+use countersign_e2e::http::{Message, Request, read_message};
 use countersign_e2e::{Answer, Clock, Places, Stub};
 use serde_json::{Value, json};
 
@@ -96,6 +98,30 @@ fn the_issuer_is_asked() {
     for token in ["token=ada", "made-up", "token=silent"] {
         assert!(!log.contains(token), "{token}: {log}");
     }
+}
+
+/// The time for decisions has none of requests that waited: part of their work is done when nobody measures it.
+#[test]
+fn who_waited_is_not_in_the_time_for_decisions() {
+    let policy = with_page(with_introspection(30));
+    let front = Setup::with(Stub::upstream().unwrap(), policy, true, issuer).start();
+    // It waits in its head; its body ends when it does not wait any more.
+    let request = call("ada", "read_file").to_bytes();
+    let (begin, end) = request.split_at(request.len() - 5);
+    let mut client = TcpStream::connect(("127.0.0.1", front.envoy.port())).unwrap();
+    client.write_all(begin).unwrap();
+    assert!(comes(|| questions(&front) == 1), "it asks");
+    assert!(comes(|| front.held() == [1, 0]), "it goes on");
+    client.write_all(end).unwrap();
+    let answer = read_message(&mut BufReader::new(client)).unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    let nobody = Request::new("POST", "/mcp", HOST).body("{}");
+    for _ in 0..3 {
+        assert_eq!(front.send(&nobody).status(), 401);
+    }
+    let count = || front.envoy.samples("countersign_decision_us");
+    assert!(comes(|| count() >= 3), "{}", count());
+    assert_eq!(count(), 3);
 }
 
 /// Workers share what they fetch by its URL; answers about tokens have one URL for all.

@@ -82,7 +82,7 @@ fn what_envoy_answers_itself_is_filtered() {
         let config = EnvoyConfig::new(&places, port, &policy, hold, port, &clusters)
             .answering("application/json", LIST)
             .with_clock(&clock);
-        let _envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
+        let envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
         let token = token().claim("scope", "mcp:use files:read").sign();
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
         let request = post(&token).header("origin", "https://mcp.example.com").body(body);
@@ -102,6 +102,8 @@ fn what_envoy_answers_itself_is_filtered() {
                 assert_eq!((answer.status(), answer.text().as_str()), (502, ""), "{round}");
             }
         }
+        let replaced = envoy.stat("wasmcustom.countersign.failed.answered_early");
+        assert_eq!(replaced, if hold { 0 } else { 2 });
     }
 }
 

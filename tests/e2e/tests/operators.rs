@@ -7,8 +7,9 @@ use std::fs;
 use std::time::Instant;
 
 use common::{HOST, ISSUER, RESOURCE, Setup, call, comes, good_keys, policy, post, token};
-use countersign_e2e::http::{Request, get};
+use countersign_e2e::http::Request;
 use countersign_e2e::{Answer, EnvoyConfig, Stub};
+use countersign_testkit::{keys::TestKey, status::reference};
 use serde_json::{Value, json};
 
 /// The configuration with the filter's own settings beside the policy.
@@ -51,12 +52,23 @@ fn counters_gauges_and_a_histogram() {
     // The good token, and the expired one.
     assert!(comes(|| stat("tokens.cached") == 2), "{}", stat("tokens.cached"));
     // Envoy adds its histograms up now and then.
-    let count = || {
-        let page = get(front.envoy.admin(), "/stats?format=prometheus").unwrap().text();
-        let line = page.lines().find(|line| line.contains("countersign_decision_us_count"))?;
-        line.rsplit(' ').next()?.parse::<u64>().ok()
-    };
-    assert!(comes(|| count().is_some_and(|count| count >= 4)), "{:?}", count());
+    let count = || front.envoy.samples("countersign_decision_us");
+    assert!(comes(|| count() >= 4), "{}", count());
+}
+
+/// Keys in the policy and no cluster: nothing can be fetched, so no list can be asked.
+#[test]
+fn who_cannot_fetch_status_lists_is_told() {
+    let mut policy = policy(true);
+    policy["issuers"][0] = json!({
+        "issuer": ISSUER, "jwks": { "keys": [TestKey::Es256(1).jwk("es1")] },
+        "max_lifetime": 3_155_760_000_u64,
+    });
+    let front = setup(policy).start();
+    assert!(front.envoy.logs("$.issuers[0] has no \"cluster\""));
+    assert_eq!(front.send(&call(&token().sign(), "read_file")).status(), 200);
+    let listed = token().claim("status", reference("https://auth.example.com/status/1", 7));
+    assert_eq!(front.send(&call(&listed.sign(), "read_file")).status(), 503);
 }
 
 #[test]

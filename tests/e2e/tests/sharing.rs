@@ -14,7 +14,7 @@ use countersign_testkit::{
     keys::TestKey,
     status::{TestList, reference},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 const LIST: &str = "https://auth.example.com/status/1";
 
@@ -48,6 +48,21 @@ fn one_fetch_serves_both_workers() {
     all_are(&front, &call(&token().key(TestKey::Es256(2), "es2").sign(), "read_file"), 200);
     assert_eq!(front.issuer.take().len(), 1, "one more for a new name");
     all_are(&front, &good, 401);
+}
+
+/// Without a `vm_id` every other plugin without one could write what the workers share: as it is in Istio.
+#[test]
+fn without_a_vm_id_each_worker_fetches_for_itself() {
+    let without = |plugin: &mut Value| plugin["vm_config"]["vm_id"] = json!("");
+    let front =
+        Setup::new(good_keys).config(|config| config.with_workers(2).plugin(without)).start();
+    let good = call(&token().sign(), "read_file");
+    assert!(front.settles(200, |_| good.clone()));
+    served_by_both(&front);
+    assert_eq!(front.issuer.take().len(), 3, "two workers and the main thread");
+    assert_eq!(front.envoy.stat("wasmcustom.countersign.fetches.shared"), 0);
+    let log = front.envoy.output();
+    assert_eq!(log.matches("the plugin has no vm_id").count(), 1, "{log}");
 }
 
 /// How often the issuer is asked after the first time, once that is so many times, and in what time; a minute

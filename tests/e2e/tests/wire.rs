@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Front, HOST, Setup, call, comes, good_keys, policy, post, token, with_page};
+use common::{Front, Gate, HOST, Setup, call, comes, good_keys, policy, post, token, with_page};
 use countersign_e2e::http::{Request, send_raw};
-use countersign_e2e::{Places, Stub, load};
+use countersign_e2e::{Clock, Places, Stub, load};
 use countersign_testkit::keys::TestKey;
 use serde_json::{Value, json};
 
@@ -183,6 +183,50 @@ fn clients_that_go_away_leave_nothing_behind() {
     }
 }
 
+/// The statuses of these requests ([`h2.mjs`](../h2.mjs)), a line each.
+fn over_http_2(port: u16, lines: &str) -> String {
+    let mut node = Command::new("node")
+        .arg(Places::of_checkout().path("tests/e2e/h2.mjs"))
+        .arg(port.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    node.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    String::from_utf8(node.wait_with_output().unwrap().stdout).unwrap()
+}
+
+/// Envoy holds headers back and the policy says that it does not. A request waits for keys, and all of its
+/// body is there but for the end: with its headers all of it would go on, to a server that needs no end.
+#[test]
+fn a_body_that_came_while_a_request_waited_is_read_first() {
+    let gate = Gate::default();
+    let closed = gate.clone();
+    let policy = with_page(policy(false));
+    let setup = Setup::with(Stub::upstream().unwrap(), policy, true, move |_| {
+        closed.pass();
+        good_keys()
+    });
+    // A fetch is given up after twenty seconds, not five.
+    let clock = Clock::new(&Places::of_checkout(), setup.dir(), 1).unwrap().slower(4);
+    let front = setup.config(|config| config.with_clock(&clock)).start();
+    let request = |tool| {
+        let body = CALL.replace("read_file", tool);
+        let headers = json!({
+            ":method": "POST", ":path": "/mcp", ":authority": HOST, "content-type": "application/json",
+            "content-length": body.len(), "authorization": format!("Bearer {}", token().sign()),
+        });
+        format!("{}\n", json!({ "headers": headers, "body": body, "endAfter": 5000 }))
+    };
+    let (port, lines) = (front.envoy.port(), request("read_file") + &request("write_file"));
+    let client = thread::spawn(move || over_http_2(port, &lines));
+    assert!(comes(|| front.held()[1] == 2), "they wait");
+    gate.open();
+    assert_eq!(client.join().unwrap(), "200\n403\n");
+    assert_eq!(front.seen(), 1, "the server has what was let through");
+    assert!(front.envoy.logs("set \"hold_headers\": true in the policy"));
+}
+
 /// Many streams on one connection, also over two workers; some of them broken off.
 #[test]
 fn http_2_is_no_other_way_in() {
@@ -214,17 +258,7 @@ fn http_2_is_no_other_way_in() {
                 expected.push(status.to_string());
             }
         }
-        let script = Places::of_checkout().path("tests/e2e/h2.mjs");
-        let mut node = Command::new("node")
-            .arg(script)
-            .arg(front.envoy.port().to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        node.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-        let output = node.wait_with_output().unwrap();
-        let statuses = String::from_utf8(output.stdout).unwrap();
+        let statuses = over_http_2(front.envoy.port(), &lines);
         assert_eq!(statuses.lines().collect::<Vec<_>>(), expected, "hold_headers {hold}");
         assert_eq!(front.seen(), 10);
         assert!(none_held(&front));

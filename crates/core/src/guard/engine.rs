@@ -226,7 +226,7 @@ impl Engine {
             proof: None,
             certificate: head.certificate.map(Box::new),
             attempter: head.client.map(Attempter::of),
-            lookalikes: lookalikes(resource, &head),
+            lookalikes: lookalikes(&self.policy, resource, &head),
             mirror: inspect::mirror(&head),
             session: Session::of(&head, resource),
             body_is_json: inspect::body_is_json(&head),
@@ -329,7 +329,7 @@ impl Engine {
             let refused = Reason::ResourceUnknown.into();
             return refuse(policy, &context, refused, Some(identity), &Asked::default());
         };
-        let mut forward = match forward(resource, &context, &identity) {
+        let mut forward = match forward(policy, resource, &context, &identity) {
             Ok(forward) => forward,
             Err(reason) => {
                 return refuse(policy, &context, reason.into(), None, &Asked::default());

@@ -141,7 +141,7 @@ fn refuse_traced(
     if let Some(resource) = shadow {
         let (response_headers, response_append) = context.response_headers();
         return Step::Forward(Forward {
-            remove: removals(resource, &context.lookalikes),
+            remove: removals(policy, resource, &context.lookalikes),
             set: Vec::new(),
             response_headers,
             response_append,
@@ -165,6 +165,7 @@ fn refuse_traced(
 
 /// The changes for an authorized request.
 pub(super) fn forward(
+    policy: &Policy,
     resource: &ResourcePolicy,
     context: &Context,
     identity: &Arc<Identity>,
@@ -174,7 +175,7 @@ pub(super) fn forward(
     let (session, session_seal) = context.session.bind(resource, identity)?;
     set.extend(session);
     Ok(Forward {
-        remove: removals(resource, &context.lookalikes),
+        remove: removals(policy, resource, &context.lookalikes),
         set,
         response_headers,
         response_append,
@@ -186,8 +187,12 @@ pub(super) fn forward(
 }
 
 /// What a client may never tell the server by itself, and the token.
-fn removals(resource: &ResourcePolicy, lookalikes: &[HeaderName]) -> Vec<HeaderName> {
-    let mut names: Vec<HeaderName> = resource.forward.owned().cloned().collect();
+fn removals(
+    policy: &Policy,
+    resource: &ResourcePolicy,
+    lookalikes: &[HeaderName],
+) -> Vec<HeaderName> {
+    let mut names = policy.owned().to_vec();
     names.extend_from_slice(lookalikes);
     if resource.forward.strip_token {
         names.push(HeaderName::fixed("authorization"));
@@ -205,10 +210,14 @@ const METHOD_OVERRIDES: [&str; 3] =
 /// The client's headers that the server could take for something else than the guard does: those that
 /// override the method, and those that differ from the guard's own in `_` for `-` only (to CGI and WSGI
 /// servers both are the same variable).
-pub(super) fn lookalikes(resource: &ResourcePolicy, head: &RequestHead<'_>) -> Vec<HeaderName> {
+pub(super) fn lookalikes(
+    policy: &Policy,
+    resource: &ResourcePolicy,
+    head: &RequestHead<'_>,
+) -> Vec<HeaderName> {
     let mut found = Vec::new();
     let session = session::header(resource);
-    let owned = || resource.forward.owned().map(HeaderName::as_str).chain(session);
+    let owned = || policy.owned().iter().map(HeaderName::as_str).chain(session);
     let overrides = |name: &[u8]| METHOD_OVERRIDES.iter().any(|other| is_alike(name, other));
     let suspicious = |(name, _): &&(&[u8], &[u8])| name.contains(&b'_') || overrides(name);
     for (name, _) in head.headers.iter().filter(suspicious) {
@@ -266,7 +275,8 @@ pub(super) fn metadata(policy: &Policy, index: usize, head: &RequestHead<'_>) ->
 
 pub(super) fn public(policy: &Policy, index: usize, head: &RequestHead<'_>) -> Step {
     let resource = policy.resources.get(index);
-    let remove = resource.map(|resource| removals(resource, &lookalikes(resource, head)));
+    let remove =
+        resource.map(|resource| removals(policy, resource, &lookalikes(policy, resource, head)));
     Step::Forward(Forward {
         remove: remove.unwrap_or_default(),
         set: Vec::<Header>::new(),

@@ -14,8 +14,8 @@ use core::ptr;
 pub(crate) use foreign::verify_signature;
 pub(crate) use header_map::HeaderMap;
 pub(crate) use property::{
-    PropertyType, client_address, client_certificate, declare_property, property, route_resource,
-    set_property,
+    PropertyType, client_address, client_certificate, declare_property, has_vm_id, property,
+    route_resource, set_property,
 };
 pub(crate) use shared_data::{Version, set_shared, shared};
 

@@ -79,6 +79,11 @@ fn read_hex(text: &[u8]) -> Option<[u8; 32]> {
     Some(digest)
 }
 
+/// Whether this plugin has a `vm_id`. Without one its shared data are those of all others without.
+pub(crate) fn has_vm_id() -> bool {
+    property(b"plugin_vm_id").is_ok_and(|id| !id.is_empty())
+}
+
 /// The text `resource` in this namespace of the route's metadata.
 pub(crate) fn route_resource(namespace: &str) -> Option<String> {
     let path = ["xds", "route_metadata", "filter_metadata", namespace, "resource"].join("\0");

@@ -16,6 +16,9 @@ impl Version {
     /// That of a value which does not exist: to write with it succeeds only as long as nobody has
     /// written. A host counts versions up from 1.
     pub(crate) const ABSENT: Self = Self(u32::MAX);
+
+    /// Whatever is there: to write with it always succeeds.
+    pub(crate) const ANY: Self = Self(0);
 }
 
 #[link(wasm_import_module = "env")]

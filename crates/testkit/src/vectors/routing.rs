@@ -230,6 +230,14 @@ fn forwarding() -> Vec<Case> {
         .allowed();
     spoofed.expect.removed.push("x-mcp-subject".to_owned());
     spoofed.expect.removed.push("x_mcp_subject".to_owned());
+    let mut of_another =
+        Case::new("headers-of-another-resource-cannot-be-spoofed", "DESIGN, forward")
+            .bearer(&token().sign())
+            .with("x-user", "admin")
+            .with("x_tenant", "spoofed")
+            .with("x-claims", URL_SAFE_NO_PAD.encode("{}").as_str())
+            .allowed();
+    of_another.expect.removed.extend(["x-user", "x_tenant", "x-claims"].map(str::to_owned));
     let mut overridden = Case::new("a-method-cannot-be-overridden", "DESIGN, forward")
         .bearer(&token().sign())
         .method("GET")
@@ -241,6 +249,7 @@ fn forwarding() -> Vec<Case> {
     overridden.expect.removed.extend(names.map(str::to_owned));
     vec![
         spoofed,
+        of_another,
         overridden,
         at("custom-headers-and-kept-token", &notes(), &[("x-user", "user-1")]),
         at(

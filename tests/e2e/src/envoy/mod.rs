@@ -125,6 +125,14 @@ impl Envoy {
         value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
     }
 
+    /// How many values a histogram has, by its name for Prometheus. Envoy adds them up now and then.
+    pub fn samples(&self, name: &str) -> u64 {
+        let page = http::get(self.admin, "/stats?format=prometheus");
+        let page = page.map(|answer| answer.text()).unwrap_or_default();
+        let line = page.lines().find(|line| line.contains(&format!("{name}_count")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+    }
+
     /// Waits until the log has this text, a minute at most.
     pub fn logs(&self, text: &str) -> bool {
         let start = Instant::now();

@@ -13,6 +13,7 @@ use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
 use self::reader::Node;
+use super::decision::HeaderName;
 use crate::jose::json;
 
 pub use self::{
@@ -35,6 +36,8 @@ pub struct Policy {
     pub leeway: u64,
     /// Whether the host can hold back a request's headers until its body was decided upon.
     pub hold_headers: bool,
+    /// The headers that only the guard may set, of all resources.
+    owned: Vec<HeaderName>,
 }
 
 /// Bounds on what one request may cost.
@@ -92,7 +95,20 @@ impl Policy {
         let leeway = members.read("leeway", |node| node.number(0, 300))?.unwrap_or(30);
         let hold_headers = members.read("hold_headers", Node::flag)?.unwrap_or(true);
         members.finish()?;
-        Ok(Self { issuers, resources, limits, leeway, hold_headers })
+        let mut owned: Vec<HeaderName> = Vec::new();
+        for name in resources.iter().flat_map(|resource| resource.forward.owned()) {
+            if !owned.contains(name) {
+                owned.push(name.clone());
+            }
+        }
+        Ok(Self { issuers, resources, limits, leeway, hold_headers, owned })
+    }
+
+    /// The headers that only the guard may set, of all resources: removed from every request. Who stands behind
+    /// several of them, a filter of the proxy's or a server, does not ask which of them sets what.
+    #[must_use]
+    pub fn owned(&self) -> &[HeaderName] {
+        &self.owned
     }
 }
 

@@ -88,7 +88,7 @@ impl ForwardPolicy {
             .collect()
     }
 
-    /// The headers that only the guard may set: removed from every request.
+    /// The headers that only the guard may set, of this resource.
     pub fn owned(&self) -> impl Iterator<Item = &HeaderName> {
         self.headers.iter().map(|(name, _)| name).chain(&self.claims)
     }
