@@ -1,5 +1,6 @@
 // The guard: stands before an MCP server that speaks the Fetch standard's requests and responses.
 
+import { policyText } from "./document.js";
 import { Engine, type Head } from "./engine.js";
 import { filtered } from "./filter.js";
 import { toHost } from "./headers.js";
@@ -106,7 +107,7 @@ export function createGuard(policy: Policy | string, options: GuardOptions = {})
   checkCache(keyCache);
   const { fetch = hostFetch, onDecision, clientAddress } = functions;
   const now = clock(options.now);
-  const document = typeof policy === "string" ? policy : (JSON.stringify(policy) ?? "");
+  const document = policyText(policy);
   const source = (policy: string) => (keys == null ? network(fetch) : routed(policy, keys, fetch));
   const engine = new Engine(document, source, keyCache);
 
