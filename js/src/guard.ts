@@ -15,7 +15,7 @@ import {
   hostFetch,
 } from "./options.js";
 import type { Policy } from "./policy.js";
-import { answered, decorated, forwarded, headOf } from "./request.js";
+import { answered, decorated, forwarded, headOf, hostIn } from "./request.js";
 import { sealed } from "./session.js";
 import { BodyReader } from "./stream.js";
 import type { Decision, HeaderPair, Identity } from "./wire.js";
@@ -119,8 +119,7 @@ export function createGuard(policy: Policy | string, options: GuardOptions = {})
     };
     const keep = (work: Promise<unknown>) => background(ctx, work);
     const head: Head = { ...headOf(request), client: clientAddress?.(request) ?? undefined };
-    const host = isByHost ? head.headers.find(([name]) => name === "host") : undefined;
-    head.authority = host?.[1] ?? head.authority;
+    head.authority = (isByHost ? hostIn(head.headers) : undefined) ?? head.authority;
     const answer = await engine.decide(head, { now, readBody, keep });
     const { decision } = answer;
     const { reason } = decision;
