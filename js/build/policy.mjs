@@ -34,8 +34,7 @@ function comment(node) {
 function declaration(name, node) {
   const members = Object.entries(node.properties).map(([member, of]) => {
     const optional = node.required?.includes(member) ? "" : "?";
-    const undefinable = optional && " | undefined";
-    return `  ${comment(of)}\n  readonly ${member}${optional}: ${typeOf(of)}${undefinable};\n`;
+    return `  ${comment(of)}\n  readonly ${member}${optional}: ${typeOf(of)};\n`;
   });
   return `${comment(node)}\nexport interface ${name} {\n${members.join("")}}\n`;
 }

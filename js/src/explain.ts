@@ -1,6 +1,7 @@
 // Why a policy decides a request as it does, check by check: what `countersign explain` says, in JavaScript.
 
 import { Tells } from "./core.js";
+import { policyText } from "./document.js";
 import { type Answer, Engine, type Head } from "./engine.js";
 import { byteString } from "./headers.js";
 import { type Clock, type Fetch, checkFunctions, checkNames, clock } from "./options.js";
@@ -92,7 +93,7 @@ export async function explain(
       notes.add(`cannot use the answer of ${url}: ${error}`);
     }
   };
-  const document = typeof policy === "string" ? policy : (JSON.stringify(policy) ?? "");
+  const document = policyText(policy);
   const engine = new Engine<Answer>(document, source, undefined, Tells.Trace, warn);
   let rest = body;
   const readBody = async () => {

@@ -1,6 +1,7 @@
 // The guard: stands before an MCP server that speaks the Fetch standard's requests and responses.
 
-import { Engine } from "./engine.js";
+import { policyText } from "./document.js";
+import { Engine, type Head } from "./engine.js";
 import { filtered } from "./filter.js";
 import { toHost } from "./headers.js";
 import { type KeyFunction, network, routed } from "./key-source.js";
@@ -14,7 +15,7 @@ import {
   hostFetch,
 } from "./options.js";
 import type { Policy } from "./policy.js";
-import { answered, decorated, forwarded, headOf } from "./request.js";
+import { answered, decorated, forwarded, headOf, hostIn } from "./request.js";
 import { sealed } from "./session.js";
 import { BodyReader } from "./stream.js";
 import type { Decision, HeaderPair, Identity } from "./wire.js";
@@ -106,18 +107,19 @@ export function createGuard(policy: Policy | string, options: GuardOptions = {})
   checkCache(keyCache);
   const { fetch = hostFetch, onDecision, clientAddress } = functions;
   const now = clock(options.now);
-  const document = typeof policy === "string" ? policy : (JSON.stringify(policy) ?? "");
+  const document = policyText(policy);
   const source = (policy: string) => (keys == null ? network(fetch) : routed(policy, keys, fetch));
   const engine = new Engine(document, source, keyCache);
 
-  const check: Guard["check"] = async (request, ctx) => {
+  const decide: GuardParts["check"] = async (request, ctx, isByHost = false) => {
     let reader: BodyReader | undefined;
     const readBody = () => {
       reader ??= new BodyReader(request.body);
       return reader.next();
     };
     const keep = (work: Promise<unknown>) => background(ctx, work);
-    const head = { ...headOf(request), client: clientAddress?.(request) ?? undefined };
+    const head: Head = { ...headOf(request), client: clientAddress?.(request) ?? undefined };
+    head.authority = (isByHost ? hostIn(head.headers) : undefined) ?? head.authority;
     const answer = await engine.decide(head, { now, readBody, keep });
     const { decision } = answer;
     const { reason } = decision;
@@ -153,6 +155,8 @@ export function createGuard(policy: Policy | string, options: GuardOptions = {})
     };
   };
 
+  const check: Guard["check"] = (request, ctx) => decide(request, ctx);
+
   const protect: Guard["protect"] = (handler) => async (request, env, ctx) => {
     const outcome = await check(request, ctx as Background | undefined);
     if (!outcome.allowed) {
@@ -165,7 +169,7 @@ export function createGuard(policy: Policy | string, options: GuardOptions = {})
   };
 
   const guard: Guard = { check, protect };
-  parts.set(guard, { engine, now, onDecision });
+  parts.set(guard, { engine, now, onDecision, check: decide });
   return guard;
 }
 
@@ -174,6 +178,8 @@ export interface GuardParts {
   engine: Engine;
   now: Clock;
   onDecision: GuardOptions["onDecision"];
+  /** `Guard.check`; `isByHost`: the host that was asked is in the header of that name, and not in the URL. */
+  check(request: Request, ctx?: Background, isByHost?: boolean): Promise<Outcome>;
 }
 
 const parts = new WeakMap<Guard, GuardParts>();

@@ -63,6 +63,10 @@ const FETCHED_AT = "countersign-fetched-at";
  * (`caches.default`); elsewhere give one: `await caches.open("keys")`.
  */
 function cacheApi(cache?: CacheLike): KeyCache {
+  return cache === undefined ? (shared ??= inCache()) : same(byCache, cache, inCache);
+}
+
+function inCache(cache?: CacheLike): KeyCache {
   const address = (url: string) => CACHE_URL + encodeURIComponent(url);
   // Looked up when it is used: where there is none, nothing is cached.
   const used = () => cache ?? (globalThis as { caches?: { default?: CacheLike } }).caches?.default;
@@ -88,6 +92,10 @@ const MAX_KV_NAME = 512;
 
 /** In a Cloudflare KV namespace, which all data centres share. */
 function kv(namespace: KvNamespace): KeyCache {
+  return same(byNamespace, namespace, inNamespace);
+}
+
+function inNamespace(namespace: KvNamespace): KeyCache {
   const name = (url: string) => {
     const name = `countersign:${url}`;
     return new TextEncoder().encode(name).length <= MAX_KV_NAME ? name : undefined;
@@ -107,5 +115,26 @@ function kv(namespace: KvNamespace): KeyCache {
   };
 }
 
-/** Ready-made key caches. */
+/** The same for the same store: an engine is found by its cache, and one for each call would mean none. */
+const byNamespace = new WeakMap<KvNamespace, KeyCache>();
+const byCache = new WeakMap<CacheLike, KeyCache>();
+let shared: KeyCache | undefined;
+
+function same<Store extends object>(
+  made: WeakMap<Store, KeyCache>,
+  store: Store,
+  make: (store: Store) => KeyCache,
+): KeyCache {
+  if (typeof store !== "object" || store === null) {
+    throw new TypeError("keyCaches: expected a KV namespace or a cache, as the host has it");
+  }
+  const found = made.get(store) ?? make(store);
+  made.set(store, found);
+  return found;
+}
+
+/**
+ * Ready-made key caches. `kv` and `cacheApi` give the same one for the same namespace and the same cache, so they
+ * may be called with each request; `memory` gives a new one each time, to be made once and kept.
+ */
 export const keyCaches = { memory, cacheApi, kv };

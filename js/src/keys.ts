@@ -128,7 +128,8 @@ export class KeyFetcher {
   async #fly(fetch: KeyFetch, now: Clock): Promise<{ put: Promise<void> } | undefined> {
     const { id, url, form } = fetch;
     const cache = form === undefined && this.#source.isFetched(url) ? this.#cache : undefined;
-    if (cache && (await this.#takeCached(fetch, cache, now))) {
+    // What is there may be what is out of date. Others get from there what is fetched now.
+    if (cache && !fetch.outdated && (await this.#takeCached(fetch, cache, now))) {
       return undefined;
     }
     const answer = await download(this.#source.fetch, fetch);

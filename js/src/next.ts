@@ -1,6 +1,6 @@
 // Next.js: route handlers of the App Router, in the Node and the edge runtime.
 
-import type { Background, Guard } from "./guard.js";
+import { type Background, type Guard, partsOf } from "./guard.js";
 import { decorated } from "./request.js";
 import type { Identity } from "./wire.js";
 
@@ -30,7 +30,11 @@ export function protect<Context = unknown>(
   background?: Background,
 ): (request: Request, context: Context) => Promise<Response> {
   return async (request, context) => {
-    const outcome = await guard.check(asSent(request), background);
+    // Next.js has the name in its URL under which the server was started, and `localhost` for every address of this
+    // machine: whom the client means is in Host. That is never made a part of a URL, since what a client writes there
+    // could move the path.
+    const isByHost = true;
+    const outcome = await partsOf(guard).check(request, background, isByHost);
     if (!outcome.allowed) {
       return outcome.response;
     }
@@ -41,26 +45,13 @@ export function protect<Context = unknown>(
 }
 
 /**
- * The request to the host that it was sent to. Next.js has the name in its URL under which the server was
- * started, and `localhost` for every address of this machine.
- */
-function asSent(request: Request): Request {
-  const { method, headers, body, signal, url } = request;
-  const [, scheme = "", host, rest = ""] = /^([a-z]+:\/\/)([^/?#]*)(.*)$/.exec(url) ?? [];
-  const sent = headers.get("host");
-  if (sent === null || sent === host) {
-    return request;
-  }
-  const init: RequestInit & { duplex: "half" } = { method, headers, body, signal, duplex: "half" };
-  return new Request(scheme + sent + rest, init);
-}
-
-/**
- * The route handler of the protected resource's metadata:
+ * The route handler of the protected resource's metadata. Pages of other origins ask first whether they may
+ * read it, so it answers to OPTIONS too:
  *
  * ```js
  * // app/.well-known/oauth-protected-resource/[[...path]]/route.js
- * export const GET = metadata(guard);
+ * const handler = metadata(guard);
+ * export { handler as GET, handler as OPTIONS };
  * ```
  */
 export function metadata(guard: Guard): (request: Request) => Promise<Response> {

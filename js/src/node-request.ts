@@ -1,7 +1,7 @@
 // Node's requests, as Express, Connect and Fastify have them, to the engine's heads and back.
 
 import type { Head } from "./engine.js";
-import type { Forward } from "./wire.js";
+import type { Forward, HeaderPair } from "./wire.js";
 
 /** The part of `http.IncomingMessage` that is used; that of HTTP/2 has it too. */
 export interface NodeRequest {
@@ -30,14 +30,9 @@ export interface NodeRequest {
 
 /** A request's head. Header values are byte strings in Node too, and repeated headers are not joined. */
 export function headOf(request: NodeRequest): Head {
-  const { headers, rawHeaders } = request;
-  const pairs: Head["headers"] = [];
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    // HTTP/2's pseudo-headers are none of the message's.
-    if (!rawHeaders[at]!.startsWith(":")) {
-      pairs.push([rawHeaders[at]!, rawHeaders[at + 1]!]);
-    }
-  }
+  const { headers } = request;
+  // HTTP/2's pseudo-headers are none of the message's.
+  const pairs = sentHeaders(request).filter(([name]) => !name.startsWith(":"));
   return {
     method: request.method ?? "",
     authority: one(headers["host"]) ?? one(headers[":authority"]) ?? "",
@@ -45,6 +40,20 @@ export function headOf(request: NodeRequest): Head {
     headers: pairs,
     hasBody: hasBody(request),
   };
+}
+
+function sentHeaders({ headers, rawHeaders }: NodeRequest): HeaderPair[] {
+  const pairs: HeaderPair[] = [];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    pairs.push([rawHeaders[at]!, rawHeaders[at + 1]!]);
+  }
+  if (pairs.length > 0) {
+    return pairs;
+  }
+  // A request that was put together and not read, as by serverless-http, has its headers here only.
+  return Object.entries(headers).flatMap(([name, value]) =>
+    [value ?? []].flat().map((one): HeaderPair => [name, String(one)]),
+  );
 }
 
 function one(value: string | string[] | undefined): string | undefined {
@@ -65,6 +74,8 @@ export function change(request: NodeRequest, { remove, set }: Forward): void {
   // All three are read before any changes: Node makes them when they are first read, of the number of raw
   // headers that it was sent.
   const { headers, headersDistinct, rawHeaders } = request;
+  // Where there were none there stay none: then all of them are in `headers`.
+  const hasRaw = rawHeaders.length > 0;
   const gone = new Set([...remove, ...set.map(([name]) => name)].map((name) => name.toLowerCase()));
   for (const name of gone) {
     delete headers[name];
@@ -74,7 +85,9 @@ export function change(request: NodeRequest, { remove, set }: Forward): void {
   rawHeaders.splice(0, rawHeaders.length, ...kept);
   for (const [name, value] of set) {
     headers[name.toLowerCase()] = value;
-    rawHeaders.push(name, value);
+    if (hasRaw) {
+      rawHeaders.push(name, value);
+    }
     if (headersDistinct) {
       headersDistinct[name.toLowerCase()] = [value];
     }

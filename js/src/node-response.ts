@@ -1,8 +1,8 @@
 // Node's responses: the engine's own answer, and what it changes of the server's.
 
 import { type WasmListFilter, seal_session } from "./core.js";
-import { frozen } from "./frozen.js";
-import type { Decision, Filtering, Forward, HeaderPair, Respond } from "./wire.js";
+import { ListFilter } from "./filter.js";
+import type { Decision, Forward, HeaderPair, Respond } from "./wire.js";
 
 type HeaderValue = number | string | readonly string[];
 type Callback = (error?: Error | null) => void;
@@ -15,6 +15,7 @@ export interface NodeResponse {
   getHeaders(): Record<string, unknown>;
   setHeader(name: string, value: HeaderValue): unknown;
   removeHeader(name: string): void;
+  once(event: "close", listener: () => void): unknown;
   // Their overloads differ from version to version; they are replaced by functions that take whatever these take.
   writeHead: any;
   write: any;
@@ -55,7 +56,8 @@ export function decorate(
   isHead: boolean,
   refused: (decision: Decision) => void,
 ): void {
-  const { responseHeaders, responseAppend, session, filter } = forward;
+  const { responseHeaders, responseAppend, session } = forward;
+  const filter = forward.filter && new ListFilter(forward.filter, refused);
   if (responseHeaders.length === 0 && responseAppend.length === 0 && session === null && !filter) {
     return;
   }
@@ -84,7 +86,8 @@ export function decorate(
       response.statusCode = status;
     }
     // Those given here are set as if they had been set before, so that ours come after them.
-    const [reason, headers] = typeof rest[0] === "string" ? rest : [undefined, rest[0]];
+    const reason = typeof rest[0] === "string" ? rest[0] : undefined;
+    const headers = rest[1] ?? (reason === undefined ? rest[0] : undefined);
     for (const [name, value] of isAsWritten ? [] : given(headers)) {
       response.setHeader(name, value);
     }
@@ -96,6 +99,8 @@ export function decorate(
   if (!filter) {
     return;
   }
+  // Also where the client hangs up, or the server never answers.
+  response.once("close", () => filter.end());
 
   response.write = function write(chunk: unknown, ...rest: unknown[]): unknown {
     const bytes = begin().push(chunk, rest[0]);
@@ -115,14 +120,16 @@ export function decorate(
     const [chunk, encoding] = all.filter((value) => typeof value !== "function");
     const { push, finish } = begin();
     const bytes = chunk === undefined || chunk === null ? EMPTY : push(chunk, encoding);
-    if (bytes === undefined) {
+    const rest = bytes && finish();
+    // HTTP/2's own `end` calls `write`, and what goes on now has been filtered. Whatever comes later is too late.
+    response.write = original.write;
+    response.end = original.end;
+    if (bytes === undefined || rest === undefined) {
       return original.end.apply(response, all);
     }
-    const rest = finish();
-    if (rest === undefined) {
-      return original.end.apply(response, all);
-    }
-    return original.end.call(response, concat(bytes, rest), done);
+    const last = concat(bytes, rest);
+    // A second end with an empty part would be a write after the end.
+    return original.end.apply(response, last.byteLength > 0 ? [last, done] : [done]);
   };
 }
 
@@ -151,48 +158,43 @@ function sealSession(response: NodeResponse, key: string): void {
 
 function filteredBody(
   response: NodeResponse,
-  filter: WasmListFilter,
+  filter: ListFilter,
   isHead: boolean,
   refused: (decision: Decision) => void,
 ): Body {
+  if (filter.isOver) {
+    return { push: () => EMPTY, finish: () => EMPTY };
+  }
   const { statusCode } = response;
   const headers = Object.entries(response.getHeaders()).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).flatMap((one) => [name, String(one)]),
   );
   const hasBody = !isHead && statusCode !== 204 && statusCode !== 304;
-  const step: Filtering = frozen(JSON.parse(filter.begin(statusCode, headers, hasBody)));
+  const step = filter.begin(statusCode, headers, hasBody);
   if (step.kind === "pass") {
-    filter.free();
     return AS_IT_IS;
   }
   if (step.kind === "respond") {
-    filter.free();
     refused(step.decision);
     for (const name of Object.keys(response.getHeaders())) {
       response.removeHeader(name);
     }
     response.statusCode = step.status;
     setAll(response, step.headers);
-    return { push: () => EMPTY, finish: () => new TextEncoder().encode(step.body) };
+    let rest = step.body;
+    const finish = () => {
+      const last = new TextEncoder().encode(rest);
+      rest = "";
+      return last;
+    };
+    return { push: () => EMPTY, finish };
   }
   for (const name of step.remove) {
     response.removeHeader(name);
   }
-  const next = (part: Uint8Array | undefined): Uint8Array => {
-    const filtered = filter.push(part);
-    const decision = filter.take_refused();
-    if (decision !== undefined) {
-      refused(frozen(JSON.parse(decision)));
-    }
-    return filtered;
-  };
   return {
-    push: (chunk, encoding) => next(bytesOf(chunk, encoding)),
-    finish: () => {
-      const rest = next(undefined);
-      filter.free();
-      return rest;
-    },
+    push: (chunk, encoding) => filter.push(bytesOf(chunk, encoding)),
+    finish: () => filter.push(undefined),
   };
 }
 

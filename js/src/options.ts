@@ -15,7 +15,10 @@ export interface HostOptions {
   fetch?: Fetch;
   /** The time in seconds since 1970; the host's own clock by default. */
   now?: Clock;
-  /** Where fetched key sets outlive this isolate; by default nowhere. */
+  /**
+   * Where fetched key sets outlive this isolate; by default nowhere. The keys in use are held for this very object:
+   * do not make a new one for each call.
+   */
   keyCache?: KeyCache;
 }
 

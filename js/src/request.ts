@@ -12,14 +12,32 @@ import type { Forward, HeaderPair, Respond } from "./wire.js";
  * and its `Headers` joined repeated headers by commas. What is left is taken as it stands.
  */
 export function headOf(request: Request): Head {
-  const [authority, path] = target(request.url);
-  const hasBody = request.body !== null;
-  return { method: request.method, authority, path, headers: fromHost(request.headers), hasBody };
+  const [named, path] = target(request.url);
+  const headers = fromHost(request.headers);
+  // Deno makes the URL of what a client writes into Host, and its path with it. The engine refuses such a name.
+  const host = hostIn(headers);
+  const authority = host !== undefined && MOVES_PATH.test(host) ? host : named;
+  return { method: request.method, authority, path, headers, hasBody: request.body !== null };
 }
 
-/** Authority, and path with query, of a URL in its serialised form. */
+/** What ends the host in a URL, or lets another begin. */
+const MOVES_PATH = /[/?#\\@]/;
+
+/** The value of `Host`, where the runtime shows it. */
+export function hostIn(headers: readonly HeaderPair[]): string | undefined {
+  return headers.find(([name]) => name === "host")?.[1];
+}
+
+/**
+ * Authority, and path with query, of a URL in its serialised form. Of what is none, nothing: Bun has there what the
+ * client sent as path, where Host is no host.
+ */
 function target(url: string): [authority: string, path: string] {
-  const start = url.indexOf("://") + 3;
+  const scheme = url.indexOf("://");
+  if (url.slice(0, scheme) !== "http" && url.slice(0, scheme) !== "https") {
+    return ["", ""];
+  }
+  const start = scheme + 3;
   const slash = url.indexOf("/", start);
   const hash = url.indexOf("#", slash);
   return [url.slice(start, slash), url.slice(slash, hash < 0 ? undefined : hash)];

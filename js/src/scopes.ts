@@ -1,6 +1,7 @@
 // The least scopes for what a client means to do, by the policy's rules.
 
 import { minimal_scopes } from "./core.js";
+import { policyText } from "./document.js";
 import { PolicyError, asPolicyError } from "./errors.js";
 import { ready } from "./module.js";
 import type { Policy } from "./policy.js";
@@ -26,7 +27,7 @@ export function minimalScopes(
   resource?: string,
 ): string[] {
   ready();
-  const document = typeof policy === "string" ? policy : (JSON.stringify(policy) ?? "");
+  const document = policyText(policy);
   const texts = operations.flatMap(({ method, name }, position) => {
     if (typeof method !== "string" || !["string", "undefined"].includes(typeof name)) {
       throw new PolicyError(`operations[${position}]`, "method and name are strings");

@@ -90,5 +90,7 @@ export interface KeyFetch {
   url: string;
   /** No cache on the way may answer by itself. */
   fresh: boolean;
+  /** What was fetched before is known to be out of date: what others keep is no answer. */
+  outdated: boolean;
   form?: { authorization: string; body: string };
 }

@@ -32,8 +32,9 @@ export interface Validation {
  * ```
  *
  * `options` may be a function of the Worker's `env`, for keys or a key cache that stand in it; it should give
- * the same `fetch` and `jwks` function each time, since keys are kept for those. A token that is refused is
- * answered with 401; keys out of reach throw, which is answered with 503.
+ * the same `fetch`, `jwks` function and `keyCache` each time, since keys are kept for those
+ * (`keyCaches.kv(env.KEYS)` is the same for the same namespace). A token that is refused is answered with 401; keys
+ * out of reach throw, which is answered with 503.
  */
 export function validateToken<Env = unknown>(
   options: TokenOptions | ((env: Env) => TokenOptions),

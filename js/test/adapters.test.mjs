@@ -109,6 +109,51 @@ test("Next.js: route handlers", async () => {
   assert.equal((await (await route(new Request(METADATA))).json()).resource, RESOURCE);
 });
 
+test("Next.js: what a client writes into Host moves no path", async () => {
+  const guard = createGuard(
+    {
+      issuers: [{ issuer: ISSUER, jwks: key.jwks }],
+      resources: [
+        { resource: RESOURCE, public_paths: ["/healthz"] },
+        { resource: "https://mcp.example.com/admin", scopes: { baseline: ["admin"] } },
+      ],
+    },
+    { now },
+  );
+  let passed = 0;
+  const handler = nextProtect(guard, (request) => (passed++, Response.json(request.url)));
+  const ask = async (host, path, sent) => {
+    const { method, headers, body } = post(sent, rpc("ping"), { headers: { host } });
+    const response = await handler(new Request(`http://localhost:3000${path}`, { method, headers, body, duplex: "half" }), {});
+    return response.status;
+  };
+  for (const end of ["?", "#", "/?", "/#", "/", "/..", "\\", ";", "%2f", "@mcp.example.com", ", mcp.example.com"]) {
+    assert.equal(await ask(`mcp.example.com/healthz${end}`, "/mcp"), 404, end);
+    assert.equal(await ask(`mcp.example.com/mcp${end}`, "/admin", token), 404, end);
+    assert.equal(await ask(`mcp.example.com${end}`, "/mcp", token), 404, end);
+  }
+  assert.equal(await ask("mcp.example.com", "/admin", token), 401);
+  assert.equal(passed, 0);
+  // The handler gets the request as Next.js has it.
+  assert.equal(await ask("mcp.example.com", "/healthz"), 200);
+  assert.equal(passed, 1);
+});
+
+test("Next.js: pages may read the metadata, and ask first", async () => {
+  const route = metadata(guardOf());
+  const headers = {
+    origin: "https://inspector.example",
+    "access-control-request-method": "GET",
+    "access-control-request-headers": "mcp-protocol-version",
+  };
+  const preflight = await route(new Request(METADATA, { method: "OPTIONS", headers }));
+  assert.equal(preflight.status, 204);
+  assert.equal(preflight.headers.get("access-control-allow-origin"), "*");
+  assert.match(preflight.headers.get("access-control-allow-headers"), /mcp-protocol-version/i);
+  const { origin } = headers;
+  assert.equal((await route(new Request(METADATA, { headers: { origin } }))).headers.get("access-control-allow-origin"), "*");
+});
+
 test("workers-oauth-provider: validateToken", async () => {
   const options = { issuer: ISSUER, jwks: key.jwks, now };
   const validate = validateToken(options)({}, new Request(RESOURCE));

@@ -99,6 +99,10 @@ test("requests that are none", async () => {
     fake({ url: "https://mcp.example.com", headers }), fake({ method: 7, headers }), fake({ method: "\ud800", headers }),
     fake({ url: "https://other.example.com/mcp", headers }), fake({ url: "https://mcp.example.com@evil.example/mcp", headers }),
     fake({ url: `https://${"a".repeat(1_000_000)}/mcp`, headers }),
+    // What Bun and Deno have as URL where a client's Host is no host.
+    fake({ url: "/admin?https://mcp.example.com/mcp", headers }), fake({ url: "/admin?://mcp.example.com/mcp", headers }),
+    fake({ url: "://mcp.example.com/mcp", headers }), fake({ url: "xhttps://mcp.example.com/mcp", headers }),
+    ...["?", "#", "/", "\\", "@x"].map((end) => fake({ headers: new Headers([...headers, ["host", `mcp.example.com${end}`]]) })),
   ]) {
     const outcome = await guard.check(request).catch((error) => error);
     assert.ok(outcome instanceof Error || outcome.allowed === false, JSON.stringify(outcome));

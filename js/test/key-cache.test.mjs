@@ -1,8 +1,10 @@
 // Key caches: what another isolate has fetched is used, as old as it is, and never instead of something newer.
 import assert from "node:assert/strict";
 import { before, mock, test } from "node:test";
+import { deflateSync } from "node:zlib";
 
 import { createGuard, keyCaches, verifyAccessToken } from "countersign";
+import { validateToken } from "countersign/workers-oauth-provider";
 
 import { ISSUER, JWKS_URI, NOW, RESOURCE, policy, post, serving, signer } from "./support.mjs";
 
@@ -247,4 +249,69 @@ test("answers about opaque tokens are in nobody's cache", async () => {
   await one.check("opaque-token");
   await one.rest();
   assert.ok(cache.seen.got.every((url) => url === JWKS_URI), `${cache.seen.got}`);
+});
+
+test("a key that was taken out opens nothing any more a minute later, whatever the cache has", async () => {
+  const stolen = await signer("ES256", "stolen");
+  const LIST = `${ISSUER}/status-lists/1`;
+  const bits = Buffer.from(deflateSync(new Uint8Array(16))).toString("base64url");
+  let time = NOW;
+  let generation = 1;
+  const sets = { 1: { jwks_gen: 1, keys: [key.jwk, stolen.jwk] }, 2: { jwks_gen: 2, keys: [key.jwk] } };
+  let fetched = 0;
+  const fetch = async (url) => {
+    if (url === JWKS_URI) {
+      fetched++;
+      return Response.json(sets[generation]);
+    }
+    const claims = { sub: LIST, iat: time, exp: time + 600, ttl: 60, jwks_gen: generation, status_list: { bits: 1, lst: bits }, iss: undefined, aud: undefined };
+    return new Response(await key.token(claims, { typ: "statuslist+jwt" }), { headers: { "content-type": "application/statuslist+jwt" } });
+  };
+  const cache = counting();
+  const guards = [1, 2].map(() => createGuard(policy(), { now: () => time, fetch, keyCache: cache }));
+  const ask = async (guard, signed) => {
+    const claims = { iat: time - 5, exp: time + 3600, status: { status_list: { idx: 3, uri: LIST } } };
+    const kept = [];
+    const { reason } = await guard.check(post(await signed.token(claims)), { waitUntil: (work) => kept.push(work) });
+    await Promise.all(kept);
+    return reason ?? "allowed";
+  };
+  // As in rounds of the same clock: the first guard is in use, and the second keeps the cache newer than what that has.
+  for (time of [NOW, NOW + 61, NOW + 122, NOW + 181]) assert.equal(await ask(guards[0], stolen), "allowed");
+  time = NOW + 183;
+  const unknown = { token: (claims) => key.token(claims, { kid: "unknown" }) };
+  for (const signed of [key, unknown]) await ask(guards[1], signed);
+  const before = fetched;
+  generation = 2;
+  const revoked = NOW + 185;
+  const after = [];
+  for (time = revoked; after.length < guards.length && time < revoked + 600; time += 5) {
+    const guard = guards[after.length];
+    await ask(guard, key);
+    if ((await ask(guard, stolen)) !== "allowed") after.push(time - revoked);
+  }
+  // The status list lasts a minute.
+  assert.ok(after[0] <= 60 + 5, `${after[0]} s`);
+  assert.ok(after.length === 2 && fetched <= before + 6, `${fetched - before} fetches`);
+  assert.equal(JSON.parse((await cache.get(JWKS_URI)).body).jwks_gen, 2);
+});
+
+test("ready-made caches are the same for the same store, so that keys are kept for them", async () => {
+  const namespace = kvNamespace();
+  const web = webCache();
+  assert.equal(keyCaches.kv(namespace), keyCaches.kv(namespace));
+  assert.notEqual(keyCaches.kv(namespace), keyCaches.kv(kvNamespace()));
+  assert.equal(keyCaches.cacheApi(web), keyCaches.cacheApi(web));
+  assert.equal(keyCaches.cacheApi(), keyCaches.cacheApi());
+  assert.notEqual(keyCaches.cacheApi(), keyCaches.cacheApi(web));
+  assert.notEqual(keyCaches.memory(), keyCaches.memory());
+  for (const none of [null, 7, "KEYS"]) assert.throws(() => keyCaches.kv(none), TypeError);
+  assert.throws(() => keyCaches.kv(undefined), TypeError);
+  let got = 0;
+  const KEYS = { ...namespace, get: (name) => (got++, namespace.get(name)) };
+  const fetch = serving(key.jwks);
+  const validate = validateToken((env) => ({ issuer: ISSUER, jwks: JWKS_URI, now: () => NOW, fetch, keyCache: keyCaches.kv(env.KEYS) }));
+  const short = await key.token();
+  for (let time = 0; time < 20; time++) assert.ok(await validate({ KEYS })(RESOURCE, short));
+  assert.deepEqual([got, fetch.urls.length], [1, 1]);
 });

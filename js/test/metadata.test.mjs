@@ -90,3 +90,21 @@ test("an authorization server's document", () => {
   assert.throws(() => protectedResourceMetadata.parse(JSON.stringify({ resource: `${RESOURCE}/` }), RESOURCE), TypeError);
   assert.throws(() => protectedResourceMetadata.url("mcp"), TypeError);
 });
+
+test("URLs of a resource's document are secure, written as well as read", () => {
+  const resource = RESOURCE;
+  const good = { resource, authorization_servers: ["https://auth.example.com"], resource_documentation: "https://docs.example.com/mcp" };
+  const parse = (more) => protectedResourceMetadata.parse(JSON.stringify({ ...good, ...more }), resource);
+  const build = (more) => protectedResourceMetadata.build({ resource, authorizationServers: good.authorization_servers, ...more });
+  assert.equal(parse().documentation, good.resource_documentation);
+  assert.equal(JSON.parse(build({ documentation: good.resource_documentation })).resource_documentation, good.resource_documentation);
+  for (const bad of ["javascript:alert(1)", "http://docs.example.com", "data:text/html,x", "docs", "", "https://a b", "file:///etc/passwd"]) {
+    assert.throws(() => parse({ resource_documentation: bad }), { name: "TypeError", message: /resource_documentation/ }, bad);
+    assert.throws(() => parse({ authorization_servers: [bad] }), { name: "TypeError", message: /authorization_servers/ }, bad);
+    assert.throws(() => build({ documentation: bad }), { name: "TypeError", message: /documentation: expected an https URL/ }, bad);
+    assert.throws(() => build({ authorizationServers: ["https://auth.example.com", bad] }), { name: "TypeError", message: /authorizationServers: expected an https URL/ }, bad);
+  }
+  const local = { resource: "http://127.0.0.1:8080/mcp", authorizationServers: ["http://127.0.0.1:8090"], documentation: "http://127.0.0.1:8080/" };
+  const read = protectedResourceMetadata.parse(protectedResourceMetadata.build(local), local.resource);
+  assert.deepEqual([read.authorizationServers, read.documentation], [local.authorizationServers, local.documentation]);
+});

@@ -1,7 +1,7 @@
 // The adapters for Node at the edges: bodies that others read, headers in all the ways that Node has.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, request as httpRequest } from "node:http";
+import { IncomingMessage, ServerResponse, createServer, request as httpRequest } from "node:http";
 import * as http2 from "node:http2";
 import { after, before, describe, test } from "node:test";
 
@@ -307,6 +307,33 @@ test("failures are counted by the address that the option gives", async () => {
     statuses.push((await ask({ headers: { authorization: "Bearer x.y.z" } })).status);
   }
   assert.deepEqual(statuses, [401, 401, 429, 429]);
+});
+
+test("requests that were put together, as by serverless-http, have their headers in one place only", async () => {
+  const ask = async (name, more) => {
+    const body = Buffer.from(rpc("tools/call", { name }));
+    const headers = { host: "mcp.example.com", "content-type": "application/json", "content-length": body.length, ...more };
+    const request = Object.assign(new IncomingMessage({ readable: false, destroy() {} }), {
+      complete: true, httpVersion: "1.1", httpVersionMajor: "1", httpVersionMinor: "1", method: "POST", url: "/mcp", headers, body,
+    });
+    request._read = () => (request.push(body), request.push(null));
+    const response = new ServerResponse(request);
+    return new Promise((resolve, reject) => {
+      response.end = (text) => resolve([response.statusCode, text]);
+      protect(guardOf())(request, response, (error) =>
+        error ? reject(error) : resolve(readers.events(request).then((text) => [text, request])),
+      );
+    });
+  };
+  const authorization = `Bearer ${token}`;
+  const [text, request] = await ask("read_file", { authorization, "x-mcp-subject": "mallory", "x-other": ["a", "b"] });
+  assert.equal(text, rpc("tools/call", { name: "read_file" }));
+  assert.equal(request.headers.authorization, undefined);
+  assert.deepEqual([request.headers["x-mcp-subject"], request.identity.subject, request.headers["x-other"]], ["alice", "alice", ["a", "b"]]);
+  assert.deepEqual(request.rawHeaders, []);
+  assert.equal((await ask("write_file", { authorization }))[0], 403);
+  assert.equal((await ask("read_file", {}))[0], 401);
+  assert.equal((await ask("read_file", { authorization: [authorization, authorization] }))[0], 400);
 });
 
 test("HTTP/2, whose requests announce no body", async () => {

@@ -90,12 +90,15 @@ export const CLAIMS = {
   scope: "mcp:use files:read",
 };
 
-/** A policy with one issuer and one resource. */
+/** Without what is `undefined`, which a policy may not have. */
+const given = (members) => Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+
+/** A policy with one issuer and one resource; `undefined` takes out what is there by default. */
 export function policy({ issuer = {}, resource = {}, ...rest } = {}) {
   return {
-    issuers: [{ issuer: ISSUER, jwks_uri: JWKS_URI, ...issuer }],
-    resources: [{ resource: RESOURCE, ...resource }],
-    ...rest,
+    issuers: [given({ issuer: ISSUER, jwks_uri: JWKS_URI, ...issuer })],
+    resources: [given({ resource: RESOURCE, ...resource })],
+    ...given(rest),
   };
 }
 

@@ -215,8 +215,8 @@ impl WasmEngine {
         self.engine.policy().limits.body_bytes
     }
 
-    /// What is to be fetched now, as JSON: `[{"id":1,"url":"…","fresh":true}]`, with
-    /// `"form":{"authorization":"…","body":"…"}` what is to be sent by POST. Each fetch is given once.
+    /// What is to be fetched now, as JSON: `[{"id":1,"url":"…","fresh":true,"outdated":false}]`,
+    /// with `"form":{"authorization":"…","body":"…"}` what is to be sent by POST. Each fetch is given once.
     pub fn due(&mut self, now: f64) -> Option<String> {
         let due = self.engine.due(seconds(now));
         (!due.is_empty()).then(|| wire::fetches(&due))

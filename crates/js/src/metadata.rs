@@ -221,12 +221,21 @@ fn document(description: &str) -> Result<String, String> {
     if servers.is_empty() {
         return Err("authorizationServers: at least one is needed".to_owned());
     }
+    let resource = described.resource("resource")?;
+    let documentation = described.text("documentation")?;
+    let urls = servers.iter().map(|url| ("authorizationServers", *url));
+    for (name, url) in urls.chain(documentation.map(|url| ("documentation", url))) {
+        // What its readers would refuse.
+        if !metadata::is_callable(url, resource.as_str()) {
+            return Err(format!("{name}: expected an https URL"));
+        }
+    }
     let document = ProtectedResource {
-        resource: &described.resource("resource")?,
+        resource: &resource,
         authorization_servers: &servers,
         scopes_supported: &described.scopes("scopesSupported")?,
         name: described.text("name")?,
-        documentation: described.text("documentation")?,
+        documentation,
         dpop_algorithms: &described.algorithms("dpopAlgorithms")?,
         dpop_required: described.flag("dpopRequired")?,
     };
@@ -334,6 +343,18 @@ mod tests {
             (r#"{"authorizationServers":["https://a"]}"#, "resource: missing"),
             (r#"{"resource":"h","authorizationServers":["https://a"]}"#, "resource: "),
             (r#"{"resource":"https://h","authorizationServers":[7]}"#, "authorizationServers: "),
+            (
+                r#"{"resource":"https://h","authorizationServers":["https://a","javascript:1"]}"#,
+                "authorizationServers: expected an https URL",
+            ),
+            (
+                r#"{"resource":"https://h","authorizationServers":["http://a"]}"#,
+                "authorizationServers: expected an https URL",
+            ),
+            (
+                r#"{"resource":"https://h","authorizationServers":["https://a"],"documentation":"javascript:1"}"#,
+                "documentation: expected an https URL",
+            ),
         ] {
             let error = document(description).unwrap_err();
             assert!(error.starts_with(start), "{description}: {error}");

@@ -76,6 +76,7 @@ pub(crate) fn fetches(fetches: &[Fetch]) -> String {
             json.name("id").unsigned(fetch.id.as_u64());
             json.name("url").text(&fetch.url);
             json.name("fresh").value(&Value::Bool(fetch.fresh));
+            json.name("outdated").value(&Value::Bool(fetch.outdated));
             if let Some(form) = &fetch.form {
                 json.name("form").members(|json| {
                     json.name("authorization").text(&form.authorization);

@@ -54,8 +54,8 @@ describe("Next.js", () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  const ask = async (path, { token, body, method = body ? "POST" : "GET" } = {}) => {
-    const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
+  const ask = async (path, { token, body, more, method = body ? "POST" : "GET" } = {}) => {
+    const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }), ...more };
     const request = httpRequest({ host: "127.0.0.1", port, path, method, headers });
     request.end(body);
     const [response] = await once(request, "response");
@@ -78,6 +78,26 @@ describe("Next.js", () => {
       assert.deepEqual(JSON.parse(answer.text), { subject: "alice", runtime, body });
       const write = await ask(path, { token, body: rpc("tools/call", { name: "write_file" }) });
       assert.equal(write.status, 403);
+      // Pages ask before they read it.
+      const preflight = { origin: "https://inspector.example", "access-control-request-method": "GET", "access-control-request-headers": "mcp-protocol-version" };
+      const { status, headers } = await ask(new URL(address).pathname, { method: "OPTIONS", more: preflight });
+      assert.deepEqual([status, headers["access-control-allow-origin"]], [204, "*"]);
+    });
+
+    test(`${path}: what a client writes into Host moves no path`, async () => {
+      const other = path === "/mcp" ? "/edge/mcp" : "/mcp";
+      const token = await issuer.token(`http://127.0.0.1:${port}${other}`);
+      const body = rpc("tools/call", { name: "read_file" });
+      assert.equal((await ask(other, { token, body })).status, 200);
+      assert.equal((await ask(path, { token, body })).status, 401);
+      for (const end of ["?", "#", "/?", "/#"]) {
+        for (const at of [other, `/.well-known/oauth-protected-resource${other}`]) {
+          const moved = { token, body, more: { host: `127.0.0.1:${port}${at}${end}` } };
+          const { status, text } = await ask(path, moved);
+          // Next.js itself does not take each of them.
+          assert.ok(status >= 400 && !text.includes("alice") && !text.includes("read_file"), `${at}${end}: ${status} ${text}`);
+        }
+      }
     });
   }
 });

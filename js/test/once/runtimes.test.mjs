@@ -22,13 +22,18 @@ async function run(program, args) {
 }
 
 const corpus = process.env.COUNTERSIGN_CORPUS;
-for (const [name, program, free, reading] of [
+for (const [name, program, free, reading, serving] of [
   // Without a permission: importing reads and fetches nothing.
-  ["Deno", deno, ["run", "--no-prompt"], ["run", "--no-prompt", "--allow-read", "--allow-env"]],
-  ["Bun", bun, ["run"], ["run"]],
+  ["Deno", deno, ["run", "--no-prompt"], ["run", "--no-prompt", "--allow-read", "--allow-env"], ["run", "--no-prompt", "--allow-net"]],
+  ["Bun", bun, ["run"], ["run"], ["run"]],
 ]) {
   test(`${name}: the whole interface`, async () => {
     const { found } = await run(program, [...free, at("../runtime.mjs")]);
+    assert.deepEqual(found, []);
+  });
+
+  test(`${name}: what a client writes into Host lets nothing pass`, async () => {
+    const { found } = await run(program, [...serving, at("../runtime-hosts.mjs")]);
     assert.deepEqual(found, []);
   });
 

@@ -112,6 +112,8 @@ createGuard({ ...policy, resource: [] });
 createGuard({ ...policy, resources: [{ resource: "https://h", mode: "off" }] });
 // @ts-expect-error a scope instead of scopes
 createGuard({ ...policy, resources: [{ resource: "https://h", scopes: { baseline: "a" } }] });
+// @ts-expect-error a secret that may not be set
+createGuard({ ...policy, resources: [{ resource: "https://h", session_secret: undefined }] });
 // @ts-expect-error there is no such error
 challenges.build({ resourceMetadata: "", error: "unauthorized" });
 // @ts-expect-error claims do not change

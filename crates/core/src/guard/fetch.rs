@@ -45,6 +45,9 @@ pub struct Fetch {
     /// Whether no cache on the way may answer by itself ([`Fetch::NO_CACHE`]): what it has of a key set may be
     /// from before a key was revoked.
     pub fresh: bool,
+    /// Whether something that the issuer signed shows that what was fetched before is out of date. What others
+    /// fetched and keep is no answer to that: it may be the same.
+    pub outdated: bool,
 }
 
 /// A form, and on whose behalf it is sent.

@@ -162,7 +162,14 @@ impl IntrospectionStore {
                 (question.state, question.since) = (State::Flight(id), now);
                 let form = Form { authorization: server.authorization.clone(), body };
                 let (url, cluster) = (server.endpoint.clone(), policy.cluster.clone());
-                due.push(Fetch { id, url, cluster, form: Some(form), fresh: false });
+                due.push(Fetch {
+                    id,
+                    url,
+                    cluster,
+                    form: Some(form),
+                    fresh: false,
+                    outdated: false,
+                });
             }
         }
         due

@@ -203,7 +203,8 @@ impl KeyStore {
                 keys.flight = Some((id, now));
                 keys.wanted = false;
                 let cluster = keys.cluster.clone();
-                due.push(Fetch { id, url, cluster, form: None, fresh: true });
+                let outdated = keys.is_outdated;
+                due.push(Fetch { id, url, cluster, form: None, fresh: true, outdated });
             }
         }
         due

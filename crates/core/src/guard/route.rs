@@ -55,13 +55,25 @@ pub(super) fn route(policy: &Policy, head: &RequestHead<'_>) -> Route {
     if is_well_known(path) {
         return Route::Refuse(Reason::MetadataUnknown);
     }
+    let found = on_host()
+        .filter(|(_, resource)| covers(&resource.path, path))
+        .max_by_key(|(_, resource)| resource.path.len());
+    if found.is_some_and(|(_, found)| on_host().any(|(_, other)| hides(other, found, path))) {
+        return Route::Refuse(Reason::PathAmbiguous);
+    }
     if let Some((index, _)) = on_host().find(|(_, resource)| is_public(resource, path)) {
         return Route::Public(index);
     }
-    on_host()
-        .filter(|(_, resource)| covers(&resource.path, path))
-        .max_by_key(|(_, resource)| resource.path.len())
-        .map_or(Route::Refuse(Reason::ResourceUnknown), |(index, _)| Route::Protected(index))
+    found.map_or(Route::Refuse(Reason::ResourceUnknown), |(index, _)| Route::Protected(index))
+}
+
+/// Whether a server that takes no note of case, as Express does by default, would serve a path of another
+/// resource, one inside of the found one: the token for the outer one must not open it.
+fn hides(other: &ResourcePolicy, found: &ResourcePolicy, path: &str) -> bool {
+    let start = path.get(..other.path.len());
+    other.path.len() > found.path.len()
+        && start.is_some_and(|start| start.eq_ignore_ascii_case(&other.path))
+        && path.get(other.path.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The same where the host says which resource a request is for: by its identifier, whatever the

@@ -113,7 +113,7 @@ impl StatusStore {
                 && let Some(id) = self.aggregations.is_due(position, now, &mut next_id)
             {
                 let (url, cluster) = (url.to_owned(), issuer.cluster.clone());
-                due.push(Fetch { id, url, cluster, form: None, fresh: false });
+                due.push(Fetch { id, url, cluster, form: None, fresh: false, outdated: false });
             }
         }
         for ((issuer, uri), entry) in self.lists.iter_mut() {
@@ -122,7 +122,14 @@ impl StatusStore {
                 entry.flight = Some((id, now));
                 entry.wanted = false;
                 let cluster = issuers.get(*issuer).and_then(|issuer| issuer.cluster.clone());
-                due.push(Fetch { id, url: uri.clone(), cluster, form: None, fresh: false });
+                due.push(Fetch {
+                    id,
+                    url: uri.clone(),
+                    cluster,
+                    form: None,
+                    fresh: false,
+                    outdated: false,
+                });
             }
         }
         due

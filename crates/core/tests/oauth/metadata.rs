@@ -47,7 +47,7 @@ proptest! {
     fn written_and_read_again(
         parts in parts(), spelling in spelling(), scopes in prop::collection::vec("[!#-\\[\\]-~]{1,6}", 0..4),
         issuers in prop::collection::vec("[a-z]{1,5}(:[1-9])?(/[a-z%]{0,3})?", 0..3),
-        name in prop::option::of(any::<String>()), page in prop::option::of(any::<String>()),
+        name in prop::option::of(any::<String>()), page in prop::option::of("https://[a-z]{1,5}(/[a-z?=%-]{0,6})?"),
         algorithms in prop::sample::subsequence(Algorithm::ALL.to_vec(), 0..4), required: bool,
     ) {
         let resource = ResourceId::parse(&parts.written(spelling)).unwrap();
@@ -167,6 +167,8 @@ fn resources_of_wrong_types_are_refused() {
         ("bearer_methods_supported", json!([null])),
         ("resource_name", json!(1)),
         ("resource_documentation", json!(["https://h"])),
+        ("resource_documentation", json!("javascript:alert(1)")),
+        ("resource_documentation", json!("http://h.example/docs")),
         ("dpop_signing_alg_values_supported", json!("ES256")),
         ("dpop_bound_access_tokens_required", json!("true")),
     ] {

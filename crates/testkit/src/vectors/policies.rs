@@ -138,6 +138,12 @@ fn main() -> Value {
                 "resource": "https://legacy-api.example.com",
                 "issuers": ["https://legacy.example.com"],
             },
+            { "resource": "https://nested.example.com/", "issuers": [ISSUER], "public_paths": ["/Admin/health"] },
+            {
+                "resource": "https://nested.example.com/admin",
+                "issuers": [ISSUER],
+                "scopes": { "baseline": ["admin"] },
+            },
             {
                 "resource": "https://shadow.example.com/mcp",
                 "issuers": [ISSUER],

@@ -23,6 +23,12 @@ fn routes() -> Vec<Case> {
             .at(authority, path)
             .bearer(&token().sign())
     };
+    let nested = |name: &str, path: &str| {
+        let outer = Token::new(ISSUER, "https://nested.example.com/").sign();
+        Case::new(name, "RFC 9110 §4.2.3: paths are told apart by case, though not by every server")
+            .at("nested.example.com", path)
+            .bearer(&outer)
+    };
     let ambiguous = |name: &str, path: &str| {
         at(name, "mcp.example.com", path).refused(400, "path_ambiguous").envoy_may_refuse()
     };
@@ -46,6 +52,14 @@ fn routes() -> Vec<Case> {
         ambiguous("path-with-parameters", "/healthz/..;/files/mcp"),
         ambiguous("path-with-a-parameter", "/files/mcp;x"),
         ambiguous("path-encoded-without-need", "/files/%6dcp"),
+        nested("path-of-the-outer-resource", "/Administration").allowed(),
+        nested("path-of-the-inner-resource-in-other-case", "/ADMIN").refused(400, "path_ambiguous"),
+        nested("path-below-the-inner-resource-in-other-case", "/Admin/x?a=1")
+            .refused(400, "path_ambiguous"),
+        nested("path-of-the-inner-resource-in-other-case-with-slash", "/Admin/")
+            .refused(400, "path_ambiguous"),
+        nested("public-path-of-the-inner-resource-in-other-case", "/Admin/health")
+            .refused(400, "path_ambiguous"),
         Case::new("public-path", "DESIGN, public_paths")
             .at("mcp.example.com", "/healthz")
             .method("GET")

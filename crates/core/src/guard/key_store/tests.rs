@@ -256,11 +256,15 @@ fn a_later_generation_is_fetched_once_and_after_the_cool_down() {
     }
     store.keys.announced(0, 8);
     assert!(store.due(29).is_empty(), "at most once in a cool-down");
-    answer(&mut store, &numbered(&[SECOND], "8"), 30);
+    let fetch = only(&mut store, 30);
+    assert!(fetch.outdated, "what others keep of it is no answer");
+    let set = numbered(&[SECOND], "8");
+    assert_eq!(store.fetched(fetch.id, Some((200, set.as_bytes())), 30), None);
     assert_ne!(look(&mut store, "a", 30), "found", "the key that was taken out");
     assert_eq!(look(&mut store, "b", 30), "found");
     store.keys.announced(0, 8);
     assert!(store.due(65).is_empty(), "that one is there");
+    assert!(!only(&mut store, 130).outdated, "a refresh like others");
 }
 
 /// Whoever has a stolen key may announce what they like: we fetch once in a cool-down, and what is
@@ -295,7 +299,10 @@ fn a_later_generation_is_asked_for_until_it_is_there() {
     let fetch = only(&mut store, 30);
     assert!(store.fetched(fetch.id, None, 30).is_some());
     assert!(store.due(30).is_empty());
-    answer(&mut store, &numbered(&[SECOND], "8"), 31);
+    let fetch = only(&mut store, 31);
+    assert!(fetch.outdated, "still");
+    let set = numbered(&[SECOND], "8");
+    assert_eq!(store.fetched(fetch.id, Some((200, set.as_bytes())), 31), None);
     assert_ne!(look(&mut store, "a", 31), "found");
 }
 

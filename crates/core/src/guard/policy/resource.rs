@@ -13,7 +13,7 @@ use crate::{
     guard::{decision::HeaderName, proof::NonceSecret, request::Host, session::SessionSecret},
     jose::base64url,
     jwt::access_token::Audience,
-    oauth::resource::ResourceId,
+    oauth::{metadata::is_callable, resource::ResourceId},
 };
 
 /// One protected resource.
@@ -113,11 +113,12 @@ impl ResourcePolicy {
             exclusive: members.read("exclusive_audience", Node::flag)?.unwrap_or(true),
         };
         let resource = Self {
+            documentation: members
+                .read("documentation", |node| read_page(node, &audience.resource))?,
             audience,
             hosts,
             path,
             name: members.read("name", |node| node.text().map(str::to_owned))?,
-            documentation: members.read("documentation", |node| node.text().map(str::to_owned))?,
             issuers: match members.optional("issuers") {
                 None => (0..issuers.len()).collect(),
                 Some(node) => read_issuer_list(&node, issuers)?,
@@ -197,6 +198,15 @@ fn read_hosts(node: &Node<'_>) -> Result<Vec<Host>, PolicyError> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     if hosts.is_empty() { Err(node.error("at least one host is needed")) } else { Ok(hosts) }
+}
+
+/// What clients would not take from the metadata is a mistake here.
+fn read_page(node: &Node<'_>, resource: &ResourceId) -> Result<String, PolicyError> {
+    let page = node.text()?;
+    if is_callable(page, resource.as_str()) {
+        return Ok(page.to_owned());
+    }
+    Err(node.error("expected an https URL"))
 }
 
 fn read_path(node: &Node<'_>) -> Result<String, PolicyError> {

@@ -109,6 +109,7 @@ fn mistakes_are_named_with_their_path() {
     at(resource(r#""hosts":["https://m.example"]"#), "$.resources[0].hosts[0]");
     at(resource(r#""path":"mcp""#), "$.resources[0].path");
     at(resource(r#""path":"/a/../b""#), "$.resources[0].path");
+    at(resource(r#""documentation":"javascript:alert(1)""#), "$.resources[0].documentation");
     at(resource(r#""issuers":["https://b.example"]"#), "$.resources[0].issuers[0]");
     at(resource(r#""issuers":[]"#), "$.resources[0].issuers");
     at(resource(r#""exclusive_audience":"yes""#), "$.resources[0].exclusive_audience");

@@ -119,7 +119,8 @@ fn flag(members: &Object, name: &'static str) -> Result<bool, MetadataError> {
 
 /// Whether a URL may be called that was learned from `origin`: `https`, or the origin's own scheme,
 /// which is `http` for a loopback server in development.
-fn is_callable(url: &str, origin: &str) -> bool {
+#[must_use]
+pub fn is_callable(url: &str, origin: &str) -> bool {
     let scheme = |url| split(url).map(|(scheme, ..)| scheme);
     ResourceId::parse(url).is_ok()
         && (scheme(url) == Some("https") || scheme(url) == scheme(origin))

@@ -128,6 +128,11 @@ impl ProtectedResourceMetadata {
         if !authorization_servers.iter().all(|issuer| is_callable(issuer, expected)) {
             return Err(MetadataError::Malformed("authorization_servers"));
         }
+        let documentation = optional("resource_documentation")?;
+        // Clients show it as a link: `javascript:` must not be one.
+        if documentation.as_ref().is_some_and(|page| !is_callable(page, expected)) {
+            return Err(MetadataError::Malformed("resource_documentation"));
+        }
         let scopes = texts(&members, "scopes_supported")?;
         let scopes: Result<ScopeSet, _> = scopes.into_iter().map(Scope::parse).collect();
         Ok(Self {
@@ -136,7 +141,7 @@ impl ProtectedResourceMetadata {
             scopes_supported: scopes.map_err(|_| MetadataError::Malformed("scopes_supported"))?,
             bearer_methods: owned("bearer_methods_supported")?,
             name: optional("resource_name")?,
-            documentation: optional("resource_documentation")?,
+            documentation,
             dpop_algorithms: owned("dpop_signing_alg_values_supported")?,
             dpop_required: flag(&members, "dpop_bound_access_tokens_required")?,
         })

@@ -3,4 +3,7 @@ import { metadata } from "countersign/next";
 
 import { guard } from "../../../../guard.js";
 
-export const GET = metadata(guard);
+const handler = metadata(guard);
+
+// Pages of other origins ask by OPTIONS whether they may read it.
+export { handler as GET, handler as OPTIONS };
