@@ -74,10 +74,7 @@ pub(super) struct FailureLimit {
 
 impl FailureLimit {
     pub(super) fn new(per_minute: u64) -> Self {
-        let interval = match MINUTE.checked_div(per_minute) {
-            Some(interval) => interval,
-            None => 0,
-        };
+        let interval = MINUTE.checked_div(per_minute).unwrap_or(0);
         let max_undecided = usize::try_from(per_minute).unwrap_or(0).max(MIN_UNDECIDED);
         Self {
             interval,

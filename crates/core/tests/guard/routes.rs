@@ -19,14 +19,14 @@ fn challenged(engine: &mut Engine, authority: &str, path: &str) -> String {
     let challenge = header(&answer, "www-authenticate").unwrap_or_default();
     let url =
         challenge.split_once("resource_metadata=\"").and_then(|(_, rest)| rest.split_once('"'));
-    url.map_or(answer.decision.code(), |(url, _)| url).to_owned()
+    url.map_or_else(|| answer.decision.code(), |(url, _)| url).to_owned()
 }
 
 /// The resource that a metadata document is about, or why there is none.
 fn published(engine: &mut Engine, authority: &str, path: &str) -> String {
     let answer = response(engine.begin(head(authority, path), 100));
     let document: Value = serde_json::from_slice(&answer.body).expect("JSON");
-    document["resource"].as_str().unwrap_or(answer.decision.code()).to_owned()
+    document["resource"].as_str().unwrap_or_else(|| answer.decision.code()).to_owned()
 }
 
 fn head<'a>(authority: &'a str, path: &'a str) -> RequestHead<'a> {
