@@ -42,6 +42,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         "key_file": key_file,
         "key_rotation": config.key_rotation,
         "access_token_lifetime": config.access_token_lifetime,
+        "status_list_lifetime": config.status_list_lifetime,
         "registration": registration,
         "client_documents": config.client_documents.to_string(),
         "trusted_proxies": config.trusted_proxies,
@@ -59,6 +60,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              key_file               {}\n\
              key_rotation           {}\n\
              access_token_lifetime  {}\n\
+             status_list_lifetime   {}\n\
              registration           {registration}\n\
              client_documents       {}\n\
              trusted_proxies        {}\n\
@@ -73,6 +75,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
             key_file.as_deref().map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
             config.key_rotation,
             config.access_token_lifetime,
+            config.status_list_lifetime,
             config.client_documents,
             config.trusted_proxies,
             config.dpop_nonces,

@@ -42,6 +42,15 @@ pub(crate) struct Options {
         value_name = "SECONDS"
     )]
     access_token_lifetime: Option<u64>,
+    /// How long guards may use a published status list, so how long they go on while this server is
+    /// down, and how long a revocation can be hidden from one that is cut off; 60 to 3600 [default: 60]
+    #[arg(
+        long,
+        env = "COUNTERSIGN_STATUS_LIST_LIFETIME",
+        hide_env_values = true,
+        value_name = "SECONDS"
+    )]
+    status_list_lifetime: Option<u64>,
     /// Whether MCP clients may register by themselves [default: open]
     #[arg(long, env = "COUNTERSIGN_REGISTRATION", hide_env_values = true)]
     registration: Option<RegistrationMode>,
@@ -165,6 +174,10 @@ impl Options {
                 .access_token_lifetime
                 .or(file.access_token_lifetime)
                 .unwrap_or(default.access_token_lifetime),
+            status_list_lifetime: self
+                .status_list_lifetime
+                .or(file.status_list_lifetime)
+                .unwrap_or(default.status_list_lifetime),
             registration: match self.registration.or(file.registration) {
                 None => default.registration,
                 Some(RegistrationMode::Off) => Registration::Off,

@@ -219,6 +219,18 @@ mod tests {
         for reason in Reason::ALL {
             let heading = alloc::format!("### `{reason}`");
             assert!(documentation.contains(&heading), "docs/reasons.md lacks {reason}");
+            // And in the table "What the client sees", once, by what it sees.
+            let link = alloc::format!("[`{reason}`](#{reason})");
+            let mut rows =
+                documentation.lines().filter(|line| line.starts_with("| ") && line.contains(&link));
+            let row = rows.next().unwrap_or_default();
+            let seen = row.trim_start_matches("| ").split(" | ").next().unwrap_or_default();
+            let status = alloc::format!("{}", reason.status());
+            let error = reason.challenge_error().map_or("", ChallengeError::code);
+            assert!(
+                seen.contains(&status) && seen.contains(error) && rows.next().is_none(),
+                "docs/reasons.md, the table: {reason} is {status} {error}, not {seen:?}"
+            );
         }
     }
 }

@@ -132,6 +132,39 @@ fn used_while_fetches_fail_and_not_one_second_longer() {
     assert_eq!(reason(&mut engine, 5, &list(&[], later), later), None, "and recovers");
 }
 
+/// Draft §13.7: `ttl` says when to ask again, `exp` when the list is over. An issuer that is away, in whichever
+/// way, is asked all the time, and nobody is refused before that.
+#[test]
+fn a_list_past_its_ttl_is_used_until_its_end() {
+    let long = |revoked: &[usize], iat| {
+        let list =
+            TestList::new(LIST, revoked).claim("iat", iat).claim("exp", iat + 3600).claim("ttl", 5);
+        Fetches::from([(LIST.to_owned(), (200, list.sign().into_bytes()))])
+    };
+    let failing = Fetches::from([(LIST.to_owned(), (503, Vec::new()))]);
+    for away in [Fetches::new(), failing] {
+        let mut engine = engine();
+        assert_eq!(reason(&mut engine, 5, &long(&[7], NOW), NOW), None);
+        let mut last = NOW;
+        for now in NOW + 1..NOW + 3600 {
+            let asked = engine.due(now);
+            assert!(now - last <= 32, "not asked since {}", last - NOW);
+            for fetch in asked {
+                let answer = away.get(&fetch.url).map(|(status, body)| (*status, &body[..]));
+                assert!(engine.fetched(fetch.id, answer, now).is_some());
+                last = now;
+            }
+            assert_eq!(reason(&mut engine, 5, &away, now), None, "{}", now - NOW);
+        }
+        assert_eq!(reason(&mut engine, 7, &away, NOW + 3599), Some(Reason::TokenRevoked));
+        let found = reason(&mut engine, 5, &away, NOW + 3600);
+        assert_eq!(found, Some(Reason::StatusUnavailable));
+        // When it is back, what was revoked meanwhile is seen at once.
+        let back = NOW + 3633;
+        assert_eq!(reason(&mut engine, 5, &long(&[5], back), back), Some(Reason::TokenRevoked));
+    }
+}
+
 #[test]
 fn a_request_waits_for_its_list() {
     let mut engine = engine();

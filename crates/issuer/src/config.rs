@@ -23,6 +23,9 @@ pub struct Config {
     pub key_rotation: u64,
     /// Lifetime of access tokens, in seconds.
     pub access_token_lifetime: u64,
+    /// For how many seconds a published status list may be used (`exp`): so long guards go on without this
+    /// server, and so long a revocation can be hidden from them by cutting them off.
+    pub status_list_lifetime: u64,
     /// Who may register clients (RFC 7591).
     pub registration: Registration,
     /// Whose Client ID Metadata Documents are used.
@@ -81,6 +84,7 @@ impl Default for Config {
             key_file: None,
             key_rotation: 90 * 86_400,
             access_token_lifetime: 900,
+            status_list_lifetime: 60,
             registration: Registration::Open,
             client_documents: ClientDocuments::Open,
             outbound: Outbound::default(),
@@ -117,6 +121,14 @@ impl Config {
                 "access-token-lifetime {}: must be between 10 and 86400 seconds. A guard \
                  that sees no status lists believes a token for so long; 900 is a good choice",
                 self.access_token_lifetime
+            )));
+        }
+        if !(60..=3600).contains(&self.status_list_lifetime) {
+            return Err(Error::Config(format!(
+                "status-list-lifetime {}: must be between 60 and 3600 seconds. Guards go on so long \
+                 while this server is down, and whoever cuts them off from it hides a revocation for \
+                 so long",
+                self.status_list_lifetime
             )));
         }
         Ok(())
@@ -163,6 +175,10 @@ impl Config {
 
     pub(crate) fn key_rotation_seconds(&self) -> i64 {
         i64::try_from(self.key_rotation).unwrap_or_default()
+    }
+
+    pub(crate) fn status_list_lifetime_seconds(&self) -> i64 {
+        i64::try_from(self.status_list_lifetime).unwrap_or(60)
     }
 
     /// The file with the sealing key: as configured, else beside a SQLite file.
@@ -243,6 +259,8 @@ mod tests {
             Config { access_token_lifetime: 0, ..default() },
             Config { key_rotation: 86_400, ..default() },
             Config { access_token_lifetime: 1_000_000, ..default() },
+            Config { status_list_lifetime: 59, ..default() },
+            Config { status_list_lifetime: 3601, ..default() },
         ] {
             assert_eq!(bad.check().unwrap_err().reason(), "config_invalid", "{bad:?}");
         }

@@ -1,10 +1,11 @@
-//! `cargo xtask lint`: formatting, clippy, licences and sources.
+//! `cargo xtask lint`: formatting, links between the texts, clippy, licences and sources.
 
 use std::process::Command;
 
 use countersign_e2e::{Outcome, Places};
 
 use crate::command::{cargo, find_program, run, run_quietly, say};
+use crate::links;
 use crate::wasm::{TARGET, Toolchain};
 
 /// The crates that are compiled for wasm in earnest.
@@ -13,6 +14,7 @@ const WASM_CRATES: [&str; 2] = ["countersign-envoy", "countersign-js"];
 /// Everything that has an opinion about the sources without running them.
 pub(crate) fn check(places: &Places) -> Outcome<()> {
     run(cargo(places).args(["fmt", "--all", "--check"]))?;
+    links::check(places)?;
     clippy(cargo(places).args(["clippy", "--workspace", "--all-targets"]))?;
     wasm_clippy(places)?;
     deny(places)

@@ -12,6 +12,7 @@ mod coverage;
 mod demo;
 mod dist;
 mod fuzz;
+mod links;
 mod lint;
 mod no_std;
 mod oci;
@@ -44,7 +45,7 @@ usage: cargo xtask <command>
   dist [--check]                       the filter to release and its OCI image (target/dist); --check
                                        builds it twice and compares
   coverage [--lines]                   which lines of the engine its tests run; fails below 96 %
-  lint                                 formatting, clippy, licences and advisories
+  lint                                 formatting, links in the docs, clippy, licences
   no-std                               prove that the engine builds without the standard library
   panics                               prove that no code of ours can panic in the wasm modules
   tools                                fetch the pinned tools (Envoy, npm packages) into target/tools

@@ -29,7 +29,7 @@ const STAGES: [Stage; 11] = [
         what: "the binary, the Envoy filter, the npm package",
         work: everything,
     },
-    Stage { name: "lint", what: "formatting, clippy, licences", work: sources },
+    Stage { name: "lint", what: "formatting, links in the docs, clippy, licences", work: sources },
     Stage { name: "unit", what: "cargo test, all crates", work: crates },
     Stage { name: "postgres", what: "the issuer's tests on PostgreSQL", work: on_postgres },
     Stage { name: "redis", what: "the issuer's limits and replays in Redis", work: on_redis },

@@ -39,6 +39,9 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     assert_eq!(default["issuer"], "http://127.0.0.1:8090");
     assert_eq!(default["database"], "countersign.db");
     assert_eq!(default["client_documents"], "open");
+    assert_eq!(default["status_list_lifetime"], 60);
+    let long = ["config", "check", "--json", "--status-list-lifetime", "3600"];
+    assert_eq!(folder.json(&long)["status_list_lifetime"], 3600);
     assert_eq!(default["trusted_proxies"], 0);
     assert_eq!(default["dpop_nonces"], false);
     for switch in [&["--dpop-nonces"][..], &["--dpop-nonces", "true"]] {
@@ -81,6 +84,7 @@ fn mistakes_are_explained() {
         ("issuer = \"http://a.example\"", "https"),
         ("listen = \"0.0.0.0:8090\"", "TLS proxy"),
         ("access_token_lifetime = 1", "between 10 and 86400"),
+        ("status_list_lifetime = 3601", "between 60 and 3600"),
         ("issuer = \"https://a.example", "line 1"),
     ] {
         fs::write(&file, text).unwrap();

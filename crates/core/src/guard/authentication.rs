@@ -8,6 +8,7 @@ use super::{
     credentials::{self, Scheme},
     engine::Engine,
     explain,
+    failure_limit::{Attempt, Attempter},
     identity::Identity,
     inspect,
     key_store::Lookup,
@@ -62,8 +63,7 @@ impl Engine {
             _ => {}
         }
         if let Some(wait) = context.attempter.and_then(|who| self.failures.blocked(who, now)) {
-            let refused = Refused { retry_after: Some(wait), ..Reason::FailuresExcessive.into() };
-            return Err(refused);
+            return Err(excessive(wait));
         }
         let jws = match CompactJws::parse(token) {
             Ok(jws) => jws,
@@ -127,6 +127,15 @@ impl Engine {
             })
     }
 
+    /// Begins what costs something, at the expense of whoever sent it.
+    pub(super) fn attempt(
+        &mut self,
+        who: Option<Attempter>,
+        now: UnixSeconds,
+    ) -> Result<Attempt, Refused> {
+        self.failures.attempt(who, now).map_err(excessive)
+    }
+
     pub(super) fn find_key(
         &mut self,
         mut context: Context,
@@ -136,11 +145,16 @@ impl Engine {
         let kid = presented.kid.as_deref();
         match self.keys.lookup(presented.issuer, kid, presented.algorithm, now) {
             Lookup::Found { key, revision } => {
+                // Again, since others may have failed while this one waited for the key.
+                let attempt = match self.attempt(context.attempter, now) {
+                    Ok(attempt) => attempt,
+                    Err(refused) => return self.refuse_token(&context, refused, now),
+                };
                 context.trace.passed("key", || {
                     let thumbprint = base64url::encode(key.thumbprint());
                     format!("the issuer's set has one that fits, with thumbprint {thumbprint}")
                 });
-                let stage = Stage::Signature { presented, key, revision };
+                let stage = Stage::Signature { presented, key, revision, _attempt: attempt };
                 Step::NeedSignature(Pending { context, stage })
             }
             Lookup::Wait => Step::NeedKeys(Pending { context, stage: Stage::Keys(presented) }),
@@ -282,4 +296,9 @@ impl Engine {
             None => Ok(StatusLookup::Valid),
         }
     }
+}
+
+/// Too much failed: again after so many seconds.
+fn excessive(wait: u64) -> Refused {
+    Refused { retry_after: Some(wait), ..Reason::FailuresExcessive.into() }
 }

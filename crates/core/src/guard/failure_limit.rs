@@ -1,12 +1,19 @@
 //! Failed attempts per client address: a flood of bad tokens must not buy signature checks.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, sync::Arc};
 use core::{mem, net::IpAddr};
 
 use crate::UnixSeconds;
 
 /// Most clients that are remembered in one of the two generations.
 const CAPACITY: usize = 4096;
+
+/// So many attempts of one client may be undecided at a time where fewer failures in a minute are allowed: good
+/// clients that share an address come together too.
+const MIN_UNDECIDED: usize = 128;
+
+/// With so many clients among the undecided, those who have none left are forgotten.
+const SWEEP_AT: usize = 256;
 
 /// Microseconds of a minute: the unit in which attempts are charged.
 const MINUTE: u64 = 60_000_000;
@@ -35,12 +42,22 @@ impl Attempter {
     }
 }
 
+/// An attempt that costs something and is not decided yet; over when it is dropped.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// Nothing where nothing is counted.
+    _undecided: Option<Arc<()>>,
+}
+
 /// Counts failures, not requests, so that good clients cost nothing and are never counted.
 ///
 /// A generic cell rate algorithm (as in ATM, ITU-T I.371): per client one moment up to which its
 /// failures are paid for. A client has a minute's worth of failures at once, then one more each time
 /// `60 / per_minute` seconds have passed; when a flood ends, the next attempt is free after that
 /// time. Refused attempts are not charged.
+///
+/// Failures are known when an answer is there, and others may have begun before: so what is undecided at a
+/// time is bounded too.
 ///
 /// Two generations bound the memory, as in the token cache. With more clients than that some are
 /// forgotten, which costs signature checks but never a good client.
@@ -50,15 +67,46 @@ pub(super) struct FailureLimit {
     interval: u64,
     young: BTreeMap<Attempter, u64>,
     old: BTreeMap<Attempter, u64>,
+    /// Most attempts of one client that are undecided.
+    max_undecided: usize,
+    undecided: BTreeMap<Attempter, Arc<()>>,
 }
 
 impl FailureLimit {
-    pub(super) const fn new(per_minute: u64) -> Self {
-        let interval = match MINUTE.checked_div(per_minute) {
-            Some(interval) => interval,
-            None => 0,
+    pub(super) fn new(per_minute: u64) -> Self {
+        let interval = MINUTE.checked_div(per_minute).unwrap_or(0);
+        let max_undecided = usize::try_from(per_minute).unwrap_or(0).max(MIN_UNDECIDED);
+        Self {
+            interval,
+            young: BTreeMap::new(),
+            old: BTreeMap::new(),
+            max_undecided,
+            undecided: BTreeMap::new(),
+        }
+    }
+
+    /// Begins an attempt, or says after how many seconds this client may try again.
+    pub(super) fn attempt(
+        &mut self,
+        who: Option<Attempter>,
+        now: UnixSeconds,
+    ) -> Result<Attempt, u64> {
+        let Some(who) = who.filter(|_| self.interval > 0) else {
+            return Ok(Attempt { _undecided: None });
         };
-        Self { interval, young: BTreeMap::new(), old: BTreeMap::new() }
+        if let Some(wait) = self.blocked(who, now) {
+            return Err(wait);
+        }
+        // Of each one is held here.
+        let is_over = |held: &Arc<()>| Arc::strong_count(held) <= 1;
+        if self.undecided.len() >= SWEEP_AT {
+            self.undecided.retain(|_, held| !is_over(held));
+        }
+        let held = self.undecided.entry(who).or_default();
+        if Arc::strong_count(held) > self.max_undecided {
+            return Err(1);
+        }
+        Ok(Attempt { _undecided: Some(Arc::clone(held)) })
     }
 
     /// After how many seconds this client may try again, when it must not now.
@@ -78,6 +126,8 @@ impl FailureLimit {
         }
         let now = micros(now);
         let paid_until = self.paid_until(who, now).max(now).saturating_add(self.interval);
+        // What was undecided when the minute was used up costs no more: else it would look like a clock.
+        let paid_until = paid_until.min(now.saturating_add(MINUTE));
         if self.young.len() >= CAPACITY && !self.young.contains_key(&who) {
             self.old = mem::take(&mut self.young);
         }
@@ -86,7 +136,7 @@ impl FailureLimit {
 
     fn paid_until(&self, who: Attempter, now: u64) -> u64 {
         let found = self.young.get(&who).or_else(|| self.old.get(&who)).copied().unwrap_or(0);
-        // Beyond two minutes it was the clock that was set back.
+        // Never more than a minute is charged: beyond two it was the clock that was set back.
         if found > now.saturating_add(2 * MINUTE) { 0 } else { found }
     }
 }
@@ -97,6 +147,8 @@ const fn micros(seconds: UnixSeconds) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     const NOW: UnixSeconds = 1_769_904_000;
@@ -119,6 +171,46 @@ mod tests {
         limit.failed(who, NOW + 1);
         assert_eq!(limit.blocked(who, NOW + 1), Some(1));
         assert_eq!(limit.blocked(who, NOW + 61), None);
+    }
+
+    /// Attempts that had begun before the minute was used up, and end after.
+    #[test]
+    fn however_many_fail_at_once_a_minute_is_charged() {
+        for per_minute in [1, 7, 60, 60_000] {
+            let mut limit = FailureLimit::new(per_minute);
+            let who = client("192.0.2.1");
+            for number in 1..=4 * per_minute {
+                limit.failed(who, NOW);
+                assert_eq!(limit.blocked(who, NOW).is_some(), number >= per_minute, "{number}");
+            }
+            let interval = 60_u64.div_ceil(per_minute);
+            assert_eq!(limit.blocked(who, NOW), Some(interval));
+            assert_eq!(limit.blocked(who, NOW + interval), None);
+        }
+    }
+
+    #[test]
+    fn undecided_attempts_are_bounded_and_end_when_they_are_dropped() {
+        let who = Some(client("192.0.2.1"));
+        for (per_minute, most) in [(60, 128), (1000, 1000)] {
+            let mut limit = FailureLimit::new(per_minute);
+            let mut held: Vec<_> =
+                (0..most).map(|_| limit.attempt(who, NOW).expect("room")).collect();
+            assert_eq!(limit.attempt(who, NOW).err(), Some(1));
+            assert!(limit.attempt(Some(client("192.0.2.2")), NOW).is_ok());
+            assert!(limit.attempt(None, NOW).is_ok());
+            held.pop();
+            held.push(limit.attempt(who, NOW).expect("room again"));
+            // Others come and go: those who have none left are forgotten, and nobody else.
+            for number in 0..10_000 {
+                assert!(limit.attempt(Some(Attempter(number)), NOW).is_ok());
+                assert!(limit.undecided.len() <= SWEEP_AT);
+            }
+            assert_eq!(limit.attempt(who, NOW).err(), Some(1));
+        }
+        let mut unlimited = FailureLimit::new(0);
+        let held: Vec<_> = (0..1000).map(|_| unlimited.attempt(who, NOW)).collect();
+        assert!(held.iter().all(Result::is_ok) && unlimited.undecided.is_empty());
     }
 
     #[test]

@@ -7,10 +7,16 @@
 //! | younger than `stale` | used, refreshed in the background | the same |
 //! | older, or never had | fetched; 503 while that fails | |
 //!
+//! Where the issuer's metadata say where the set is, they are read anew each hour, and before a refetch for an
+//! unknown key or by a sign that the set is out of date: the issuer may have moved it and still answer at the
+//! old place. Metadata that cannot be read change nothing while a set can be fetched.
+//!
 //! A status list may show that a set is out of date: it names a later generation of the set, or a key that
 //! the set does not have. Then the set is fetched again, at most once in `cooldown`: so a key that was
 //! revoked in an emergency is dropped long before the set is old. Whoever holds a stolen key can make us
 //! fetch so often, and no more: what counts is the set that the issuer publishes.
+
+mod discovery;
 
 use alloc::{
     string::{String, ToString as _},
@@ -18,6 +24,7 @@ use alloc::{
     vec::Vec,
 };
 
+use self::discovery::Discovery;
 use super::{
     fetch::{Fetch, FetchError, FetchId},
     policy::{IssuerPolicy, JwksCache, KeySource},
@@ -29,7 +36,6 @@ use crate::{
         jwk::Jwk,
         jwks::{JwkSet, Selection},
     },
-    oauth::metadata::{AuthorizationServerMetadata, authorization_server_urls},
 };
 
 /// What the store has for a token.
@@ -81,13 +87,7 @@ pub(super) struct IssuerKeys {
 enum Source {
     Inline,
     Uri(String),
-    Discovery {
-        urls: Vec<String>,
-        next: usize,
-        jwks_uri: Option<String>,
-        /// Where the issuer says which status lists there are.
-        aggregation: Option<String>,
-    },
+    Discovery(Discovery),
 }
 
 impl KeyStore {
@@ -185,7 +185,7 @@ impl KeyStore {
     /// Where the issuer's metadata says which status lists there are.
     pub(super) fn aggregation(&self, issuer: usize) -> Option<&str> {
         match &self.issuers.get(issuer)?.source {
-            Source::Discovery { aggregation, .. } => aggregation.as_deref(),
+            Source::Discovery(discovery) => discovery.aggregation.as_deref(),
             Source::Inline | Source::Uri(_) => None,
         }
     }
@@ -223,7 +223,7 @@ impl KeyStore {
         keys.flight = None;
         let error = answer.and_then(|body| keys.take(body, now)).err()?;
         keys.last_error = Some(error.to_string());
-        keys.retry_later(now);
+        keys.retry_later(&error, now);
         Some(error)
     }
 }
@@ -234,11 +234,7 @@ impl IssuerKeys {
         let (source, set) = match &policy.keys {
             KeySource::Inline(set) => (Source::Inline, set.clone()),
             KeySource::Uri(uri) => (Source::Uri(uri.clone()), JwkSet::default()),
-            KeySource::Discovery => {
-                let urls = authorization_server_urls(&issuer);
-                let source = Source::Discovery { urls, next: 0, jwks_uri: None, aggregation: None };
-                (source, JwkSet::default())
-            }
+            KeySource::Discovery => (Source::Discovery(Discovery::new(&issuer)), JwkSet::default()),
         };
         Self {
             issuer,
@@ -316,7 +312,7 @@ impl IssuerKeys {
         self.flight = self.flight.map(|(id, start)| (id, start.min(now)));
         if self.flight.is_some_and(|(_, start)| now >= start.saturating_add(2 * Fetch::TIMEOUT)) {
             self.flight = None;
-            self.retry_later(now);
+            self.retry_later(&FetchError::NoAnswer, now);
         }
     }
 
@@ -331,44 +327,37 @@ impl IssuerKeys {
             .is_none_or(|end| self.failures == 0 || now >= end.saturating_add(self.backoff()));
         let pause = if self.failures > 0 { self.backoff() } else { self.limits.cooldown };
         let cooled = self.last_end.is_none_or(|end| now >= end.saturating_add(pause));
-        let due = self.wanted || (old && rested) || (self.is_outdated && cooled);
-        if !due {
+        let moved = matches!(&self.source, Source::Discovery(found) if found.is_old(now));
+        let is_lacking = self.wanted || (self.is_outdated && cooled);
+        if !is_lacking && !(rested && (old || moved)) {
             return None;
         }
-        match &self.source {
+        match &mut self.source {
             Source::Inline => None,
             Source::Uri(uri) => Some(uri.clone()),
-            Source::Discovery { jwks_uri: Some(uri), .. } => Some(uri.clone()),
-            Source::Discovery { urls, next, .. } => urls.get(*next).cloned(),
+            Source::Discovery(discovery) => discovery.url(is_lacking, now),
         }
     }
 
     fn take(&mut self, body: &[u8], now: UnixSeconds) -> Result<(), FetchError> {
-        if let Source::Discovery { jwks_uri: learned @ None, aggregation, .. } = &mut self.source {
-            let metadata = AuthorizationServerMetadata::parse(body, &self.issuer)
-                .map_err(FetchError::Metadata)?;
-            let uri = metadata.required_url("jwks_uri").map_err(FetchError::Metadata)?;
-            *learned = Some(String::from(uri));
-            // Nothing depends on it: what is wrong with it is no reason to do without keys.
-            let endpoint = metadata.url("status_list_aggregation_endpoint");
-            *aggregation = endpoint.ok().flatten().map(String::from);
-            self.wanted = true;
-            return Ok(());
+        if let Source::Discovery(discovery) = &mut self.source
+            && let Some(read) = discovery.take(body, &self.issuer, now)
+        {
+            self.wanted |= read.is_ok();
+            return read;
         }
         let set = JwkSet::parse(body, self.limits.max_keys).map_err(FetchError::KeySet)?;
         self.load(set, now);
         Ok(())
     }
 
-    /// Discovery goes on to the next place at once; everything else rests first.
-    fn retry_later(&mut self, now: UnixSeconds) {
-        match &mut self.source {
-            Source::Discovery { urls, next, jwks_uri: None, .. } if *next + 1 < urls.len() => {
-                *next += 1;
-                self.wanted = true;
-            }
-            _ => self.fail(now),
-        }
+    /// Discovery goes on at once; everything else rests first.
+    fn retry_later(&mut self, error: &FetchError, now: UnixSeconds) {
+        let goes_on = match &mut self.source {
+            Source::Discovery(discovery) => discovery.goes_on(error, now),
+            Source::Inline | Source::Uri(_) => false,
+        };
+        if goes_on { self.wanted = true } else { self.fail(now) }
     }
 
     fn load(&mut self, set: JwkSet, now: UnixSeconds) {
@@ -389,16 +378,17 @@ impl IssuerKeys {
         self.failures = 0;
         self.last_error = None;
         self.wanted = false;
+        if let Source::Discovery(discovery) = &mut self.source {
+            discovery.arrived();
+        }
     }
 
     fn fail(&mut self, now: UnixSeconds) {
         self.failures = self.failures.saturating_add(1);
         self.last_end = Some(now);
         self.wanted = false;
-        if let Source::Discovery { next, jwks_uri, .. } = &mut self.source {
-            // The issuer may have moved its key set: start over.
-            *next = 0;
-            *jwks_uri = None;
+        if let Source::Discovery(discovery) = &mut self.source {
+            discovery.start_over();
         }
     }
 }

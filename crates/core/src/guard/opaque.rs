@@ -11,6 +11,7 @@ use core::fmt;
 use super::{
     engine::Engine,
     explain,
+    failure_limit::Attempt,
     identity::Identity,
     inspect,
     introspection_store::IntrospectionLookup,
@@ -42,6 +43,7 @@ pub(super) struct Opaque {
     issuer: usize,
     /// Whether it was asked about for this request: then the answer was charged to its sender.
     asked: bool,
+    attempt: Option<Attempt>,
 }
 
 /// Without the token.
@@ -77,7 +79,7 @@ impl Engine {
             self.policy.issuers.get(**index).is_some_and(|issuer| issuer.introspection.is_some())
         };
         let issuer = *resource.issuers.iter().find(asks)?;
-        Some(Box::new(Opaque { digest, token: token.into(), issuer, asked: false }))
+        Some(Box::new(Opaque { digest, token: token.into(), issuer, asked: false, attempt: None }))
     }
 
     /// Asks about the token, or goes on by what is known of it.
@@ -91,6 +93,12 @@ impl Engine {
         // Another request may have brought the answer meanwhile.
         if let Some(Cached::Good(verified)) = self.cache.get(&key, now) {
             return self.check_possession(context, verified.identity, verified.issuer, now);
+        }
+        if opaque.attempt.is_none() {
+            match self.attempt(context.attempter, now) {
+                Ok(attempt) => opaque.attempt = Some(attempt),
+                Err(refused) => return self.refuse_token(&context, refused, now),
+            }
         }
         let asked = (opaque.issuer, opaque.token.as_str());
         match self.introspections.lookup(&key, asked, context.attempter, now) {

@@ -81,18 +81,20 @@ impl Engine {
         if context.proof.is_none() {
             return self.check_status(context, identity, issuer, now);
         }
-        if let Some(wait) = prover(&context).and_then(|who| self.failures.blocked(who, now)) {
-            let refused = Refused { retry_after: Some(wait), ..Reason::FailuresExcessive.into() };
-            let asked = Asked::default();
-            return refuse(&self.policy, &context, refused, Some(identity), &asked);
-        }
+        let attempt = match self.attempt(prover(&context), now) {
+            Ok(attempt) => attempt,
+            Err(refused) => {
+                let asked = Asked::default();
+                return refuse(&self.policy, &context, refused, Some(identity), &asked);
+            }
+        };
         // Only now, since it costs more than all before, and nobody else can make us do it.
         let Some(Ok(key)) = context.proof.as_ref().map(|proof| proof.key().check()) else {
             let detail = Some(ProofError::Key.to_string());
             let refused = Refused { detail, ..Reason::ProofMalformed.into() };
             return refuse(&self.policy, &context, refused, Some(identity), &Asked::default());
         };
-        let stage = Stage::Proof { identity, issuer, key: Box::new(key) };
+        let stage = Stage::Proof { identity, issuer, key: Box::new(key), _attempt: attempt };
         Step::NeedSignature(Pending { context, stage })
     }
 

@@ -26,8 +26,12 @@ const MAX_PROOFS: usize = 262_144;
 /// A clock that is set back further was wrong before, in seconds.
 const MAX_SET_BACK: u64 = 3600;
 
-/// Most of them that one key may have made, so that one client cannot use up the memory of all.
-const MAX_PROOFS_OF_KEY: u32 = 16_384;
+/// Most of them that one key may have made, so that one client cannot use up the memory of all; where proofs
+/// are good for long, as many as [`RATE_OF_KEY`] comes to.
+const MIN_PROOFS_OF_KEY: u64 = 16_384;
+
+/// Requests a second that one key may make in any case.
+const RATE_OF_KEY: u64 = 100;
 
 /// The secret from which nonces are made, so that every worker and every node knows them without
 /// having given them out.
@@ -112,23 +116,26 @@ pub(super) struct UsedProofs {
     /// The young one first.
     generations: [BTreeSet<[u8; 16]>; GENERATIONS],
     /// How many proofs of the young one each key made.
-    by_key: BTreeMap<[u8; 32], u32>,
+    by_key: BTreeMap<[u8; 32], u64>,
     /// First second of the young generation.
     since: UnixSeconds,
     /// Seconds that a proof can be good for.
     span: u64,
     capacity: usize,
+    capacity_of_key: u64,
 }
 
 impl UsedProofs {
     pub(super) fn new(leeway: u64) -> Self {
+        // From the leeway before its time to the leeway after.
+        let span = dpop::MAX_AGE.saturating_add(leeway.saturating_mul(2)).saturating_add(1);
         Self {
             generations: Default::default(),
             by_key: BTreeMap::new(),
             since: 0,
-            // From the leeway before its time to the leeway after.
-            span: dpop::MAX_AGE.saturating_add(leeway.saturating_mul(2)).saturating_add(1),
+            span,
             capacity: MAX_PROOFS,
+            capacity_of_key: span.saturating_mul(RATE_OF_KEY).max(MIN_PROOFS_OF_KEY),
         }
     }
 
@@ -151,7 +158,7 @@ impl UsedProofs {
         }
         let [young, ..] = &mut self.generations;
         let of_key = self.by_key.get(&key).copied().unwrap_or(0);
-        if young.len() >= self.capacity || of_key >= MAX_PROOFS_OF_KEY {
+        if young.len() >= self.capacity || of_key >= self.capacity_of_key {
             let turns_at = self.since.saturating_add(self.span);
             return Err(Unused::Full(turns_at.saturating_sub(now).max(1)));
         }
@@ -298,7 +305,7 @@ mod tests {
     #[test]
     fn full_for_one_key_or_for_all_is_refused_until_it_turns() {
         let mut used = UsedProofs::new(0);
-        for number in 0..u64::from(MAX_PROOFS_OF_KEY) {
+        for number in 0..MIN_PROOFS_OF_KEY {
             assert_eq!(used.take_digest(digest(number), digest(1), NOW), Ok(()));
         }
         assert_eq!(used.take_digest(digest(1 << 40), digest(1), NOW + 1), Err(Unused::Full(60)));
@@ -309,6 +316,25 @@ mod tests {
         assert_eq!(used.take_digest(digest(1 << 43), digest(3), NOW + 61), Ok(()));
         assert_eq!(used.take_digest(digest(1 << 44), digest(4), NOW + 62), Err(Unused::Full(60)));
         assert_eq!(used.take_digest(digest(1 << 43), digest(3), NOW + 62), Err(Unused::Replayed));
+    }
+
+    /// However long proofs are good for.
+    #[test]
+    fn a_hundred_requests_a_second_pass() {
+        for leeway in [0, 30, 300] {
+            let mut used = UsedProofs::new(leeway);
+            for number in 0..used.span * 100 {
+                let now = NOW + number / 100;
+                assert_eq!(used.take_digest(digest(number), digest(1), now), Ok(()), "{leeway}");
+            }
+            for number in 1 << 40..(1 << 40) + MIN_PROOFS_OF_KEY {
+                let _ = used.take_digest(digest(number), digest(1), NOW + used.span - 1);
+            }
+            let more = used.take_digest(digest(1 << 50), digest(1), NOW + used.span - 1);
+            assert_eq!(more, Err(Unused::Full(1)), "{leeway}");
+            let other = used.take_digest(digest(1 << 50), digest(2), NOW + used.span - 1);
+            assert_eq!(other, Ok(()), "{leeway}");
+        }
     }
 
     /// RFC 9449 §9: unpredictable to clients, the same on every node, good for a while.

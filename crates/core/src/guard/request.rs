@@ -90,10 +90,28 @@ impl Host {
         self.name == other.name
             && match (self.port, other.port) {
                 (None, _) => true,
-                (Some(port), None) => port == 80 || port == 443,
+                (Some(port), None) => is_default(port),
                 (Some(port), Some(other)) => port == other,
             }
     }
+
+    /// Whether it covers one port only.
+    pub(crate) const fn names_port(&self) -> bool {
+        self.port.is_some()
+    }
+
+    /// Whether some request is meant as much for the one as for the other. Where only one names a port, what
+    /// is sent to that port is meant for it; but the default ports need not be named.
+    pub(crate) fn competes(&self, other: &Self) -> bool {
+        let may_be_left_out = |host: &Self| host.port.is_none_or(is_default);
+        self.name == other.name
+            && (self.port == other.port || (may_be_left_out(self) && may_be_left_out(other)))
+    }
+}
+
+/// Of `http` or `https`: behind a proxy that ends TLS nobody knows which of them it was.
+const fn is_default(port: u16) -> bool {
+    port == 80 || port == 443
 }
 
 impl fmt::Display for Host {

@@ -32,18 +32,14 @@ pub(super) fn route(policy: &Policy, head: &RequestHead<'_>) -> Route {
     let Some(host) = Host::parse(head.authority) else {
         return Route::Refuse(Reason::ResourceUnknown);
     };
-    let on_host = || {
-        policy
-            .resources
-            .iter()
-            .enumerate()
-            .filter(|(_, resource)| resource.hosts.iter().any(|covered| covered.covers(&host)))
-    };
+    let on_host = || on_host(policy, &host);
     if on_host().next().is_none() {
         return Route::Refuse(Reason::ResourceUnknown);
     }
     if let Some(rest) = path.strip_prefix(PROTECTED_RESOURCE_PATH) {
-        let named = on_host().find(|(_, resource)| metadata_path(resource) == path);
+        let named = on_host()
+            .filter(|(_, resource)| metadata_path(resource) == path)
+            .min_by_key(|(_, resource)| !names_port(resource, &host));
         // At the root, where one document can only speak of one resource.
         let at_root =
             || (matches!(rest, "" | "/") && on_host().count() == 1).then(|| on_host().next());
@@ -74,6 +70,28 @@ fn hides(other: &ResourcePolicy, found: &ResourcePolicy, path: &str) -> bool {
     other.path.len() > found.path.len()
         && start.is_some_and(|start| start.eq_ignore_ascii_case(&other.path))
         && path.get(other.path.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The resources that a request to this host may be for. One that covers every port gives way to one of the
+/// same path that names the port.
+fn on_host<'a>(
+    policy: &'a Policy,
+    host: &'a Host,
+) -> impl Iterator<Item = (usize, &'a ResourcePolicy)> {
+    let covering = || {
+        let covers =
+            |resource: &ResourcePolicy| resource.hosts.iter().any(|covered| covered.covers(host));
+        policy.resources.iter().enumerate().filter(move |(_, resource)| covers(resource))
+    };
+    let gives_way = move |resource: &ResourcePolicy| {
+        let takes = |other: &ResourcePolicy| other.path == resource.path && names_port(other, host);
+        !names_port(resource, host) && covering().any(|(_, other)| takes(other))
+    };
+    covering().filter(move |(_, resource)| !gives_way(resource))
+}
+
+fn names_port(resource: &ResourcePolicy, host: &Host) -> bool {
+    resource.hosts.iter().any(|covered| covered.names_port() && covered.covers(host))
 }
 
 /// The same where the host says which resource a request is for: by its identifier, whatever the

@@ -16,7 +16,7 @@ use super::{
     credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response},
     explain,
-    failure_limit::Attempter,
+    failure_limit::{Attempt, Attempter},
     identity::Identity,
     list_filter::ListFilter,
     opaque::Opaque,
@@ -258,9 +258,9 @@ impl fmt::Debug for Presented {
 pub(super) enum Stage {
     Introspection(Box<Opaque>),
     Keys(Box<Presented>),
-    Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
+    Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64, _attempt: Attempt },
     Body(Box<Reading>),
-    Proof { identity: Arc<Identity>, issuer: usize, key: Box<Jwk> },
+    Proof { identity: Arc<Identity>, issuer: usize, key: Box<Jwk>, _attempt: Attempt },
     Status { identity: Arc<Identity>, issuer: usize },
 }
 

@@ -160,3 +160,65 @@ fn keys_out_of_reach_are_not_charged() {
     load(&mut engine, &[(super::support::KEY_1, "es1")], 10);
     assert_eq!(ask_from(&mut engine, Some(ATTACKER), &token().sign(), 10), "allow");
 }
+
+/// What came before the first failure was known: it is counted, and bounded.
+#[test]
+fn a_flood_that_comes_all_at_once() {
+    let mut policy = fetched();
+    policy["limits"] = json!({ "failures_per_minute": 60 });
+    policy["issuers"][0]["introspection"] = json!({
+        "endpoint": "https://auth.example.com/introspect", "client_id": "g", "client_secret": "s",
+    });
+    // Opaque tokens, of which each is asked about.
+    let mut engine = engine(&policy);
+    load(&mut engine, &[(super::support::KEY_1, "es1")], 100);
+    let flood = |engine: &mut Engine| -> Vec<Step> {
+        let one = |n| begin_from(engine, Some(ATTACKER), &format!("Bearer made-up-{n}"), 100);
+        (0..605).map(one).collect()
+    };
+    let steps = flood(&mut engine);
+    let questions = engine.due(100);
+    assert_eq!(questions.len(), 128);
+    for question in questions {
+        let _ = engine.fetched(question.id, Some((200, br#"{"active":false}"#)), 100);
+    }
+    let answered = steps.into_iter().map(|step| match step {
+        Step::NeedIntrospection(pending) => engine.resume(pending, Answer::Fetched, 100),
+        step => step,
+    });
+    let statuses: Vec<u16> = answered.map(|step| response(step).status).collect();
+    assert!(statuses[..128].iter().all(|status| *status == 401));
+    assert!(statuses[128..].iter().all(|status| *status == 429));
+    assert!(flood(&mut engine).into_iter().all(|step| response(step).status == 429));
+    let new = token().claim("jti", "new").sign();
+    assert_eq!(ask_from(&mut engine, Some(ATTACKER), &new, 100), "failures_excessive");
+    assert_eq!(ask_from(&mut engine, Some(ATTACKER), &new, 101), "allow");
+}
+
+/// Requests that wait for keys cost nothing yet, so good ones may come in any number; when the keys are
+/// there, bad ones buy no more signature checks than if they came then.
+#[test]
+fn a_flood_that_waited_for_keys() {
+    for good in [true, false] {
+        let mut policy = fetched();
+        policy["limits"] = json!({ "failures_per_minute": 10 });
+        let mut engine = engine(&policy);
+        let mut checks = 0;
+        let parked: Vec<Step> = (0..300)
+            .map(|number| {
+                let jti = number.to_string();
+                let text = if good { token().claim("jti", jti).sign() } else { forged(number) };
+                begin_from(&mut engine, Some(ATTACKER), &format!("Bearer {text}"), 100)
+            })
+            .collect();
+        load(&mut engine, &[(super::support::KEY_1, "es1")], 100);
+        for step in parked {
+            let Step::NeedKeys(pending) = step else { panic!("{}", code(&step)) };
+            let step = engine.resume(pending, Answer::Fetched, 100);
+            checks += u32::from(code(&step) == "(signature)");
+            let outcome = code(&verify(&mut engine, step, 100));
+            assert_eq!(outcome == "allow", good, "{outcome}");
+        }
+        assert_eq!(checks, if good { 300 } else { 10 });
+    }
+}

@@ -16,6 +16,7 @@ mod keys;
 mod lists;
 mod parked;
 mod policy;
+mod routes;
 mod subtle;
 mod support;
 mod times;

@@ -10,12 +10,9 @@ use serde_json::json;
 
 use crate::{Error, keys::Signer};
 
-/// Seconds after which whoever holds a list should ask again (`ttl`).
+/// Seconds after which whoever holds a list should ask again (`ttl`), however long it may be used: how soon a
+/// revocation is seen does not depend on what is configured for bad days.
 const TTL: i64 = 5;
-
-/// Seconds after which a list must not be used any more (`exp`): how long an attacker who cuts the
-/// edge off from the issuer can hide a revocation.
-const LIFETIME: i64 = 60;
 
 /// How hard to compress: few bits are set, the best level costs under a millisecond.
 const LEVEL: u8 = 6;
@@ -48,20 +45,20 @@ impl Bits {
         self.0.get((place / 8) as usize).is_none_or(|byte| byte & (1 << (place % 8)) != 0)
     }
 
-    /// The status list token (§5.1). `generation` is that of the key set: whoever holds an older one fetches
+    /// The status list token (§5.1), which is not to be used after `lifetime` seconds. `generation` is that of the key set: whoever holds an older one fetches
     /// it, and so drops a key that was revoked.
     pub(crate) fn sign(
         &self,
         signer: &Signer,
         uri: &str,
-        now: i64,
+        (now, lifetime): (i64, i64),
         generation: i64,
     ) -> Result<String, Error> {
         let lst = base64url::encode(compress_to_vec_zlib(&self.0, LEVEL));
         let claims = json!({
             "sub": uri,
             "iat": now,
-            "exp": now + LIFETIME,
+            "exp": now + lifetime,
             "ttl": TTL,
             "status_list": { "bits": 1, "lst": lst },
             GENERATION: generation,

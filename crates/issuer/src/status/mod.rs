@@ -42,7 +42,7 @@ const KEPT: i64 = 120;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a list that has not changed is published under one signature, in seconds. Together with
-/// [`TTL`] well below the lifetime of the signature.
+/// [`TTL`] well below the shortest lifetime of the signature.
 const SIGN_EVERY: i64 = 20;
 
 /// Lists that are kept as they were read, 16 KiB each. An issuer has one for each window of time, and a
@@ -153,7 +153,8 @@ impl StatusLists {
                 let Some(read) = self.read(app, list, version).await? else {
                     return Ok(None);
                 };
-                Published::sign((&signer, generation), &uri, &read, looked_at)?
+                let lifetime = app.config.status_list_lifetime_seconds();
+                Published::sign((&signer, generation), &uri, (&read, lifetime), looked_at)?
             }
         };
         let fresh = Arc::new(fresh);
@@ -214,11 +215,11 @@ impl Published {
     fn sign(
         (signer, generation): (&Signer, i64),
         uri: &str,
-        list: &Read,
+        (list, lifetime): (&Read, i64),
         looked_at: Instant,
     ) -> Result<Self, Error> {
         let signed_at = clock::now();
-        let token = list.bits.sign(signer, uri, signed_at, generation)?;
+        let token = list.bits.sign(signer, uri, (signed_at, lifetime), generation)?;
         let digest = secret::sha256(&[token.as_bytes()]);
         let etag = format!("\"{}\"", base64url::encode(digest));
         let kid = signer.kid().to_owned();

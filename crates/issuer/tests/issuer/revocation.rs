@@ -89,6 +89,19 @@ fn status_list_draft_21() {
     assert_eq!(send("POST", &place.uri, &[], Some("")).status, 405);
 }
 
+/// For bad days a list may be used for longer; on good days it is asked for as often as ever.
+#[test]
+fn a_list_lives_as_long_as_configured() {
+    let issuer = Issuer::start_with(|config| config.status_list_lifetime = 600);
+    let client = issuer.client();
+    let tokens = issuer.tokens(&client, &[]);
+    let answer = get(&place(&issuer, access(&tokens)).uri);
+    let (_, claims) = verified(&issuer, &answer.body);
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 600);
+    assert_eq!(claims["ttl"], 5);
+    assert_eq!(answer.header("cache-control"), "public, max-age=3");
+}
+
 /// Issuer spec §9: no place is given twice, also not by a server that was started again, and places
 /// tell nothing of the order.
 #[test]

@@ -1,12 +1,11 @@
 //! The life of a key set, second by second.
 
+mod discovery;
+
 use alloc::format;
 
 use super::*;
-use crate::{
-    guard::{Policy, fetch::usable_body},
-    oauth::metadata::MetadataError,
-};
+use crate::guard::{Policy, fetch::usable_body};
 
 /// RFC 8037 A.2, and RFC 8032 §7.1 test 2.
 const FIRST: &str =
@@ -198,37 +197,6 @@ fn the_revision_changes_when_a_key_goes() {
     answer(&mut store, &set(&[SECOND]), 400);
     assert_ne!(store.usable_revision(0, 400), first);
     assert_eq!(look(&mut store, "a", 401), "key_unknown");
-}
-
-/// RFC 8414 §3, then OpenID Connect Discovery, as MCP orders them.
-#[test]
-fn discovery_tries_every_place() {
-    let mut store = store("");
-    let first = only(&mut store, 0);
-    assert_eq!(first.url, "https://a.example/.well-known/oauth-authorization-server");
-    assert_eq!(store.fetched(first.id, Some((404, b"")), 0), Some(FetchError::Status(404)));
-    let second = only(&mut store, 0);
-    assert_eq!(second.url, "https://a.example/.well-known/openid-configuration");
-    let foreign = br#"{"issuer":"https://a.example/","jwks_uri":"https://a.example/keys"}"#;
-    assert_eq!(
-        store.fetched(second.id, Some((200, foreign)), 0),
-        Some(FetchError::Metadata(MetadataError::Other("issuer")))
-    );
-    assert!(store.due(0).is_empty(), "rests");
-    let again = only(&mut store, 1);
-    assert_eq!(again.url, first.url);
-    let metadata = br#"{"issuer":"https://a.example","jwks_uri":"https://k.example/keys"}"#;
-    assert_eq!(store.fetched(again.id, Some((200, metadata)), 1), None);
-    assert_eq!(look(&mut store, "a", 1), "wait");
-    let keys = only(&mut store, 1);
-    assert_eq!(keys.url, "https://k.example/keys");
-    store.fetched(keys.id, Some((200, set(&[FIRST]).as_bytes())), 1);
-    assert_eq!(look(&mut store, "a", 1), "found");
-    // The key set moves: discovery starts over.
-    let refresh = only(&mut store, 301);
-    assert_eq!(refresh.url, "https://k.example/keys");
-    store.fetched(refresh.id, Some((404, b"")), 301);
-    assert_eq!(only(&mut store, 302).url, first.url);
 }
 
 #[test]

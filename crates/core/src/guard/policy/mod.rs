@@ -150,7 +150,7 @@ fn read_resources(
         }
         let covers_same = |other: &ResourcePolicy| {
             other.path == resource.path
-                && other.hosts.iter().any(|host| resource.hosts.contains(host))
+                && other.hosts.iter().any(|host| resource.hosts.iter().any(|h| h.competes(host)))
         };
         if resources.iter().any(covers_same) {
             return Err(element.error("another resource covers the same host and path"));
