@@ -173,6 +173,12 @@ fn what_is_no_backup_changes_nothing() {
     }
     assert_eq!(folder.run(&["restore"], "").code, 1);
     assert_eq!(names(&folder, "countersign.db"), ["ada"]);
+    // Nor is there an empty database afterwards where there was none.
+    for arguments in [&["restore"][..], &["restore", "missing.db"], &["restore", "text.db"]] {
+        let refused = folder.run(&[&["--database", "new.db"], arguments].concat(), "");
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(!path("new.db").exists(), "{arguments:?}");
+    }
     let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<String> = left.map(|name| name.into_string().unwrap()).collect();
     assert!(!left.iter().any(|name| name.contains("restoring")), "{left:?}");

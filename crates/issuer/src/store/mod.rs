@@ -51,6 +51,7 @@
 //! `cargo xtask test` runs both.
 
 mod backup;
+mod backup_file;
 mod cache;
 mod clients;
 mod codes;
@@ -85,6 +86,17 @@ use std::sync::Arc;
 
 use crate::{Database, Error};
 
+pub use self::{
+    backup_file::Backup,
+    clients::{Client, ClientKind, ClientResource},
+    documents::ClientDocument,
+    identities::{Identity, IdentityProvider},
+    keys::SigningKeyInfo,
+    registration::InitialToken,
+    resources::{Resource, ScopeText, ToolRule},
+    revocation::Grant,
+    users::User,
+};
 use self::{
     cache::Cache,
     direct::Direct,
@@ -101,16 +113,6 @@ pub(crate) use self::{
     sql::PATIENCE,
     status::{IssuedToken, LeasedBlock, NewStatusList},
     users::SessionRow,
-};
-pub use self::{
-    clients::{Client, ClientKind, ClientResource},
-    documents::ClientDocument,
-    identities::{Identity, IdentityProvider},
-    keys::SigningKeyInfo,
-    registration::InitialToken,
-    resources::{Resource, ScopeText, ToolRule},
-    revocation::Grant,
-    users::User,
 };
 
 /// The database. Cheap to clone.

@@ -11,7 +11,7 @@ use std::{
 
 use sqlx::{
     ConnectOptions as _, Connection as _,
-    migrate::MigrateError,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
@@ -34,6 +34,13 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// Connections that read from the SQLite file.
 const SQLITE_READERS: u32 = 4;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Whether this is the digest of the migration that every SQLite database of ours begins with.
+pub(super) fn is_first_migration(digest: &[u8]) -> bool {
+    SQLITE_MIGRATIONS.iter().next().is_some_and(|first| *first.checksum == *digest)
+}
 
 pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
     create_private(path)?;
@@ -134,12 +141,11 @@ async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), Error> {
 
 async fn try_migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), Error> {
     let alone = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-    let migrations = sqlx::migrate!("migrations/sqlite");
     let known: Result<(i64,), _> =
         sqlx::query_as("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(&alone).await;
     let is_current =
-        known.is_ok_and(|(count,)| usize::try_from(count) == Ok(migrations.iter().count()));
-    migrations.run(&alone).await.map_err(Error::Migration)?;
+        known.is_ok_and(|(count,)| usize::try_from(count) == Ok(SQLITE_MIGRATIONS.iter().count()));
+    SQLITE_MIGRATIONS.run(&alone).await.map_err(Error::Migration)?;
     // Foreign keys were off: nothing may point nowhere now.
     if !is_current
         && sqlx::query("PRAGMA foreign_key_check").fetch_optional(&alone).await?.is_some()
