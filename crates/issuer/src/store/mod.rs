@@ -79,6 +79,7 @@ mod sql;
 mod status;
 #[cfg(test)]
 pub(crate) mod test_stores;
+mod tidied;
 mod users;
 mod writer;
 
