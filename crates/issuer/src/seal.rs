@@ -120,6 +120,12 @@ impl KeyRing {
         self.0.first().map_or("", |first| &first.id)
     }
 
+    /// The names of all keys, with a space between.
+    pub(crate) fn ids(&self) -> String {
+        let ids: Vec<&str> = self.0.iter().map(|entry| entry.id.as_str()).collect();
+        ids.join(" ")
+    }
+
     /// Nonce and ciphertext. `place` binds it to where it is stored: `table/primary key`.
     pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<Vec<u8>, Error> {
         let first = self.0.first().ok_or(Error::Crypto(WRONG_KEY))?;
