@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
-use super::{Store, open};
+use super::{Store, migrate};
 use crate::{Database, Error};
 
 /// How a SQLite file begins.
@@ -80,18 +80,23 @@ impl Backup {
         let options = SqliteConnectOptions::new().filename(&self.0).immutable(true).read_only(true);
         let read = async {
             let mut connection = options.disable_statement_logging().connect().await?;
-            let first = "SELECT checksum FROM _sqlx_migrations WHERE version = 1";
-            let first: Option<(Vec<u8>,)> =
-                sqlx::query_as(first).fetch_optional(&mut connection).await?;
+            let all = "SELECT version, checksum FROM _sqlx_migrations ORDER BY version";
+            let all: Vec<(i64, Vec<u8>)> = sqlx::query_as(all).fetch_all(&mut connection).await?;
             connection.close().await?;
-            Ok::<_, sqlx::Error>(first)
+            Ok::<_, sqlx::Error>(all)
         };
         let why = match read.await {
-            Ok(Some((first,))) if open::is_first_migration(&first) => return Ok(()),
-            Ok(_) => "its tables are others".to_owned(),
+            Ok(all) if !all.first().is_some_and(|(_, first)| migrate::is_first(first)) => {
+                "its tables are others".to_owned()
+            }
+            // What its new tables and columns hold would be lost.
+            Ok(all) if !all.iter().all(|(version, _)| migrate::is_known(*version)) => {
+                "a newer version of this program made it".to_owned()
+            }
+            Ok(_) => return Ok(()),
             Err(error) => error.to_string(),
         };
-        Err(Error::Invalid(format!("{} is no backup of Countersign: {why}", from.display())))
+        Err(Error::Invalid(format!("{} cannot be put back: {why}", from.display())))
     }
 
     pub(super) fn copy(&self) -> &Path {

@@ -272,11 +272,18 @@ async fn only_whole_backups_of_ours_are_put_back() {
         file(name)
     };
     let log = "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, checksum BLOB);";
-    refused(&made("bookmarks.db", "CREATE TABLE t (x); INSERT INTO t VALUES (1);"), "no backup")
-        .await;
-    refused(&made("empty.db", log), "no backup").await;
+    refused(
+        &made("bookmarks.db", "CREATE TABLE t (x); INSERT INTO t VALUES (1);"),
+        "no such table",
+    )
+    .await;
+    refused(&made("empty.db", log), "tables are others").await;
     let of_others = format!("{log} INSERT INTO _sqlx_migrations VALUES (1, x'00');");
-    refused(&made("of-others.db", &of_others), "no backup").await;
+    refused(&made("of-others.db", &of_others), "tables are others").await;
+    fs::copy(&backup, file("newer.db")).unwrap();
+    let newer = "INSERT INTO _sqlx_migrations SELECT 9001, description, installed_on, success, \
+                 checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
+    refused(&made("newer.db", newer), "a newer version").await;
     refused(&file("test.db"), "the database itself").await;
     // The newest commits of a file that was copied while a server went on are beside it.
     fs::write(with_suffix(&backup, "-wal"), "x").unwrap();

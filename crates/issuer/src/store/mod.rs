@@ -45,6 +45,13 @@
 //! keys are off meanwhile. A table with an `expires_at` gets an index on it and a line in `prune.rs`.
 //! The test `both_engines_have_the_same_tables` compares the outcomes.
 //!
+//! Nodes are brought up to date one after the other, so the release before works with the new schema for a
+//! while. From the first release on: a column or a table is dropped, and a check made narrower, one
+//! release *after* the one whose code stopped using it; what is new has a default. A migration that keeps
+//! to this says so, in a row of its own: `INSERT INTO counters (name, value) VALUES ('schema_14_needs',
+//! 13)` in `0014_what.sql` means that a program works which knows the migrations up to 0013. Without
+//! that row, an older program refuses to start.
+//!
 //! # Testing
 //! Tests of this crate that start an issuer run on the engine that `COUNTERSIGN_TEST_DATABASE` names
 //! (`sqlite`, the default, or `postgres`: they start their own server from Debian's package).
@@ -64,10 +71,12 @@ mod identities;
 mod interactions;
 mod keys;
 mod leases;
+mod migrate;
 mod open;
 mod plan;
 mod prune;
 mod pushed;
+mod read_only;
 mod refresh;
 mod registration;
 mod replay;
@@ -152,6 +161,10 @@ impl Store {
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         self.pools.direct().map_or(Ok(()), Direct::check)?;
         self.sql("SELECT COUNT(*) FROM counters").scalar::<i64>().await?;
+        if self.is_postgres() {
+            let state: Option<String> = self.sql(read_only::STATE).scalar().await?;
+            read_only::check(state.as_deref().unwrap_or_default())?;
+        }
         Ok(())
     }
 
