@@ -24,10 +24,10 @@ pub(crate) struct BackupArguments {
 
 /// Put a backup back, while the server goes on
 ///
-/// All of the database is replaced in one transaction. Logins, codes and, unless --keep-grants says
-/// otherwise, grants end: what was used or revoked since the backup would count again, and users
-/// consent anew. Keys that are revoked now stay revoked, and users and clients that are disabled now
-/// stay disabled.
+/// All of the database is replaced in one transaction. Logins, codes, remembered consents and, unless
+/// --keep-grants says otherwise, grants end: what was used or revoked since the backup would count
+/// again. Keys that were revoked stay revoked, and users and clients that are disabled now stay
+/// disabled.
 ///
 /// For PostgreSQL, stop the servers, use pg_restore, and run this without a file.
 #[derive(Debug, clap::Args)]

@@ -20,7 +20,7 @@ const KEPT: [&str; 4] = ["_sqlx_migrations", "counters", "jti_seen", "leases"];
 /// What a backup must not bring back: what was used or ended since would count again. Clients and
 /// people begin these anew by themselves, but for initial access tokens, of which an administrator makes
 /// new ones. Access tokens whose status list is gone are refused by guards until they expire.
-const SHORT_LIVED: [&str; 10] = [
+const SHORT_LIVED: [&str; 11] = [
     "DELETE FROM auth_codes",
     "DELETE FROM device_codes",
     "DELETE FROM interactions",
@@ -30,6 +30,8 @@ const SHORT_LIVED: [&str; 10] = [
     "DELETE FROM status_leases",
     "DELETE FROM status_lists",
     "DELETE FROM initial_access_tokens",
+    // They may have been taken back since.
+    "DELETE FROM consents",
     // Nothing comes of these any more, and nothing is left that would take them along when it ends.
     "DELETE FROM grants WHERE NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE grant_id = grants.id)",
 ];

@@ -200,6 +200,22 @@ async fn trust_that_ended_stays_so() {
     assert_eq!(other.identities().await.unwrap().len(), 5);
 }
 
+/// Consents may have been taken back since: everybody is asked once more.
+#[tokio::test]
+async fn consents_do_not_come_back() {
+    let (store, _) = backed_up().await;
+    store
+        .run(
+            "INSERT INTO consents (user_id, client_id, resource, redirect_uri, scopes, granted_at) \
+             VALUES ('u', 'c', 'https://r', '', '', 0)",
+        )
+        .await;
+    let backup = store.folder.join("consented.db");
+    store.back_up(&backup).await.unwrap();
+    restore(&store, &backup, true).await.unwrap();
+    assert_eq!(store.number("SELECT COUNT(*) FROM consents").await, 0);
+}
+
 /// What a grant was for is over, and no refresh token takes it along when it ends.
 #[tokio::test]
 async fn grants_without_refresh_tokens_do_not_come_back() {

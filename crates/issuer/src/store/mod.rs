@@ -73,6 +73,8 @@ mod keys;
 mod leases;
 mod migrate;
 mod open;
+#[cfg(test)]
+mod order_tests;
 mod plan;
 mod prune;
 mod pushed;
