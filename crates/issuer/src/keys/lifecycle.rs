@@ -49,6 +49,7 @@ impl SigningKeys {
     /// Every kind of [`Error`].
     pub async fn open(config: &Config) -> Result<Self, Error> {
         config.check_key_rotation()?;
+        config.check_machine()?;
         let store = Store::open(&config.database).await?;
         let is_used = !store.signing_keys().await?.is_empty();
         let ring = KeyRing::load(config, is_used)?;
