@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use countersign_issuer::{Backup, Store};
 use serde_json::json;
 
 use crate::{
     Global,
     output::{Outcome, Problem, print},
-    settings::{open_database, open_existing_database},
+    settings::{database, open_existing_database},
 };
 
 /// Copy the SQLite database to a new file, while the server goes on
@@ -15,7 +16,7 @@ use crate::{
 /// The copy is what the database was at one moment. The sealing key is not in it: keep a copy of
 /// that somewhere else. For PostgreSQL, use pg_dump.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Backup {
+pub(crate) struct BackupArguments {
     /// Where to; the file must not exist
     #[arg(value_name = "FILE")]
     to: PathBuf,
@@ -23,14 +24,14 @@ pub(crate) struct Backup {
 
 /// Put a backup back, while the server goes on
 ///
-/// All of the database is replaced in one transaction. Logins, codes and, unless --keep-grants says
-/// otherwise, grants end: what was used or revoked since the backup would count again, and users
-/// consent anew. Keys that are revoked now stay revoked, and users and clients that are disabled now
-/// stay disabled.
+/// All of the database is replaced in one transaction. Logins, codes, remembered consents and, unless
+/// --keep-grants says otherwise, grants end: what was used or revoked since the backup would count
+/// again. Keys that were revoked stay revoked, and users and clients that are disabled now stay
+/// disabled.
 ///
 /// For PostgreSQL, stop the servers, use pg_restore, and run this without a file.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Restore {
+pub(crate) struct RestoreArguments {
     /// The backup; not for PostgreSQL
     #[arg(value_name = "FILE")]
     from: Option<PathBuf>,
@@ -39,7 +40,7 @@ pub(crate) struct Restore {
     keep_grants: bool,
 }
 
-pub(crate) async fn back_up(arguments: Backup, global: &Global) -> Outcome {
+pub(crate) async fn back_up(arguments: BackupArguments, global: &Global) -> Outcome {
     let store = open_existing_database(global).await?;
     store.back_up(&arguments.to).await?;
     store.close().await;
@@ -50,17 +51,26 @@ pub(crate) async fn back_up(arguments: Backup, global: &Global) -> Outcome {
     Ok(())
 }
 
-pub(crate) async fn restore(arguments: Restore, global: &Global) -> Outcome {
-    let Restore { from, keep_grants } = arguments;
-    // It may be that nothing is left but the backup.
-    let store = open_database(global).await?;
-    match (&from, store.is_postgres()) {
-        (None, false) => {
+pub(crate) async fn restore(arguments: RestoreArguments, global: &Global) -> Outcome {
+    let RestoreArguments { from, keep_grants } = arguments;
+    let database = database(global)?;
+    let store = match (&from, database.file()) {
+        (None, Some(_)) => {
             return Err(Problem::new("value_invalid", "name the backup: countersign restore FILE"));
         }
-        (None, true) => store.after_restore(keep_grants).await?,
-        (Some(from), _) => store.restore(from, keep_grants).await?,
-    }
+        (None, None) => {
+            let store = Store::open(&database).await?;
+            store.after_restore(keep_grants).await?;
+            store
+        }
+        (Some(from), _) => {
+            // First this: it may be that nothing is left but the backup, and the database is made anew.
+            let backup = Backup::open(from, &database).await?;
+            let store = Store::open(&database).await?;
+            store.restore(backup, keep_grants).await?;
+            store
+        }
+    };
     store.close().await;
     print(global.json, &json!({ "restored": from, "grants_kept": keep_grants }), || {
         let grants = if keep_grants { "were kept" } else { "have ended" };

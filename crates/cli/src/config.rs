@@ -22,6 +22,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
     let Command::Check(options) = command;
     let config = options.resolve(global)?;
     config.check()?;
+    config.check_machine()?;
     let issuer = config.issuer_url()?;
     if let Some(text) = config.warning() {
         warn(global.json, "addresses_unknown", &text);

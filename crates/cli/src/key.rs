@@ -51,8 +51,9 @@ enum Command {
     /// Seal the signing keys anew, under the first key of the key file
     ///
     /// To replace the sealing key: make one with `countersign key new-sealing-key`, put it on a line
-    /// before the old one in every node's key file (or before it in COUNTERSIGN_KEY, with a space),
-    /// restart the nodes one after the other, run this, and remove the old line.
+    /// after the old one in every node's key file (or after it in COUNTERSIGN_KEY, with a space), and
+    /// restart the nodes one after the other: now all can open what it seals. Then put it before the old
+    /// one everywhere, restart the nodes again, run this, and remove the old line.
     Reseal,
     /// Print a new sealing key, for a key file or COUNTERSIGN_KEY
     NewSealingKey,

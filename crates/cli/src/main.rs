@@ -79,8 +79,8 @@ enum Command {
     Idp(idp::Command),
     /// List, rotate and revoke signing keys, and seal them anew
     Key(key::Arguments),
-    Backup(backup::Backup),
-    Restore(backup::Restore),
+    Backup(backup::BackupArguments),
+    Restore(backup::RestoreArguments),
     /// Check the authorization server's configuration
     #[command(subcommand)]
     Config(config::Command),

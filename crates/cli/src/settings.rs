@@ -286,14 +286,19 @@ pub(crate) fn issuer_of(
     Ok(config.issuer_url()?)
 }
 
+/// The database of this configuration.
+pub(crate) fn database(global: &Global) -> Result<Database, Problem> {
+    Ok(Options::default().resolve(global)?.database)
+}
+
 /// Opens the database to add something; it is made when there is none.
 pub(crate) async fn open_database(global: &Global) -> Result<Store, Problem> {
-    Ok(Store::open(&Options::default().resolve(global)?.database).await?)
+    Ok(Store::open(&database(global)?).await?)
 }
 
 /// Opens the database to look something up.
 pub(crate) async fn open_existing_database(global: &Global) -> Result<Store, Problem> {
-    let database = Options::default().resolve(global)?.database;
+    let database = database(global)?;
     if database.file().is_some_and(|path| !path.exists()) {
         return Err(Problem::new(
             "database_missing",

@@ -2,13 +2,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use tokio::{
+    sync::OnceCell,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -58,13 +59,17 @@ const BELIEVED_AFTER: Duration = Duration::from_secs(3600);
 /// The work of the node that has the lease.
 struct Tidying {
     time: Mutex<Passed>,
+    /// Whether it is known when the last round was, before this server started.
+    has_begun: OnceCell<()>,
     rounds: AtomicU32,
+    /// Whether it was said that the database server's clock is behind.
+    is_behind: AtomicBool,
 }
 
 /// The time as it has passed.
 #[derive(Clone, Copy, Debug)]
 struct Passed {
-    /// What the clock said when the server started, and the moment itself.
+    /// What the time was when the server started, and the moment itself.
     began: (i64, Instant),
     /// How far ahead the clock is, if it is, and since when.
     leap: Option<(i64, Instant)>,
@@ -80,19 +85,44 @@ impl Tidying {
     /// As if the server had started now, with a clock that says this.
     fn since(now: i64) -> Self {
         let time = Passed { began: (now, Instant::now()), leap: None };
-        Self { time: Mutex::new(time), rounds: AtomicU32::new(0) }
+        Self {
+            time: Mutex::new(time),
+            has_begun: OnceCell::new(),
+            rounds: AtomicU32::new(0),
+            is_behind: AtomicBool::new(false),
+        }
     }
 
     async fn run(&self, app: &App) -> Result<(), Error> {
+        self.has_begun
+            .get_or_try_init(async || {
+                let last = app.store.tidied_until().await?;
+                self.passed().begin_after(last);
+                Ok::<_, Error>(())
+            })
+            .await?;
         let now = clock::now();
-        let horizon = {
-            let mut time = self.time.lock().unwrap_or_else(PoisonError::into_inner);
-            time.horizon(now, Instant::now())
+        let (horizon, has_leapt) = {
+            let mut time = self.passed();
+            (time.horizon(now, Instant::now()), time.leap.is_some())
         };
+        let server = app.store.server_clock().await?.unwrap_or(horizon);
+        let is_behind = horizon.saturating_sub(server) > LEAP;
+        if is_behind && !self.is_behind.swap(true, Ordering::Relaxed) {
+            let hint = "nothing is tidied up before its time there";
+            tracing::warn!(
+                reason = "clocks_differ",
+                "the database server's clock is behind: {hint}"
+            );
+        }
+        let horizon = horizon.min(server);
         if !app.store.take_lease("tidy", &app.node, now, LEASE).await? {
             return Ok(());
         }
-        app.keys.tend(horizon).await?;
+        // A key that took over by a time that is not believed yet would be dropped too soon when it is.
+        if !has_leapt && !is_behind {
+            app.keys.tend(horizon).await?;
+        }
         let deleted = app.store.prune(horizon).await?;
         if deleted > 0 {
             tracing::debug!(deleted, "deleted what is over");
@@ -100,11 +130,31 @@ impl Tidying {
         if self.rounds.fetch_add(1, Ordering::Relaxed).is_multiple_of(CLIENTS_EVERY) {
             app.store.prune_clients(horizon).await?;
         }
-        Ok(())
+        // For whoever starts next, perhaps with a clock that is ahead.
+        app.store.tidied(horizon).await
+    }
+
+    fn passed(&self) -> MutexGuard<'_, Passed> {
+        self.time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Passed {
+    /// Starts with what the nodes have seen of time: what is between that and this server's start either
+    /// passed while no server was there, or it is a leap. There is no telling which.
+    fn begin_after(&mut self, last: Option<i64>) {
+        let (now, start) = self.began;
+        let Some(last) = last else { return };
+        let ahead = now.saturating_sub(last);
+        if ahead >= LEAP {
+            *self = Self { began: (last, start), leap: Some((ahead, start)) };
+            tracing::info!(
+                "no server tidied up here for {ahead} s by this machine's clock, which is believed in \
+                 an hour"
+            );
+        }
+    }
+
     /// The time as far as it has passed since the start. A clock that leaps into the future must not
     /// delete what is alive (attack 64); what is deleted does not come back when the clock does. A leap
     /// that stays is believed after a while.
@@ -192,6 +242,56 @@ mod tests {
         assert_eq!(time.horizon(3 * month + 12_400, after(12_350)), 3 * month + 12_350);
     }
 
+    /// A server that starts with its clock ahead has seen no leap, but the database knows of the last round.
+    #[test]
+    fn attack_64_a_clock_that_is_ahead_at_the_start_is_not_believed() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let month = 30 * 86_400;
+        let starts = |now, last| {
+            let mut time = Passed { began: (now, start), leap: None };
+            time.begin_after(last);
+            time
+        };
+        let mut ahead = starts(month, Some(1000));
+        assert_eq!(ahead.horizon(month, after(0)), 1000);
+        assert_eq!(ahead.horizon(month + 3599, after(3599)), 4599);
+        assert_eq!(ahead.horizon(month + 3600, after(3600)), month + 3600, "the servers were off");
+        // Set right in time.
+        let mut ahead = starts(month, Some(1000));
+        assert_eq!(ahead.horizon(month + 30, after(30)), 1030);
+        assert_eq!(ahead.horizon(1070, after(60)), 1060);
+        assert_eq!(ahead.leap, None);
+        for (now, last) in [(month, None), (1299, Some(1000)), (900, Some(1000))] {
+            assert_eq!(starts(now, last).horizon(now, start), now, "{last:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn attack_64_the_last_round_is_known_after_a_start() {
+        for store in test_stores::each().await {
+            store.fill().await;
+            let session = "INSERT INTO sessions (id_hash, user_id, auth_time, expires_at) VALUES \
+                           ($1, 'u', 0, 1000)";
+            store.run_with(session, b"h").await;
+            let app = store.app().await;
+            store.tidied(900).await.unwrap();
+            // By this node's clock the session is over since decades, by that of the others it is not.
+            Tidying::default().run(&app).await.unwrap();
+            assert_eq!(store.number("SELECT COUNT(*) FROM sessions").await, 1);
+            assert!((900..1000).contains(&store.tidied_until().await.unwrap().unwrap()));
+            store.tidied(clock::now() - 10).await.unwrap();
+            Tidying::default().run(&app).await.unwrap();
+            assert_eq!(store.number("SELECT COUNT(*) FROM sessions").await, 0);
+            let last = store.tidied_until().await.unwrap().unwrap();
+            assert!((last - clock::now()).abs() < 60);
+            if store.is_postgres() {
+                let server = store.server_clock().await.unwrap().unwrap();
+                assert!((server - clock::now()).abs() < 60);
+            }
+        }
+    }
+
     /// Keys neither: what they signed is still valid when the clock comes back.
     #[tokio::test]
     async fn attack_64_a_leap_of_the_clock_drops_no_keys() {
@@ -208,6 +308,8 @@ mod tests {
         let leapt = Tidying::since(now - 20 * 86_400);
         leapt.run(&app).await.unwrap();
         assert_eq!(store.number(retiring).await, 1);
+        // Which is not what this one, with a clock of its own, may take for the last round.
+        store.run("DELETE FROM counters WHERE name = 'tidied_until'").await;
         let right = Tidying::since(now);
         right.run(&app).await.unwrap();
         assert_eq!(store.number(retiring).await, 0);

@@ -1,8 +1,12 @@
 //! The server's configuration, checked before anything starts.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use crate::{Database, Error, Outbound, claims, issuer::Issuer, redis::RedisUrl};
+use crate::{Database, Error, Outbound, claims, issuer::Issuer, redis::RedisUrl, seal::KeyRing};
 
 /// How the server is set up. [`Config::default`] is for development on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +138,18 @@ impl Config {
         Ok(())
     }
 
+    /// Refuses what cannot start with the files and the environment of this machine: before the database
+    /// is opened, which is made, or changed for this version, by that.
+    ///
+    /// # Errors
+    /// [`Error::Config`] says what is wrong and what to do; [`Error::Io`].
+    pub fn check_machine(&self) -> Result<(), Error> {
+        if let Some(path) = self.database.file() {
+            has_folder("database", path)?;
+        }
+        KeyRing::check(self)
+    }
+
     pub(crate) fn check_key_rotation(&self) -> Result<(), Error> {
         if self.key_rotation != 0 && !(7 * 86_400..=3650 * 86_400).contains(&self.key_rotation) {
             return Err(Error::Config(format!(
@@ -201,6 +217,16 @@ impl Config {
                  as the issuer, like --issuer https://auth.example.com, and a TLS proxy in front"
             ))),
         }
+    }
+}
+
+/// Whether a file can be made there.
+pub(crate) fn has_folder(name: &str, file: &Path) -> Result<(), Error> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(Error::Config(
+            format!("{name} {}: there is no folder {}", file.display(), folder.display()),
+        )),
+        _ => Ok(()),
     }
 }
 

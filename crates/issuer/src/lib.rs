@@ -45,6 +45,6 @@ pub use redis::RedisUrl;
 pub use seal::new_sealing_key;
 pub use server::Server;
 pub use store::{
-    Client, ClientDocument, ClientKind, ClientResource, Grant, Identity, IdentityProvider,
+    Backup, Client, ClientDocument, ClientKind, ClientResource, Grant, Identity, IdentityProvider,
     InitialToken, Resource, ScopeText, SigningKeyInfo, Store, ToolRule, User,
 };

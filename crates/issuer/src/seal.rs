@@ -4,7 +4,7 @@ use std::{
     env,
     fs::{self, OpenOptions},
     io::{ErrorKind, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use aws_lc_rs::{
@@ -16,6 +16,7 @@ use countersign_core::{guard::NonceSecret, jose::base64url};
 
 use crate::{
     Config, Error,
+    config::has_folder,
     secret::{self, Kind},
 };
 
@@ -44,12 +45,7 @@ impl KeyRing {
         if let Ok(text) = env::var(VARIABLE) {
             return Self::from_text(&text, VARIABLE);
         }
-        let path = config.sealing_key_file().ok_or_else(|| {
-            Error::Config(format!(
-                "with PostgreSQL, say where the key is that seals signing keys: give every node \
-                 the same --key-file (made at the first start of the first node) or {VARIABLE}"
-            ))
-        })?;
+        let path = Self::file(config)?;
         match fs::read_to_string(&path) {
             // A first start that was killed may have left it empty.
             Ok(text) if text.is_empty() && !is_used => {
@@ -69,6 +65,29 @@ impl KeyRing {
             ))),
             Err(_) => Self::create(&path),
         }
+    }
+
+    /// Whether [`KeyRing::load`] would find keys, or a place for the first one. Nothing is made.
+    pub(crate) fn check(config: &Config) -> Result<(), Error> {
+        if let Ok(text) = env::var(VARIABLE) {
+            return Self::from_text(&text, VARIABLE).map(drop);
+        }
+        let path = Self::file(config)?;
+        match fs::read_to_string(&path) {
+            Ok(text) if text.is_empty() => Ok(()),
+            Ok(text) => Self::from_text(&text, &path.display().to_string()).map(drop),
+            Err(error) if error.kind() == ErrorKind::NotFound => has_folder("key-file", &path),
+            Err(error) => Err(Error::Io(path, error)),
+        }
+    }
+
+    fn file(config: &Config) -> Result<PathBuf, Error> {
+        config.sealing_key_file().ok_or_else(|| {
+            Error::Config(format!(
+                "with PostgreSQL, say where the key is that seals signing keys: give every node \
+                 the same --key-file (made at the first start of the first node) or {VARIABLE}"
+            ))
+        })
     }
 
     /// Keys as base64url of 32 bytes, separated by white space.
@@ -118,6 +137,12 @@ impl KeyRing {
     /// Which key seals now: a fingerprint, which stands beside what is sealed.
     pub(crate) fn id(&self) -> &str {
         self.0.first().map_or("", |first| &first.id)
+    }
+
+    /// The names of all keys, with a space between.
+    pub(crate) fn ids(&self) -> String {
+        let ids: Vec<&str> = self.0.iter().map(|entry| entry.id.as_str()).collect();
+        ids.join(" ")
     }
 
     /// Nonce and ciphertext. `place` binds it to where it is stored: `table/primary key`.

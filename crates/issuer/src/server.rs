@@ -29,6 +29,7 @@ impl Server {
     /// Every kind of [`Error`]; nothing has been answered then.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         config.check()?;
+        config.check_machine()?;
         let store = Store::open(&config.database).await?;
         let has_keys = !store.signing_keys().await?.is_empty();
         let ring = KeyRing::load(&config, has_keys)?;

@@ -56,6 +56,12 @@ impl Database {
         self.server.client(program, &[arguments, &["-d", &self.name]].concat())
     }
 
+    /// It is deleted and made anew, empty.
+    pub fn empty(&self) {
+        self.server.client("dropdb", &["--force", &self.name]);
+        self.server.client("createdb", &[&self.name]);
+    }
+
     /// All that is in it, as SQL.
     #[must_use]
     pub fn dump(&self) -> Vec<u8> {

@@ -173,6 +173,12 @@ fn what_is_no_backup_changes_nothing() {
     }
     assert_eq!(folder.run(&["restore"], "").code, 1);
     assert_eq!(names(&folder, "countersign.db"), ["ada"]);
+    // Nor is there an empty database afterwards where there was none.
+    for arguments in [&["restore"][..], &["restore", "missing.db"], &["restore", "text.db"]] {
+        let refused = folder.run(&[&["--database", "new.db"], arguments].concat(), "");
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(!path("new.db").exists(), "{arguments:?}");
+    }
     let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let left: Vec<String> = left.map(|name| name.into_string().unwrap()).collect();
     assert!(!left.iter().any(|name| name.contains("restoring")), "{left:?}");
@@ -195,7 +201,11 @@ fn postgres_by_its_own_tools() {
     fs::write(&dump, database.run("pg_dump", &["--format=custom"])).unwrap();
     assert_eq!(run(&["user", "add", "grace", "--password-stdin"], "12345678").code, 0);
     let dump = dump.display().to_string();
-    let _ = database.run("pg_restore", &["--clean", "--single-transaction", &dump]);
+    // What a newer version of the program may have added is not in the dump, and must not be in its way.
+    let added = "CREATE TABLE newer (client TEXT REFERENCES clients (id))";
+    assert_eq!(database.run("psql", &["-q", "-v", "ON_ERROR_STOP=1", "-c", added]), b"");
+    database.empty();
+    assert_eq!(database.run("pg_restore", &["--single-transaction", &dump]), b"");
     let output = run(&["restore"], "");
     assert_eq!(output.code, 0, "{output:?}");
     assert_eq!(names(&folder, &url), ["ada"]);

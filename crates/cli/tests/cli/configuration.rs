@@ -170,3 +170,29 @@ fn passwords_are_not_printed() {
     let command = ["serve", "--listen", "127.0.0.1:0", "--database", url];
     assert!(folder.run(&command, "").stderr.len() > 10);
 }
+
+/// What `serve` would refuse is not called valid, and `serve` refuses it before it makes or changes anything.
+#[test]
+fn what_cannot_start_is_not_valid() {
+    let folder = Folder::new();
+    fs::write(folder.path().join("bad.key"), "changeme").unwrap();
+    for (options, said) in [
+        (&["--database", "postgres://localhost/x"][..], "--key-file"),
+        (&["--key-file", "bad.key"], "bad.key must hold 32 random bytes"),
+        (&["--key-file", "missing/countersign.key"], "there is no folder missing"),
+        (&["--database", "missing/countersign.db"], "there is no folder missing"),
+    ] {
+        for command in
+            [&["--json", "config", "check"][..], &["--json", "serve", "--listen", "127.0.0.1:0"]]
+        {
+            let refused = folder.run(&[command, options].concat(), "");
+            assert_eq!(refused.code, 1, "{options:?}: {refused:?}");
+            assert!(refused.stderr.contains("config_invalid"), "{refused:?}");
+            assert!(refused.stderr.contains(said), "{refused:?}");
+        }
+    }
+    let mut command = folder.command(&["config", "check", "--json"]);
+    let refused = command.env("COUNTERSIGN_KEY", "changeme").output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("COUNTERSIGN_KEY must hold"));
+    assert!(!folder.path().join("countersign.db").exists());
+}

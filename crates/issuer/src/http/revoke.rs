@@ -54,7 +54,7 @@ async fn revoke(
     } else if secret::is_well_formed(Kind::RefreshToken, token) {
         let row = app.store.refresh_token(&secret::hash(Kind::RefreshToken, token)).await?;
         if let Some(row) = row.filter(|row| row.client_id == client.id) {
-            app.store.revoke_grant(&row.grant_id, "revoked_by_client").await?;
+            app.store.give_back_grant(&row.grant_id).await?;
             tracing::info!(client = client.id, "a grant was revoked by its client");
         }
     }

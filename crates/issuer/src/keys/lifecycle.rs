@@ -49,6 +49,7 @@ impl SigningKeys {
     /// Every kind of [`Error`].
     pub async fn open(config: &Config) -> Result<Self, Error> {
         config.check_key_rotation()?;
+        config.check_machine()?;
         let store = Store::open(&config.database).await?;
         let is_used = !store.signing_keys().await?.is_empty();
         let ring = KeyRing::load(config, is_used)?;
@@ -132,9 +133,11 @@ impl SigningKeys {
         let rows = self.store.signing_keys().await?;
         let pending = |alg: &str| rows.iter().any(|row| row.state == "pending" && row.alg == alg);
         for row in rows.iter().filter(|row| row.state == "active") {
-            if self.rotation > 0 && row.sign_until - AHEAD <= now && !pending(&row.alg) {
+            // It may have begun when `key_rotation` was longer, or 0.
+            let until = row.sign_until.min(self.sign_until(row.sign_from));
+            if self.rotation > 0 && until - AHEAD <= now && !pending(&row.alg) {
                 let Some(alg) = Algorithm::from_name(&row.alg) else { continue };
-                let from = row.sign_until.max(now + LEAD);
+                let from = until.max(now + LEAD);
                 let key = self.generate(alg, "pending", now, from).await?;
                 if self.store.add_signing_key(&key).await? {
                     tracing::info!(kid = key.kid, alg = key.alg, from, "announced a signing key");

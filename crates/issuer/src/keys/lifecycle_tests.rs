@@ -116,6 +116,26 @@ async fn rotation_0_is_by_hand() {
     }
 }
 
+/// A schedule that is switched on, or made shorter, counts for the key that signs.
+#[tokio::test]
+async fn a_shorter_rotation_counts_for_the_present_key() {
+    for before in [0, 3650 * 86_400] {
+        let mut fixture = Fixture::new(before).await;
+        assert_eq!(fixture.states(START + DAYS_90).await, ["active"]);
+        fixture.keys.rotation = DAYS_90;
+        let end = START + DAYS_90;
+        assert_eq!(fixture.states(end - AHEAD - 1).await, ["active"]);
+        let keys = fixture.at(end - AHEAD).await;
+        assert_eq!((keys[1].state.as_str(), keys[1].sign_from), ("pending", end), "{before}");
+        assert_eq!(fixture.states(end).await, ["retiring", "active"]);
+        // One that is due since long is announced as any other.
+        let mut late = Fixture::new(before).await;
+        late.keys.rotation = DAYS_90;
+        let keys = late.at(end + 1000).await;
+        assert_eq!((keys[1].state.as_str(), keys[1].sign_from), ("pending", end + 1000 + LEAD));
+    }
+}
+
 /// Rotating by hand brings a key forward that was announced by schedule, never before its caches.
 #[tokio::test]
 async fn by_hand_brings_forward() {

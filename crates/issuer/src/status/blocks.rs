@@ -79,8 +79,7 @@ impl Blocks {
         let first = if of.client.is_some() { FIRST_BLOCK } else { BLOCK };
         let length = held.as_ref().map_or(first, |used_up| used_up.next_length);
         let leased = held.work(lease(app, &of, length)).await?;
-        let block = held.insert(Block::new(leased, app.keys.ring(), length)?);
-        block.place().ok_or(DAMAGED)
+        held.insert(leased).place().ok_or(DAMAGED)
     }
 
     fn turns(&self, of: &BlockOf, generation: i64) -> Arc<Turns<Option<Block>>> {
@@ -121,12 +120,16 @@ impl Block {
     }
 }
 
-/// Takes a block, and begins a list where none has room.
-async fn lease(app: &App, of: &BlockOf, length: u32) -> Result<LeasedBlock, Error> {
+/// Takes a block, and begins a list where none has room: while the sealing key is replaced, also where
+/// those with room were sealed by a key that this node does not have yet.
+async fn lease(app: &App, of: &BlockOf, length: u32) -> Result<Block, Error> {
     let client = of.client.as_ref().map(|(id, generation)| (id.as_str(), *generation));
+    let ring = app.keys.ring();
+    let sealed_by = ring.ids();
     // Others may fill a new list before we come to it, but not again and again.
     for _ in 0..5 {
-        let block = app.store.lease_block(of.closes_at, length, client).await?;
+        let open = |leased| Block::new(leased, ring, length);
+        let block = app.store.lease_block(of.closes_at, length, client, &sealed_by, open).await?;
         if let Some(block) = block {
             return Ok(block);
         }
@@ -136,8 +139,8 @@ async fn lease(app: &App, of: &BlockOf, length: u32) -> Result<LeasedBlock, Erro
         let list = NewStatusList {
             id: &id,
             size: PLACES,
-            permutation_sealed: &app.keys.ring().seal(&place_of_key(&id), &key)?,
-            sealed_by: app.keys.ring().id(),
+            permutation_sealed: &ring.seal(&place_of_key(&id), &key)?,
+            sealed_by: ring.id(),
             closes_at: of.closes_at,
             drop_at: of.closes_at + KEPT,
         };
@@ -148,12 +151,12 @@ async fn lease(app: &App, of: &BlockOf, length: u32) -> Result<LeasedBlock, Erro
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fs, time::Duration};
 
     use tokio::time::timeout;
 
     use super::*;
-    use crate::store::test_stores;
+    use crate::{new_sealing_key, store::test_stores};
 
     /// Whoever waits for the row of one client, which an administrator is changing, holds up no other.
     #[tokio::test]
@@ -179,5 +182,39 @@ mod tests {
         let second = blocks.take(&app, expires_at, Some(("s", 0))).await.unwrap();
         assert_eq!(first.list, second.list);
         assert_ne!(first.index, second.index);
+    }
+
+    /// While the sealing key is replaced, a node that does not have the new one yet goes on, with lists
+    /// of its own; and what a node cannot open is not used up.
+    #[tokio::test]
+    async fn nodes_with_different_keys_have_different_lists() {
+        for store in test_stores::each().await {
+            store.fill().await;
+            // The other store has deleted it.
+            fs::create_dir_all(&store.folder).unwrap();
+            let key = |text: &str| fs::write(store.folder.join("key"), text).unwrap();
+            let (old, new) = (new_sealing_key().unwrap(), new_sealing_key().unwrap());
+            key(&old);
+            let behind = store.app().await;
+            key(&format!("{new}\n{old}"));
+            let ahead = store.app().await;
+            let expires_at = clock::now() + 60;
+            let take = async |app: &App| Blocks::default().take(app, expires_at, None).await;
+            let theirs = take(&ahead).await.unwrap();
+            let own = take(&behind).await.unwrap();
+            assert_ne!(own.list, theirs.list);
+            let used = "SELECT CAST(MAX(next_index) + MIN(next_index) AS BIGINT) FROM status_lists";
+            assert_eq!(store.number(used).await, 2 * i64::from(BLOCK));
+            // Who has both keys uses both lists, and no third.
+            take(&ahead).await.unwrap();
+            assert_eq!(store.number(used).await, 3 * i64::from(BLOCK));
+
+            store.run("UPDATE status_lists SET permutation_sealed = ''").await;
+            assert_eq!(
+                take(&behind).await.err().map(|error| error.reason()),
+                Some("crypto_failed")
+            );
+            assert_eq!(store.number(used).await, 3 * i64::from(BLOCK));
+        }
     }
 }

@@ -1,15 +1,18 @@
 //! Backups: a copy of the SQLite file while servers go on, and back again in one transaction.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Read as _, Seek as _},
-    path::{Path, PathBuf},
+    fs::{self, File},
+    path::Path,
 };
 
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
-use super::{Store, sql::Pools};
-use crate::{Database, Error, clock};
+use super::{
+    Backup, Store,
+    backup_file::{POSTGRES, private, remove, with_suffix},
+    sql::Pools,
+};
+use crate::{Error, clock};
 
 /// What the present database knows better than any backup: it is not replaced.
 const KEPT: [&str; 4] = ["_sqlx_migrations", "counters", "jti_seen", "leases"];
@@ -17,7 +20,7 @@ const KEPT: [&str; 4] = ["_sqlx_migrations", "counters", "jti_seen", "leases"];
 /// What a backup must not bring back: what was used or ended since would count again. Clients and
 /// people begin these anew by themselves, but for initial access tokens, of which an administrator makes
 /// new ones. Access tokens whose status list is gone are refused by guards until they expire.
-const SHORT_LIVED: [&str; 10] = [
+const SHORT_LIVED: [&str; 11] = [
     "DELETE FROM auth_codes",
     "DELETE FROM device_codes",
     "DELETE FROM interactions",
@@ -27,12 +30,11 @@ const SHORT_LIVED: [&str; 10] = [
     "DELETE FROM status_leases",
     "DELETE FROM status_lists",
     "DELETE FROM initial_access_tokens",
+    // They may have been taken back since.
+    "DELETE FROM consents",
     // Nothing comes of these any more, and nothing is left that would take them along when it ends.
     "DELETE FROM grants WHERE NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE grant_id = grants.id)",
 ];
-
-/// How a SQLite file begins.
-const HEAD: &[u8] = b"SQLite format 3\0";
 
 /// A refresh token that was used or revoked since the backup would count again.
 const END_GRANTS: &str =
@@ -42,12 +44,20 @@ const END_GRANTS: &str =
 const COUNT_UP: &str = "UPDATE counters SET value = value + 1 WHERE name IN ('key_set', 'resources', \
                         'restored', 'settings')";
 
-/// What the present database knows of what is revoked, disabled or deleted.
-const REMEMBER: [&str; 5] = [
+/// What the present database knows of what is revoked, disabled or deleted. The rows of keys and grants
+/// that are revoked go after a day or more; the log knows them still.
+const REMEMBER: [&str; 6] = [
     "CREATE TEMP TABLE revoked_keys AS SELECT kid, drop_at FROM main.signing_keys \
-     WHERE state = 'revoked'",
+     WHERE state = 'revoked' UNION ALL SELECT ref, MAX(revoked_at) FROM main.revocation_log \
+     WHERE kind = 'key' AND ref NOT IN (SELECT kid FROM main.signing_keys WHERE state = 'revoked') \
+     GROUP BY ref",
     "CREATE TEMP TABLE revoked_grants AS SELECT id, revoked_at, reason FROM main.grants \
-     WHERE revoked_at IS NOT NULL",
+     WHERE revoked_at IS NOT NULL UNION ALL SELECT ref, MAX(revoked_at), reason \
+     FROM main.revocation_log WHERE kind = 'grant' AND ref NOT IN \
+     (SELECT id FROM main.grants WHERE revoked_at IS NOT NULL) GROUP BY ref",
+    // Their grants ended with them, also of those who came back since.
+    "CREATE TEMP TABLE ended_holders AS SELECT kind, ref, MAX(revoked_at) AS revoked_at, reason \
+     FROM main.revocation_log WHERE kind IN ('user', 'client') GROUP BY kind, ref",
     "CREATE TEMP TABLE disabled_users AS SELECT id, disabled_at FROM main.users \
      WHERE disabled_at IS NOT NULL",
     // Also those that were deleted since, and have not come back by themselves.
@@ -61,13 +71,18 @@ const REMEMBER: [&str; 5] = [
 ];
 
 /// It stays so, whatever the backup says.
-const AGAIN: [&str; 8] = [
+const AGAIN: [&str; 10] = [
     "UPDATE main.signing_keys SET state = 'revoked', private_sealed = x'', drop_at = \
      (SELECT drop_at FROM revoked_keys WHERE revoked_keys.kid = signing_keys.kid) \
      WHERE kid IN (SELECT kid FROM revoked_keys)",
-    "UPDATE main.grants SET (revoked_at, reason) = (SELECT revoked_at, reason \
-     FROM revoked_grants WHERE revoked_grants.id = grants.id) \
-     WHERE id IN (SELECT id FROM revoked_grants)",
+    "UPDATE main.grants SET revoked_at = known.revoked_at, reason = known.reason \
+     FROM revoked_grants AS known WHERE known.id = grants.id",
+    "UPDATE main.grants SET revoked_at = ended.revoked_at, reason = ended.reason \
+     FROM ended_holders AS ended WHERE ended.kind = 'user' AND ended.ref = grants.user_id \
+     AND grants.created_at <= ended.revoked_at AND grants.revoked_at IS NULL",
+    "UPDATE main.grants SET revoked_at = ended.revoked_at, reason = ended.reason \
+     FROM ended_holders AS ended WHERE ended.kind = 'client' AND ended.ref = grants.client_id \
+     AND grants.created_at <= ended.revoked_at AND grants.revoked_at IS NULL",
     "UPDATE main.users SET disabled_at = (SELECT disabled_at FROM disabled_users \
      WHERE disabled_users.id = users.id) WHERE id IN (SELECT id FROM disabled_users)",
     "UPDATE main.clients SET (disabled_at, not_before) = (SELECT COALESCE(ended.disabled_at, \
@@ -130,21 +145,16 @@ impl Store {
     /// or revoked now stays so.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for PostgreSQL and for a file that is no backup; [`Error::Database`],
-    /// [`Error::Io`].
-    pub async fn restore(&self, from: &Path, keep_grants: bool) -> Result<(), Error> {
+    /// [`Error::Invalid`] for PostgreSQL; [`Error::Database`], [`Error::Io`].
+    pub async fn restore(&self, backup: Backup, keep_grants: bool) -> Result<(), Error> {
         let Pools::Sqlite { writer, .. } = &self.pools else {
-            return Err(Error::Invalid(
-                "the database is PostgreSQL: use pg_restore, then run this without a file"
-                    .to_owned(),
-            ));
+            return Err(Error::Invalid(POSTGRES.to_owned()));
         };
-        let copy = Copied::new(from).await?;
         let mut connection = writer.connect(false).await?;
-        let replaced = replace_content(&mut connection, &copy.0, keep_grants).await;
+        let replaced = replace_content(&mut connection, backup.copy(), keep_grants).await;
         connection.close().await?;
         replaced?;
-        copy.remove()
+        backup.remove()
     }
 
     /// Makes a restored database safe: codes, sessions and the like end; grants end too unless they
@@ -163,59 +173,6 @@ impl Store {
         }
         transaction.sql(COUNT_UP).execute().await?;
         transaction.commit().await
-    }
-}
-
-/// A copy of the backup with the present schema, for its owner alone: the backup itself stays as it is.
-/// It is deleted however the restore ends.
-struct Copied(PathBuf);
-
-impl Copied {
-    async fn new(from: &Path) -> Result<Self, Error> {
-        let io = |error| Error::Io(from.to_path_buf(), error);
-        let mut backup = File::open(from).map_err(io)?;
-        let mut begin = Vec::new();
-        backup.by_ref().take(HEAD.len() as u64).read_to_end(&mut begin).map_err(io)?;
-        if begin != HEAD {
-            return Err(Error::Invalid(format!("{} is no backup", from.display())));
-        }
-        backup.rewind().map_err(io)?;
-        let copy = Self(with_suffix(from, ".restoring"));
-        // A restore that was killed may have left one.
-        copy.delete()?;
-        let io = |error| Error::Io(copy.0.clone(), error);
-        private(&copy.0).and_then(|mut file| io::copy(&mut backup, &mut file)).map_err(io)?;
-        let store = Box::pin(Store::open(&Database::Sqlite(copy.0.clone()))).await?;
-        let sound = store.sql("PRAGMA integrity_check(1)").scalar::<String>().await;
-        store.close().await;
-        match sound?.as_deref() {
-            Some("ok") => Ok(copy),
-            found => Err(Error::Invalid(format!(
-                "{} is damaged: {}",
-                from.display(),
-                found.unwrap_or("nothing can be read")
-            ))),
-        }
-    }
-
-    /// Deletes it where nothing has failed yet.
-    fn remove(self) -> Result<(), Error> {
-        self.delete()
-    }
-
-    fn delete(&self) -> Result<(), Error> {
-        for suffix in ["", "-wal", "-shm"] {
-            let path = with_suffix(&self.0, suffix);
-            remove(&path).map_err(|error| Error::Io(path, error))?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        // What failed before is what counts.
-        let _ = self.delete();
     }
 }
 
@@ -269,29 +226,6 @@ async fn replace_content(
     }
     transaction.commit().await?;
     Ok(())
-}
-
-/// Deletes a file, if there is one.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// A new file for its owner alone: password hashes will be in it.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// A new name in a folder survives a power cut once the folder is synced.

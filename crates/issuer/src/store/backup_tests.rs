@@ -1,9 +1,14 @@
 //! Tests of restoring: what may not come back does not, at no moment.
 
+use std::path::PathBuf;
+
 use super::*;
-use crate::store::{
-    Identity, IdentityProvider, InitialToken,
-    test_stores::{self, Opened},
+use crate::{
+    Database,
+    store::{
+        Identity, IdentityProvider, InitialToken,
+        test_stores::{self, Opened},
+    },
 };
 
 const COLUMNS: &str = "(id, user_id, client_id, resource, scopes, auth_time, created_at)";
@@ -30,6 +35,15 @@ async fn backed_up() -> (Opened, PathBuf) {
     (store, to)
 }
 
+fn database(store: &Opened) -> Database {
+    Database::Sqlite(store.folder.join("test.db"))
+}
+
+async fn restore(store: &Opened, from: &Path, keep_grants: bool) -> Result<(), Error> {
+    let backup = Backup::open(from, &database(store)).await?;
+    store.restore(backup, keep_grants).await
+}
+
 fn left(store: &Opened) -> Vec<String> {
     let names = fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap().file_name());
     let names = names.map(|name| name.into_string().unwrap());
@@ -47,13 +61,13 @@ async fn all_of_it_or_nothing() {
              RAISE(ABORT, 'killed'); END",
         )
         .await;
-    store.restore(&backup, false).await.unwrap_err();
+    restore(&store, &backup, false).await.unwrap_err();
     assert_eq!(store.number("SELECT COUNT(*) FROM users WHERE name = 'Grace'").await, 1);
     assert_eq!(store.number("SELECT COUNT(*) FROM sessions").await, 1, "as it was");
     assert!(left(&store).is_empty());
     store.run("DROP TRIGGER stop").await;
     let generation = store.key_set_generation().await.unwrap();
-    store.restore(&backup, false).await.unwrap();
+    restore(&store, &backup, false).await.unwrap();
     assert_eq!(store.number("SELECT COUNT(*) FROM users WHERE name = 'Ada'").await, 1);
     for nothing in [
         "SELECT COUNT(*) FROM sessions",
@@ -76,7 +90,7 @@ async fn who_is_disabled_stays_so() {
     store.enable_client("c").await.unwrap();
     let not_before = store.client("c").await.unwrap().unwrap().client.not_before;
     store.delete_client("s").await.unwrap();
-    store.restore(&backup, true).await.unwrap();
+    restore(&store, &backup, true).await.unwrap();
     assert!(store.users().await.unwrap()[0].is_disabled);
     let client = async |id| store.client(id).await.unwrap().unwrap().client;
     assert!(!client("c").await.is_disabled);
@@ -90,10 +104,53 @@ async fn who_is_disabled_stays_so() {
     let second = store.folder.join("second.db");
     store.back_up(&second).await.unwrap();
     store.enable_client("c").await.unwrap();
-    store.restore(&second, true).await.unwrap();
+    restore(&store, &second, true).await.unwrap();
     assert!(!store.users().await.unwrap()[0].is_disabled);
     assert!(client("c").await.is_disabled);
     assert!(client("s").await.is_disabled);
+}
+
+/// Their rows are pruned after a day or more; a backup from before has them alive.
+#[tokio::test]
+async fn what_was_revoked_long_ago_stays_so() {
+    let (store, _) = backed_up().await;
+    for statement in [
+        "INSERT INTO signing_keys (kid, alg, state, public_jwk, private_sealed, sealed_by, \
+         created_at, sign_from, sign_until) VALUES ('k', 'ES256', 'active', '{}', x'01', '', 0, 0, \
+         9000000000)",
+        "INSERT INTO users (id, name, name_key, password_hash, created_at) VALUES ('v', 'Grace', \
+         'grace', '', 0)",
+        "INSERT INTO grants (id, user_id, client_id, resource, scopes, auth_time, created_at) \
+         VALUES ('of-user', 'v', 'c', 'https://r', '', 0, 0), ('of-client', 'u', 's', 'https://r', \
+         '', 0, 0), ('later', 'u', 's', 'https://r', '', 0, 9000000000)",
+        "INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) VALUES (x'03', \
+         'of-user', 0, 9000000000), (x'04', 'of-client', 0, 9000000000), (x'05', 'later', 0, \
+         9000000000)",
+    ] {
+        store.run(statement).await;
+    }
+    let sunday = store.folder.join("sunday.db");
+    store.back_up(&sunday).await.unwrap();
+
+    store.revoke_signing_key("k", "stolen", clock::now(), 0).await.unwrap();
+    assert!(store.revoke_grant("g", "revoked").await.unwrap());
+    // Both are back since; what they had allowed is not.
+    store.disable_user("Grace").await.unwrap();
+    store.enable_user("Grace").await.unwrap();
+    store.disable_client("s").await.unwrap();
+    store.enable_client("s").await.unwrap();
+    store.drop_signing_keys(clock::now()).await.unwrap();
+    store.run("DELETE FROM refresh_tokens").await;
+    store.run("DELETE FROM grants").await;
+    assert_eq!(store.number("SELECT COUNT(*) FROM signing_keys").await, 0);
+
+    restore(&store, &sunday, true).await.unwrap();
+    let keys = "SELECT COUNT(*) FROM signing_keys WHERE state = 'revoked' AND private_sealed = x'' \
+                AND drop_at > 0";
+    assert_eq!(store.number(keys).await, 1);
+    let alive: Vec<(String,)> =
+        store.test_rows("SELECT id FROM grants WHERE revoked_at IS NULL").await;
+    assert_eq!(alive, [("later".to_owned(),)]);
 }
 
 /// Whom the administrator trusts no longer is not trusted for a backup: providers, who is who of them, and
@@ -129,7 +186,7 @@ async fn trust_that_ended_stays_so() {
     store.unlink_user("https://stays", "c").await.unwrap();
     store.unlink_user("https://stays", "d").await.unwrap();
     store.link_user(&link("stays", "d")).await.unwrap();
-    store.restore(&backup, true).await.unwrap();
+    restore(&store, &backup, true).await.unwrap();
     let known = store.identity_providers().await.unwrap();
     assert_eq!(known, [provider("stays", "old")]);
     let identities = store.identities().await.unwrap();
@@ -138,9 +195,25 @@ async fn trust_that_ended_stays_so() {
 
     // On a machine that knows of none of this, all of it is back but the tokens.
     let other = test_stores::sqlite().await;
-    other.restore(&backup, true).await.unwrap();
+    restore(&other, &backup, true).await.unwrap();
     assert_eq!(other.identity_providers().await.unwrap().len(), 3);
     assert_eq!(other.identities().await.unwrap().len(), 5);
+}
+
+/// Consents may have been taken back since: everybody is asked once more.
+#[tokio::test]
+async fn consents_do_not_come_back() {
+    let (store, _) = backed_up().await;
+    store
+        .run(
+            "INSERT INTO consents (user_id, client_id, resource, redirect_uri, scopes, granted_at) \
+             VALUES ('u', 'c', 'https://r', '', '', 0)",
+        )
+        .await;
+    let backup = store.folder.join("consented.db");
+    store.back_up(&backup).await.unwrap();
+    restore(&store, &backup, true).await.unwrap();
+    assert_eq!(store.number("SELECT COUNT(*) FROM consents").await, 0);
 }
 
 /// What a grant was for is over, and no refresh token takes it along when it ends.
@@ -166,9 +239,9 @@ async fn a_backup_after_one_that_was_killed() {
     fs::write(with_suffix(&to, ".partial"), "x").unwrap();
     store.back_up(&to).await.unwrap();
     assert!(!with_suffix(&to, ".partial").exists());
-    store.restore(&to, true).await.unwrap();
+    restore(&store, &to, true).await.unwrap();
     fs::write(&to, "SQLite format 2").unwrap();
-    assert_eq!(store.restore(&to, true).await.unwrap_err().reason(), "value_invalid");
+    assert_eq!(restore(&store, &to, true).await.unwrap_err().reason(), "value_invalid");
     assert!(backup.exists());
 }
 
@@ -177,11 +250,11 @@ async fn the_copy_is_for_its_owner_and_leaves_nothing() {
     let (store, backup) = backed_up().await;
     // Of a restore that was killed.
     fs::write(with_suffix(&backup, ".restoring"), "x").unwrap();
-    let copy = Copied::new(&backup).await.unwrap();
+    let copy = Backup::open(&backup, &database(&store)).await.unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(&copy.0).unwrap().permissions().mode();
+        let mode = fs::metadata(copy.copy()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
     drop(copy);
@@ -192,7 +265,59 @@ async fn the_copy_is_for_its_owner_and_leaves_nothing() {
     let opened = Store::open(&Database::Sqlite(other.clone())).await.unwrap();
     opened.sql("UPDATE _sqlx_migrations SET checksum = x'00'").execute().await.unwrap();
     opened.close().await;
-    store.restore(&other, false).await.unwrap_err();
+    restore(&store, &other, false).await.unwrap_err();
     assert!(left(&store).is_empty());
     assert_eq!(store.number("SELECT COUNT(*) FROM sessions").await, 1, "as it was");
+}
+
+/// Each would have replaced everything by nothing, or by less than there is.
+#[tokio::test]
+async fn only_whole_backups_of_ours_are_put_back() {
+    let (store, backup) = backed_up().await;
+    let refused = async |from: &Path, said: &str| {
+        let error = restore(&store, from, true).await.unwrap_err();
+        assert_eq!(error.reason(), "value_invalid");
+        assert!(error.to_string().contains(said), "{error}");
+        assert_eq!(store.number("SELECT COUNT(*) FROM users").await, 1, "{error}");
+        assert!(left(&store).is_empty());
+    };
+    let file = |name: &str| store.folder.join(name);
+    let made = |name: &str, statements: &str| {
+        let connection = rusqlite::Connection::open(file(name)).unwrap();
+        connection.execute_batch(statements).unwrap();
+        file(name)
+    };
+    let log = "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, checksum BLOB);";
+    refused(
+        &made("bookmarks.db", "CREATE TABLE t (x); INSERT INTO t VALUES (1);"),
+        "no such table",
+    )
+    .await;
+    refused(&made("empty.db", log), "tables are others").await;
+    let of_others = format!("{log} INSERT INTO _sqlx_migrations VALUES (1, x'00');");
+    refused(&made("of-others.db", &of_others), "tables are others").await;
+    fs::copy(&backup, file("newer.db")).unwrap();
+    let newer = "INSERT INTO _sqlx_migrations SELECT 9001, description, installed_on, success, \
+                 checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
+    refused(&made("newer.db", newer), "a newer version").await;
+    refused(&file("test.db"), "the database itself").await;
+    // The newest commits of a file that was copied while a server went on are beside it.
+    fs::write(with_suffix(&backup, "-wal"), "x").unwrap();
+    refused(&backup, "backup.db-wal").await;
+    fs::write(with_suffix(&backup, "-wal"), "").unwrap();
+    restore(&store, &backup, true).await.unwrap();
+}
+
+/// Nothing is made for a restore that cannot be.
+#[tokio::test]
+async fn the_database_is_not_made_for_a_file_that_is_no_backup() {
+    let (store, backup) = backed_up().await;
+    let other = store.folder.join("other.db");
+    let database = Database::Sqlite(other.clone());
+    Backup::open(&store.folder.join("missing.db"), &database).await.unwrap_err();
+    drop(Backup::open(&backup, &database).await.unwrap());
+    assert!(!other.exists());
+    let postgres = Database::Postgres("postgres://localhost/x".to_owned());
+    let error = Backup::open(&backup, &postgres).await.unwrap_err();
+    assert!(error.to_string().contains("pg_restore"), "{error}");
 }

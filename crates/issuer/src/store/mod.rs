@@ -45,12 +45,20 @@
 //! keys are off meanwhile. A table with an `expires_at` gets an index on it and a line in `prune.rs`.
 //! The test `both_engines_have_the_same_tables` compares the outcomes.
 //!
+//! Nodes are brought up to date one after the other, so the release before works with the new schema for a
+//! while. From the first release on: a column or a table is dropped, and a check made narrower, one
+//! release *after* the one whose code stopped using it; what is new has a default. A migration that keeps
+//! to this says so, in a row of its own: `INSERT INTO counters (name, value) VALUES ('schema_14_needs',
+//! 13)` in `0014_what.sql` means that a program works which knows the migrations up to 0013. Without
+//! that row, an older program refuses to start.
+//!
 //! # Testing
 //! Tests of this crate that start an issuer run on the engine that `COUNTERSIGN_TEST_DATABASE` names
 //! (`sqlite`, the default, or `postgres`: they start their own server from Debian's package).
 //! `cargo xtask test` runs both.
 
 mod backup;
+mod backup_file;
 mod cache;
 mod clients;
 mod codes;
@@ -63,10 +71,14 @@ mod identities;
 mod interactions;
 mod keys;
 mod leases;
+mod migrate;
 mod open;
+#[cfg(test)]
+mod order_tests;
 mod plan;
 mod prune;
 mod pushed;
+mod read_only;
 mod refresh;
 mod registration;
 mod replay;
@@ -78,6 +90,7 @@ mod sql;
 mod status;
 #[cfg(test)]
 pub(crate) mod test_stores;
+mod tidied;
 mod users;
 mod writer;
 
@@ -85,6 +98,17 @@ use std::sync::Arc;
 
 use crate::{Database, Error};
 
+pub use self::{
+    backup_file::Backup,
+    clients::{Client, ClientKind, ClientResource},
+    documents::ClientDocument,
+    identities::{Identity, IdentityProvider},
+    keys::SigningKeyInfo,
+    registration::InitialToken,
+    resources::{Resource, ScopeText, ToolRule},
+    revocation::Grant,
+    users::User,
+};
 use self::{
     cache::Cache,
     direct::Direct,
@@ -101,16 +125,6 @@ pub(crate) use self::{
     sql::PATIENCE,
     status::{IssuedToken, LeasedBlock, NewStatusList},
     users::SessionRow,
-};
-pub use self::{
-    clients::{Client, ClientKind, ClientResource},
-    documents::ClientDocument,
-    identities::{Identity, IdentityProvider},
-    keys::SigningKeyInfo,
-    registration::InitialToken,
-    resources::{Resource, ScopeText, ToolRule},
-    revocation::Grant,
-    users::User,
 };
 
 /// The database. Cheap to clone.
@@ -149,6 +163,10 @@ impl Store {
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         self.pools.direct().map_or(Ok(()), Direct::check)?;
         self.sql("SELECT COUNT(*) FROM counters").scalar::<i64>().await?;
+        if self.is_postgres() {
+            let state: Option<String> = self.sql(read_only::STATE).scalar().await?;
+            read_only::check(state.as_deref().unwrap_or_default())?;
+        }
         Ok(())
     }
 

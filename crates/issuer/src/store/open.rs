@@ -10,21 +10,19 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _,
-    migrate::MigrateError,
+    ConnectOptions as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
         SqliteSynchronous,
     },
 };
-use tokio::time::sleep;
 
-use super::{direct::Direct, sql::Pools, writer::Writer};
+use super::{direct::Direct, migrate, read_only, sql::Pools, writer::Writer};
 use crate::Error;
 
 /// For a free connection. Who waits longer is told that the database is down.
-const ACQUIRE: Duration = Duration::from_secs(5);
+pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// For another process that writes to the SQLite file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -45,7 +43,7 @@ pub(super) async fn sqlite(path: &Path) -> Result<Pools, Error> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .disable_statement_logging();
-    migrate_sqlite(&options.clone().foreign_keys(false)).await?;
+    migrate::sqlite(&options.clone().foreign_keys(false)).await?;
     let options = options.foreign_keys(true);
     let writer = Arc::new(Writer::open(options.clone()).await?);
     let readers = SqlitePoolOptions::new()
@@ -63,22 +61,7 @@ pub(super) async fn postgres(url: &str) -> Result<Pools, Error> {
     let options = PgConnectOptions::from_str(url)?
         .application_name("countersign")
         .disable_statement_logging();
-    // A migration may take as long as it needs. sqlx takes a lock, so that nodes that start together
-    // do it one after the other.
-    let alone = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
-    let alone = alone.connect_with(options.clone()).await?;
-    sqlx::migrate!("migrations/postgres").run(&alone).await.map_err(Error::Migration)?;
-    for name in ["fsync", "synchronous_commit"] {
-        let (value,): (String,) =
-            sqlx::query_as("SELECT current_setting($1)").bind(name).fetch_one(&alone).await?;
-        if value == "off" {
-            tracing::warn!(
-                reason = "database_not_durable",
-                "the database has {name} = off: what it has confirmed can be lost with its machine"
-            );
-        }
-    }
-    alone.close().await;
+    migrate::postgres(&options).await?;
     let options = options.options([
         ("statement_timeout", "10s"),
         ("lock_timeout", "5s"),
@@ -88,13 +71,14 @@ pub(super) async fn postgres(url: &str) -> Result<Pools, Error> {
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE)
+        .after_connect(|connection, _| Box::pin(read_only::refuse(connection)))
         // sqlx looks at a connection when it is given back; only a longer rest is a reason to look
-        // again.
+        // again, or that another one could not write.
         .test_before_acquire(false)
         .before_acquire(|connection, found| {
             Box::pin(async move {
-                if found.idle_for > Duration::from_secs(1) {
-                    connection.ping().await?;
+                if found.idle_for > Duration::from_secs(1) || read_only::is_suspected() {
+                    read_only::refuse(connection).await?;
                 }
                 Ok(true)
             })
@@ -116,39 +100,6 @@ fn create_private(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(Error::Io(PathBuf::from(path), error)),
     }
-}
-
-/// Server and administration may open a new database at the same moment, and SQLite has no lock for
-/// the whole of a migration: who comes second looks again.
-async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), Error> {
-    const TRIES: u32 = 6;
-    let mut tries = 1;
-    loop {
-        match try_migrate_sqlite(options).await {
-            Err(_) if tries < TRIES => sleep(Duration::from_millis(50) * tries).await,
-            done => return done,
-        }
-        tries += 1;
-    }
-}
-
-async fn try_migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), Error> {
-    let alone = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-    let migrations = sqlx::migrate!("migrations/sqlite");
-    let known: Result<(i64,), _> =
-        sqlx::query_as("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(&alone).await;
-    let is_current =
-        known.is_ok_and(|(count,)| usize::try_from(count) == Ok(migrations.iter().count()));
-    migrations.run(&alone).await.map_err(Error::Migration)?;
-    // Foreign keys were off: nothing may point nowhere now.
-    if !is_current
-        && sqlx::query("PRAGMA foreign_key_check").fetch_optional(&alone).await?.is_some()
-    {
-        let what = sqlx::Error::Protocol("a foreign key points nowhere".to_owned());
-        return Err(Error::Migration(MigrateError::Execute(what)));
-    }
-    alone.close().await;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Store;
+use super::{Store, Transaction, sql::again_if_deadlocked};
 use crate::Error;
 
 const DAY: i64 = 86_400;
@@ -58,28 +58,38 @@ const OVER: [(&str, i64); 8] = [
     ),
 ];
 
-/// What belongs to a grant. A grant goes with the last of it.
+/// What belongs to a grant, and how many seconds after its end it is deleted. A grant goes with the last of
+/// it. On PostgreSQL the first statement takes the grants, one after the other as everybody does.
 ///
 /// Codes and refresh tokens are kept a day longer, since a replay must still be recognised.
-const OF_GRANTS: [(&str, i64); 4] = [
+const OF_GRANTS: [(&str, &str, i64); 4] = [
     (
-        "DELETE FROM auth_codes WHERE hash IN \
-         (SELECT hash FROM auth_codes WHERE expires_at < $1 LIMIT 500) RETURNING grant_id",
+        "SELECT id FROM grants WHERE id IN (SELECT grant_id FROM auth_codes WHERE expires_at < $1 \
+         ORDER BY expires_at LIMIT 500) ORDER BY id FOR UPDATE",
+        "DELETE FROM auth_codes WHERE hash IN (SELECT hash FROM auth_codes WHERE expires_at < $1 \
+         ORDER BY expires_at LIMIT 500) RETURNING grant_id",
         DAY,
     ),
     (
-        "DELETE FROM device_codes WHERE hash IN \
-         (SELECT hash FROM device_codes WHERE expires_at < $1 LIMIT 500) RETURNING grant_id",
+        "SELECT id FROM grants WHERE id IN (SELECT grant_id FROM device_codes WHERE expires_at < $1 \
+         ORDER BY expires_at LIMIT 500) ORDER BY id FOR UPDATE",
+        "DELETE FROM device_codes WHERE hash IN (SELECT hash FROM device_codes WHERE expires_at < $1 \
+         ORDER BY expires_at LIMIT 500) RETURNING grant_id",
         DAY,
     ),
     (
+        "SELECT id FROM grants WHERE id IN (SELECT grant_id FROM issued_tokens WHERE expires_at < $1 \
+         ORDER BY expires_at LIMIT 500) ORDER BY id FOR UPDATE",
         "DELETE FROM issued_tokens WHERE (status_list, status_index) IN (SELECT status_list, \
-         status_index FROM issued_tokens WHERE expires_at < $1 LIMIT 500) RETURNING grant_id",
+         status_index FROM issued_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT 500) \
+         RETURNING grant_id",
         300,
     ),
     (
-        "DELETE FROM refresh_tokens WHERE hash IN \
-         (SELECT hash FROM refresh_tokens WHERE expires_at < $1 LIMIT 500) RETURNING grant_id",
+        "SELECT id FROM grants WHERE id IN (SELECT grant_id FROM refresh_tokens WHERE expires_at < $1 \
+         ORDER BY expires_at LIMIT 500) ORDER BY id FOR UPDATE",
+        "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at < $1 \
+         ORDER BY expires_at LIMIT 500) RETURNING grant_id",
         DAY,
     ),
 ];
@@ -99,7 +109,8 @@ const DEAD_CLIENTS: &str = "SELECT id FROM clients \
     AND granted_at >= $2) LIMIT 500";
 
 const DEAD_CLIENT: &str = "DELETE FROM clients WHERE id = $1 AND kind = 'registered' \
-    AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id)";
+    AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id) \
+    AND NOT EXISTS (SELECT 1 FROM consents WHERE client_id = clients.id AND granted_at >= $2)";
 
 /// The same for a client that came with its document. It is still known where the document was
 /// looked at in this week; one that an administrator supplied, or shut out, stays. $1 is a week ago, $2
@@ -114,7 +125,12 @@ const DEAD_DOCUMENTS: &str = "SELECT id FROM clients \
 
 const DEAD_DOCUMENT: &str = "DELETE FROM clients WHERE id = $1 AND kind = 'cimd' \
     AND disabled_at IS NULL AND NOT EXISTS (SELECT 1 FROM client_documents WHERE url = clients.id) \
-    AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id)";
+    AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id) \
+    AND NOT EXISTS (SELECT 1 FROM consents WHERE client_id = clients.id AND granted_at >= $2)";
+
+/// A statement sees what was there when it began, also where it waits for somebody who adds to that. So
+/// PostgreSQL takes the client first, and the next statement looks. SQLite is alone from the beginning.
+const TAKE_CLIENT: &str = "SELECT 1::bigint FROM clients WHERE id = $1 FOR UPDATE";
 
 impl Store {
     /// Deletes rows whose time was over at this moment. Gives their number.
@@ -129,9 +145,10 @@ impl Store {
                 }
             }
         }
-        for (statement, kept) in OF_GRANTS {
+        for (take, delete, kept) in OF_GRANTS {
             for _ in 0..BATCHES {
-                let deleted = self.prune_of_grants(statement, now - kept).await?;
+                let prune = || self.prune_of_grants(take, delete, now - kept);
+                let deleted = again_if_deadlocked(prune).await?;
                 total += deleted as u64;
                 if deleted < BATCH {
                     break;
@@ -141,9 +158,17 @@ impl Store {
         Ok(total)
     }
 
-    async fn prune_of_grants(&self, statement: &'static str, before: i64) -> Result<usize, Error> {
+    async fn prune_of_grants(
+        &self,
+        take: &'static str,
+        delete: &'static str,
+        before: i64,
+    ) -> Result<usize, Error> {
         let mut transaction = self.begin().await?;
-        let deleted: Vec<(Option<String>,)> = transaction.sql(statement).bind(before).all().await?;
+        if self.is_postgres() {
+            transaction.sql(take).bind(before).execute().await?;
+        }
+        let deleted: Vec<(Option<String>,)> = transaction.sql(delete).bind(before).all().await?;
         let grants: BTreeSet<&str> = deleted.iter().filter_map(|(id,)| id.as_deref()).collect();
         for grant in grants {
             transaction.sql(EMPTY_GRANT).bind(grant).execute().await?;
@@ -162,7 +187,7 @@ impl Store {
             let dead: Vec<(String,)> =
                 self.sql(DEAD_CLIENTS).bind(now - 7 * DAY).bind(now - 30 * DAY).all().await?;
             for (id,) in &dead {
-                total += self.sql(DEAD_CLIENT).bind(id).execute().await?;
+                total += self.prune_client(id, now - 30 * DAY).await?;
             }
             if dead.len() < BATCH {
                 break;
@@ -172,7 +197,7 @@ impl Store {
             let dead: Vec<(String,)> =
                 self.sql(DEAD_DOCUMENTS).bind(now - 7 * DAY).bind(now - 30 * DAY).all().await?;
             for (id,) in &dead {
-                total += self.prune_document(id, now - 7 * DAY).await?;
+                total += self.prune_document(id, now - 7 * DAY, now - 30 * DAY).await?;
             }
             if dead.len() < BATCH {
                 break;
@@ -182,8 +207,16 @@ impl Store {
         Ok(total)
     }
 
-    /// Document and client go together, unless somebody came with it since we looked.
-    async fn prune_document(&self, id: &str, before: i64) -> Result<u64, Error> {
+    /// Unless somebody came with it since we looked.
+    async fn prune_client(&self, id: &str, consented: i64) -> Result<u64, Error> {
+        let mut transaction = self.begin().await?;
+        let deleted = delete_client(&mut transaction, DEAD_CLIENT, id, consented).await?;
+        transaction.commit().await?;
+        Ok(deleted)
+    }
+
+    /// The same; document and client go together.
+    async fn prune_document(&self, id: &str, before: i64, consented: i64) -> Result<u64, Error> {
         let mut transaction = self.begin().await?;
         transaction
             .sql("DELETE FROM client_documents WHERE url = $1 AND NOT pinned AND fetched_at < $2")
@@ -191,12 +224,24 @@ impl Store {
             .bind(before)
             .execute()
             .await?;
-        let deleted = transaction.sql(DEAD_DOCUMENT).bind(id).execute().await?;
+        let deleted = delete_client(&mut transaction, DEAD_DOCUMENT, id, consented).await?;
         if deleted > 0 {
             transaction.commit().await?;
         }
         Ok(deleted)
     }
+}
+
+async fn delete_client(
+    transaction: &mut Transaction,
+    delete: &'static str,
+    id: &str,
+    consented: i64,
+) -> Result<u64, Error> {
+    if let Transaction::Postgres(_) = transaction {
+        transaction.sql(TAKE_CLIENT).bind(id).execute().await?;
+    }
+    transaction.sql(delete).bind(id).bind(consented).execute().await
 }
 
 #[cfg(test)]

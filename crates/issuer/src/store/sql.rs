@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     direct::Direct,
+    read_only,
     writer::{Batched, Writer},
 };
 use crate::Error;
@@ -265,7 +266,25 @@ impl Statement<'_> {
 async fn patiently<T>(
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
-    timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    let done = timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    done.inspect_err(read_only::note)
+}
+
+/// Does a transaction once more that PostgreSQL has ended so that others could go on. It has changed
+/// nothing.
+pub(super) async fn again_if_deadlocked<T, F>(work: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    match work().await {
+        Err(Error::Database(error)) if is_deadlock(&error) => work().await,
+        done => done,
+    }
+}
+
+/// `deadlock_detected`.
+fn is_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("40P01"))
 }
 
 /// `character_not_in_repertoire`.

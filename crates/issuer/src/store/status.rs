@@ -48,17 +48,21 @@ pub(crate) struct IssuedToken<'a> {
 }
 
 impl Store {
-    /// Takes the next block of a list that closes then, if one has room. `client` and its generation
-    /// say that all tokens of the block are this client's own.
+    /// Takes the next block of a list that closes then, if one has room that was sealed by one of these
+    /// keys. `client` and its generation say that all tokens of the block are this client's own. It is
+    /// taken once it is opened: what cannot be used is not used up.
     ///
     /// # Errors
-    /// [`Error::Ended`] when the client was shut out since: nothing would revoke the block.
-    pub(crate) async fn lease_block(
+    /// [`Error::Ended`] when the client was shut out since: nothing would revoke the block. Those of
+    /// `open`.
+    pub(crate) async fn lease_block<B>(
         &self,
         closes_at: i64,
         length: u32,
         client: Option<(&str, i64)>,
-    ) -> Result<Option<LeasedBlock>, Error> {
+        sealed_by: &str,
+        open: impl FnOnce(LeasedBlock) -> Result<B, Error>,
+    ) -> Result<Option<B>, Error> {
         let length = i64::from(length);
         let mut transaction = self.begin().await?;
         // Who shuts the client out changes its row first: this comes before all of that, which then
@@ -72,13 +76,14 @@ impl Store {
         let block: Option<LeasedBlock> = transaction
             .sql(
                 "UPDATE status_lists SET next_index = next_index + $1 WHERE id = (SELECT id FROM \
-                 status_lists WHERE closes_at = $2 AND next_index + $3 <= size ORDER BY id LIMIT \
-                 1) AND next_index + $4 <= size RETURNING id AS status_list, next_index - $5 AS \
-                 start, permutation_sealed",
+                 status_lists WHERE closes_at = $2 AND next_index + $3 <= size AND $4 LIKE '%' || \
+                 sealed_by || '%' ORDER BY id LIMIT 1) AND next_index + $5 <= size RETURNING id AS \
+                 status_list, next_index - $6 AS start, permutation_sealed",
             )
             .bind(length)
             .bind(closes_at)
             .bind(length)
+            .bind(sealed_by)
             .bind(length)
             .bind(length)
             .returning()
@@ -97,8 +102,9 @@ impl Store {
             .bind(client.map(|(id, _)| id))
             .execute()
             .await?;
+        let opened = open(block)?;
         transaction.commit().await?;
-        Ok(Some(block))
+        Ok(Some(opened))
     }
 
     /// Begins a list.

@@ -20,6 +20,14 @@ async fn list(store: &Opened) {
     store.add_status_list(&list).await.unwrap();
 }
 
+async fn block(
+    store: &Store,
+    length: u32,
+    client: Option<(&str, i64)>,
+) -> Result<Option<LeasedBlock>, Error> {
+    store.lease_block(CLOSES_AT, length, client, "", Ok).await
+}
+
 async fn generation(store: &Store) -> i64 {
     store.client("s").await.unwrap().unwrap().client.not_before
 }
@@ -32,8 +40,7 @@ async fn attack_23_no_places_for_who_is_shut_out() {
         store.fill().await;
         list(&store).await;
         let before = generation(&store).await;
-        let lease =
-            async |generation| store.lease_block(CLOSES_AT, 32, Some(("s", generation))).await;
+        let lease = async |generation| block(&store, 32, Some(("s", generation))).await;
         assert!(lease(before).await.unwrap().is_some());
         store.disable_client("s").await.unwrap();
         assert!(matches!(lease(before).await, Err(Error::Ended)));
@@ -42,7 +49,7 @@ async fn attack_23_no_places_for_who_is_shut_out() {
         assert!(matches!(lease(before).await, Err(Error::Ended)));
         assert!(lease(generation(&store).await).await.unwrap().is_some());
         assert_eq!(store.revoked_blocks("l").await.unwrap(), [(0, 32)]);
-        assert!(store.lease_block(CLOSES_AT, 32, None).await.unwrap().is_some());
+        assert!(block(&store, 32, None).await.unwrap().is_some());
     }
 }
 
@@ -58,10 +65,7 @@ async fn attack_23_blocks_that_are_taken_meanwhile() {
             let now = generation(&store).await;
             let version = store.status_list_version("l").await.unwrap();
             let other = Store::clone(&store);
-            let leasing =
-                tokio::spawn(
-                    async move { other.lease_block(CLOSES_AT, 8, Some(("s", now))).await },
-                );
+            let leasing = tokio::spawn(async move { block(&other, 8, Some(("s", now))).await });
             store.disable_client("s").await.unwrap();
             let alive = "SELECT COUNT(*) FROM status_leases WHERE revoked_at IS NULL";
             match leasing.await.unwrap() {
@@ -95,7 +99,7 @@ async fn blocks_beside_tokens_that_were_revoked_before() {
             .await;
         store.revoke_access_token("l", 7, "jti").await.unwrap();
         let now = generation(&store).await;
-        store.lease_block(CLOSES_AT, 32, Some(("s", now))).await.unwrap().unwrap();
+        block(&store, 32, Some(("s", now))).await.unwrap().unwrap();
         let version = store.status_list_version("l").await.unwrap();
         store.disable_client("s").await.unwrap();
         assert!(store.status_list_version("l").await.unwrap() > version);

@@ -41,6 +41,8 @@ pub(crate) async fn each() -> [Opened; 2] {
 impl Opened {
     /// A server's state on it, with keys of its own.
     pub(crate) async fn app(&self) -> App {
+        // The other engine's has deleted it.
+        fs::create_dir_all(&self.folder).unwrap();
         let config = Config {
             database: Database::Sqlite(self.folder.join("test.db")),
             key_file: Some(self.folder.join("key")),
@@ -56,6 +58,11 @@ impl Opened {
     /// Changes something.
     pub(crate) async fn run(&self, statement: &'static str) {
         self.store.sql(statement).execute().await.unwrap();
+    }
+
+    /// The same with bytes as $1, which the engines write in different ways.
+    pub(crate) async fn run_with(&self, statement: &'static str, bytes: &[u8]) {
+        self.store.sql(statement).bind(bytes).execute().await.unwrap();
     }
 
     /// The number of rows, or whatever number this says.

@@ -125,6 +125,25 @@ fn attack_44_more_than_was_allowed_is_asked() {
     browser.visit(&issuer, &issuer.authorize_url(&issuer.client(), &[])).assert_page(200);
 }
 
+/// What was taken back is asked about again; what the client gave back itself is not.
+#[test]
+fn attack_44_what_was_taken_back_is_asked_again() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    let mut browser = Browser::new();
+    let url = issuer.authorize_url(&client, &[]);
+    browser.authorize(&issuer, &url);
+    let code = browser.visit(&issuer, &url).parameter("code");
+    let tokens = issuer.redeem(&client, &code, &[]).json();
+    let refresh_token = tokens["refresh_token"].as_str().unwrap();
+    assert_eq!(issuer.post("/revoke", &client, &[("token", refresh_token)]).status, 200);
+    assert!(browser.visit(&issuer, &url).parameter("code").starts_with("ac_"));
+    for grant in issuer.grants() {
+        assert!(issuer.revoke_grant(&grant.id));
+    }
+    browser.visit(&issuer, &url).assert_page(200);
+}
+
 /// Who registered by themselves is asked about each time.
 #[test]
 fn attack_44_strangers_are_never_remembered() {

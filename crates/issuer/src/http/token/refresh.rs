@@ -60,6 +60,9 @@ pub(super) async fn refresh(
             None => {
                 let row = app.store.refresh_token(&hash).await?.ok_or_else(invalid)?;
                 check_key(&row, possession)?;
+                if !was_rotated(&row, clock::now()) {
+                    return Err(invalid());
+                }
                 retried(app, token, &row, &issued, cnf).await?
             }
         },
@@ -105,6 +108,12 @@ fn check_key(row: &RefreshRow, possession: Option<&Possession>) -> Result<(), Fa
     Ok(())
 }
 
+/// Whether somebody else has used a token that could not be rotated; or else its grant has ended, or its
+/// time, and that is no theft.
+fn was_rotated(row: &RefreshRow, now: i64) -> bool {
+    row.rotated_at.is_some() && !row.is_over() && row.expires_at > now
+}
+
 /// The token was rotated before. Shortly after, by who shows the key that was shown then or none as
 /// then, and while its successor was not used, that is a retry; otherwise one of the two who hold it
 /// is a thief, and the family ends.
@@ -119,8 +128,11 @@ async fn retried(
     let is_same = row.successor_cnf.as_deref() == cnf;
     if let (true, false, false, Some(sealed)) =
         (in_time && is_same, row.successor_used, row.is_over(), &row.successor_sealed)
-        && app.store.add_issued_token(&row.grant_id, issued).await?
     {
+        // Somebody has just ended the grant.
+        if !app.store.add_issued_token(&row.grant_id, issued).await? {
+            return Err(refuse("invalid_grant", "The refresh token is not valid"));
+        }
         let opened = successor_key(token)?.open(&row.grant_id, sealed)?;
         return String::from_utf8(opened)
             .map_err(|_| Failure::Server(Error::Crypto("a sealed token is damaged")));
@@ -150,5 +162,69 @@ fn narrowed(requested: Option<&str>, granted: &str) -> Result<ScopeSet, Failure>
             "invalid_scope",
             "A refresh cannot add scopes: send the user to the authorization endpoint",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::test_stores;
+
+    /// OAuth 2.1 §4.3.1: the family ends for a token that was used, not for one that ended meanwhile.
+    #[tokio::test]
+    async fn what_ended_meanwhile_was_not_reused() {
+        for store in test_stores::each().await {
+            store.fill().await;
+            store
+                .run(
+                    "INSERT INTO grants (id, user_id, client_id, resource, scopes, auth_time, \
+                     created_at) VALUES ('g', 'u', 'c', 'https://r', '', 0, 0)",
+                )
+                .await;
+            let token = "INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at) VALUES \
+                         ($1, 'g', 0, 2000)";
+            store.run_with(token, b"h").await;
+            let reused = async |now| {
+                let row = store.refresh_token(b"h").await.unwrap().unwrap();
+                was_rotated(&row, now)
+            };
+            assert!(!reused(1000).await, "the client was shut out");
+            store.run("UPDATE refresh_tokens SET rotated_at = 900").await;
+            assert!(reused(1000).await);
+            assert!(!reused(2000).await, "it is over");
+            store.revoke_grant("g", "revoked_by_administrator").await.unwrap();
+            assert!(!reused(1000).await, "an administrator was faster");
+        }
+    }
+
+    /// The same for a retry within the grace.
+    #[tokio::test]
+    async fn a_retry_of_what_ended_meanwhile_is_no_reuse() {
+        for store in test_stores::each().await {
+            store.fill().await;
+            store
+                .run(
+                    "INSERT INTO grants (id, user_id, client_id, resource, scopes, auth_time, \
+                     created_at) VALUES ('g', 'u', 'c', 'https://r', '', 0, 0)",
+                )
+                .await;
+            let token = "INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at, \
+                         rotated_at, successor_sealed) VALUES ($1, 'g', 0, 9000000000, 8000000000, \
+                         $1)";
+            store.run_with(token, b"h").await;
+            let app = store.app().await;
+            let row = store.refresh_token(b"h").await.unwrap().unwrap();
+            // Its grants would go on: what is to be seen is that this did not end them.
+            store.run("UPDATE clients SET disabled_at = 1").await;
+            let token = IssuedToken {
+                status_list: "l",
+                status_index: 0,
+                general_scopes: "",
+                expires_at: 9_000_000_000,
+            };
+            assert!(retried(&app, "rt_x", &row, &token, None).await.is_err());
+            let alive = "SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL";
+            assert_eq!(store.number(alive).await, 1);
+        }
     }
 }
