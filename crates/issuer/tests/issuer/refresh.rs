@@ -130,6 +130,11 @@ fn narrower_scope_is_for_this_token_only() {
     assert_eq!(claims["scope"], "files:read");
     let all = issuer.refresh(&client, text(&narrow, "refresh_token"), &[]).json();
     assert_eq!(all["scope"], "files:read files:write offline_access");
+    // What files:write implies is less too.
+    let tokens = issuer.tokens(&client, &[("scope", "files:write offline_access")]);
+    let implied =
+        issuer.refresh(&client, text(&tokens, "refresh_token"), &[("scope", "files:read")]);
+    assert_eq!(implied.json()["scope"], "files:read");
 }
 
 /// OAuth 2.1 §4.3.1: unused tokens end, and so does the whole family one day.

@@ -47,7 +47,7 @@ pub(super) async fn refresh(
     }
     check_key(&row, possession)?;
     check_resource(app, form, &row.resource).await?;
-    let scopes = narrowed(form.get("scope"), &row.scopes)?;
+    let scopes = narrowed(app, form.get("scope"), &row).await?;
     let cnf = binding(client, possession);
     let cnf = cnf.as_deref();
     let access_token = issue::plan(app, &row.resource, None, possession).await?;
@@ -147,15 +147,21 @@ fn successor_key(token: &str) -> Result<SealingKey, Error> {
     SealingKey::derive("refresh token successor", token)
 }
 
-/// Scopes may be given up, never added (RFC 6749 §6).
-fn narrowed(requested: Option<&str>, granted: &str) -> Result<ScopeSet, Failure> {
-    let granted = ScopeSet::parse(granted).unwrap_or_default();
+/// Scopes may be given up, never added (RFC 6749 §6). What a granted one implies is less than it.
+async fn narrowed(
+    app: &App,
+    requested: Option<&str>,
+    row: &RefreshRow,
+) -> Result<ScopeSet, Failure> {
+    let granted = ScopeSet::parse(&row.scopes).unwrap_or_default();
     let Some(requested) = requested else {
         return Ok(granted);
     };
     let malformed = |_| refuse("invalid_scope", "The scope is malformed");
     let requested = ScopeSet::parse(requested).map_err(malformed)?;
-    if requested.iter().all(|scope| granted.contains(scope)) {
+    let resources = app.store.known_resources().await?;
+    let resource = resources.iter().find(|resource| resource.uri == row.resource);
+    if resource.is_some_and(|resource| resource.gives(&granted, &requested)) {
         Ok(requested)
     } else {
         Err(refuse(
