@@ -3,6 +3,7 @@
 use alloc::{borrow::ToOwned as _, format, string::String};
 
 use super::{
+    media_type::is_json,
     policy::ScopeRules,
     request::{RequestHead, Single},
     step::{Context, Method, Mirror, Mirrored},
@@ -79,28 +80,13 @@ pub(super) fn body_is_json(head: &RequestHead<'_>) -> bool {
     is_json(media_type) && identity
 }
 
-fn is_json(media_type: &[u8]) -> bool {
-    let media_type = core::str::from_utf8(media_type).unwrap_or("");
-    let mut parts = media_type.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
-    // RFC 8259 §8.1: JSON between systems is UTF-8.
-    let is_utf8 = parts.all(|parameter| {
-        let lower = parameter.to_ascii_lowercase();
-        match lower.strip_prefix("charset=") {
-            Some(charset) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
-            None => true,
-        }
-    });
-    is_json && is_utf8
-}
-
 /// What a response's body is declared as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Media {
     Events,
     Json,
     Other,
-    /// Declared twice, in a character set that JSON has not, or with a content coding.
+    /// Declared twice, perhaps in a character set that JSON has not, or with a content coding.
     Unreadable,
 }
 

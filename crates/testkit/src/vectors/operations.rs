@@ -334,6 +334,20 @@ fn bodies() -> Vec<Case> {
         unsupported("text-plain", "text/plain"),
         unsupported("json-in-utf-16", "application/json; charset=utf-16"),
         unsupported("something-that-begins-like-json", "application/json-seq"),
+        media("json-with-a-quoted-charset", "application/json;Charset=\"UTF-8\"").allowed(),
+        media("json-with-another-parameter", "application/json; profile=x").allowed(),
+        // RFC 9110 §5.6.6: no spaces around the equals sign. Some servers allow them, and know UTF-7.
+        unsupported("charset-with-a-space-behind-its-name", "application/json; charset =utf-7"),
+        unsupported("charset-with-a-space-before-its-value", "application/json; charset= utf-7"),
+        unsupported(
+            "charset-in-quotes-and-outside",
+            "application/json; x=\"; charset=utf-8\"; charset =utf-7",
+        ),
+        unsupported("charset-in-quotes", "application/json; x=\"; charset=utf-7\""),
+        unsupported("charset-twice", "application/json; charset=utf-8; charset=utf-7"),
+        unsupported("charset-twice-alike", "application/json; charset=utf-8; charset=utf-8"),
+        unsupported("empty-parameter", "application/json;; charset=utf-8"),
+        unsupported("parameter-without-a-value", "application/json; charset"),
         named("no-content-type", without),
         named(
             "compressed-body",
