@@ -185,6 +185,16 @@ fn methods() -> Vec<Case> {
         leg("get-leg", "GET").allowed(),
         leg("delete-leg", "DELETE").allowed(),
         leg("head-leg", "HEAD").allowed(),
+        // MCP has no such transport, and no rule would see what is asked for on it.
+        leg("get-leg-that-becomes-a-websocket", "GET")
+            .with("connection", "upgrade")
+            .with("upgrade", "websocket")
+            .challenged(
+                403,
+                "operation_denied",
+                &format!(r#"Bearer resource_metadata="{FILES_METADATA}""#),
+            )
+            .envoy_may_refuse(),
         leg("put", "PUT")
             .refused(405, "method_not_allowed")
             .header("allow", "POST, GET, HEAD, DELETE"),
@@ -302,6 +312,13 @@ fn mirrored() -> Vec<Case> {
             json!(null),
         )
         .refused(400, "header_mismatch"),
+        // MCP authorization, scope challenge handling: one challenge names all that the operation needs.
+        with("mirrored-without-the-baseline", new, &named("write_file"), &call("write_file"))
+            .instead("authorization", &format!("Bearer {}", token().claim("scope", "x").sign()))
+            .needs("mcp:use files:write"),
+        with("mirrored-without-the-baseline-of-no-rule", new, &named("x"), &call("x"))
+            .instead("authorization", &format!("Bearer {}", token().claim("scope", "x").sign()))
+            .needs("mcp:use"),
         with("old-revision-without-headers", "2025-11-25", &[], &read).allowed(),
         with("old-revision-with-headers-that-fit", "2025-11-25", &named("read_file"), &read)
             .allowed(),
