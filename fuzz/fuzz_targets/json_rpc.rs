@@ -36,6 +36,11 @@ fuzz_target!(|body: &[u8]| {
         Operation::Tool(name) | Operation::Prompt(name) => assert_eq!(params["name"], **name),
         Operation::Resource { uri, .. } => assert_eq!(params["uri"], **uri),
         Operation::Transport => assert!(theirs.get("result").or(theirs.get("error")).is_some()),
+        Operation::Listen(uris) => {
+            let found = params["notifications"]["resourceSubscriptions"].as_array();
+            let found = found.map(Vec::as_slice).unwrap_or_default();
+            assert!(found.iter().eq(uris.iter()));
+        }
         Operation::Method(_) => {}
     }
     // Readers that do not tell case apart see the same.

@@ -6,7 +6,10 @@ import { PolicyError, asPolicyError } from "./errors.js";
 import { ready } from "./module.js";
 import type { Policy } from "./policy.js";
 
-/** What a client means to do: a JSON-RPC method of MCP, with the tool's, prompt's or resource's name. */
+/**
+ * What a client means to do: a JSON-RPC method of MCP, with the tool's, prompt's or resource's name.
+ * `subscriptions/listen` for several resources is several operations.
+ */
 export interface Operation {
   /** Like `tools/call`. */
   method: string;

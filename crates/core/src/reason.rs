@@ -125,7 +125,7 @@ reasons! {
     MetadataUnknown = "metadata_unknown", 404, None, "There is no such metadata document";
     /// An HTTP method that MCP does not use, on a resource with rules for operations.
     MethodNotAllowed = "method_not_allowed", 405, None, "The HTTP method is not allowed here";
-    /// The policy allows this operation to nobody.
+    /// The policy allows this operation to nobody, or it would be hidden in another protocol.
     OperationDenied = "operation_denied", 403, None, "The operation is not allowed";
     /// The request comes from a browser page whose origin is not allowed.
     OriginForbidden = "origin_forbidden", 403, None, "The origin is not allowed";
@@ -184,7 +184,7 @@ reasons! {
     TokenTypeUnsupported = "token_type_unsupported", 401, Some(InvalidToken), "The access token is invalid";
     /// The scheme is `DPoP`, and the token is not bound to a key.
     TokenUnbound = "token_unbound", 401, Some(InvalidToken), "The access token is invalid";
-    /// The URI of an MCP resource has dot segments, which would slip past the rules.
+    /// The URI of an MCP resource is one that servers read differently, and would slip past the rules.
     UriAmbiguous = "uri_ambiguous", 400, None, "The resource URI is ambiguous";
 }
 

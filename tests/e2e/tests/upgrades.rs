@@ -1,5 +1,5 @@
 //! Connections that become something else (WebSocket) where Envoy's configuration lets them: authenticated like
-//! any GET, and then left alone.
+//! any GET, and then left alone; but refused where rules depend on what is asked for on them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -51,8 +51,12 @@ fn echo() -> (u16, Arc<[AtomicUsize; 2]>) {
     (port, seen)
 }
 
-fn before(port: u16, hold: bool, upgrades: bool) -> Front {
-    let setup = Setup::with(Stub::upstream().unwrap(), policy(hold), hold, |_| good_keys());
+fn before(port: u16, hold: bool, upgrades: bool, rules: bool) -> Front {
+    let mut policy = policy(hold);
+    if !rules {
+        policy["resources"][0]["scopes"] = json!({ "baseline": ["mcp:use"] });
+    }
+    let setup = Setup::with(Stub::upstream().unwrap(), policy, hold, |_| good_keys());
     let config = |config: countersign_e2e::EnvoyConfig| {
         let config = config.edit(|document| {
             document["static_resources"]["clusters"][0]["load_assignment"]["endpoints"][0]
@@ -103,7 +107,7 @@ fn a_handshake_is_authenticated_and_the_rest_untouched() {
     let forged = bearer(&token().key(TestKey::Es256(9), "es1").sign());
     for hold in [true, false] {
         let (port, seen) = echo();
-        let front = before(port, hold, true);
+        let front = before(port, hold, true, false);
         let before = seen[0].load(Ordering::SeqCst);
         for credentials in ["", &forged, "authorization: Basic eDp5\r\n"] {
             assert_eq!(shake(&front, credentials).0, 401, "{credentials}");
@@ -114,8 +118,22 @@ fn a_handshake_is_authenticated_and_the_rest_untouched() {
         assert!(text.ends_with("hi{\"not\":\"json"), "{text:?}");
         assert_eq!(seen[1].load(Ordering::SeqCst), 0, "the token reaches the server");
     }
-    // Unless it is configured, Envoy refuses: what comes after a handshake no rule for operations sees.
+    // Unless it is configured, Envoy refuses.
     let (port, _seen) = echo();
-    let front = before(port, true, false);
+    let front = before(port, true, false, false);
     assert_eq!(shake(&front, &good).0, 403);
+}
+
+/// What comes after a handshake no rule for operations sees.
+#[test]
+fn where_rules_depend_on_operations_no_handshake_gets_through() {
+    let good = format!("authorization: Bearer {}\r\n", token().sign());
+    for hold in [true, false] {
+        let (port, seen) = echo();
+        let front = before(port, hold, true, true);
+        let before = seen[0].load(Ordering::SeqCst);
+        assert_eq!(shake(&front, "").0, 401);
+        assert_eq!(shake(&front, &good).0, 403, "hold_headers {hold}");
+        assert_eq!(seen[0].load(Ordering::SeqCst), before, "the server saw a handshake");
+    }
 }

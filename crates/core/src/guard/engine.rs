@@ -14,7 +14,7 @@ use super::{
     authentication::Identified,
     body::{self, Reading},
     credentials::Scheme,
-    decision::{Decision, Verdict},
+    decision::{Decision, HeaderName, Verdict},
     explain,
     failure_limit::{Attempter, FailureLimit},
     fetch::{Fetch, FetchError, FetchId, usable_body},
@@ -29,7 +29,7 @@ use super::{
     route::{Route, route, route_to},
     session::Session,
     status_store::StatusStore,
-    step::{Answer, Context, Pending, Stage, Step},
+    step::{Answer, Context, Pending, Stage, Step, Upgrade},
     token_cache::TokenCache,
     trace::Trace,
     verdict::{Asked, Refused, decide, forward, lookalikes, metadata, public, refuse, require},
@@ -229,6 +229,7 @@ impl Engine {
             lookalikes: lookalikes(&self.policy, resource, &head),
             mirror: inspect::mirror(&head),
             session: Session::of(&head, resource),
+            upgrade: inspect::upgrade(&head),
             body_is_json: inspect::body_is_json(&head),
             trace,
         };
@@ -339,6 +340,10 @@ impl Engine {
             let needed = resource.scopes.baseline();
             return require(policy, &context, forward, needed, &Asked::default());
         }
+        if context.upgrade == Upgrade::H2c {
+            // A server that agrees would take further requests that nobody decides on.
+            forward.remove.push(HeaderName::fixed("upgrade"));
+        }
         match inspect::before_body(&context, &resource.scopes) {
             Ok(inspect::Next::ReadBody) => {
                 // Whoever lacks even the baseline need not send a body.
@@ -348,8 +353,13 @@ impl Engine {
                     let stage = Stage::Body(Box::new(Reading::new(forward)));
                     Step::NeedBody(Pending { context, stage })
                 } else {
-                    let needed = resource.scopes.baseline();
-                    require(policy, &context, forward, needed, &Asked::default())
+                    // Refused they are, whatever the headers say: with what these name in the challenge, one
+                    // step up is enough (MCP authorization, scope challenge handling).
+                    let needed = inspect::mirrored_operation(&context.mirror)
+                        .and_then(|operation| resource.scopes.needed(&operation).ok())
+                        .map(|rule| rule.needed);
+                    let asked = Asked { needed, ..Asked::default() };
+                    require(policy, &context, forward, resource.scopes.baseline(), &asked)
                 }
             }
             Ok(inspect::Next::Decide(operation)) => {

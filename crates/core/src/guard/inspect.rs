@@ -3,9 +3,10 @@
 use alloc::{borrow::ToOwned as _, format, string::String};
 
 use super::{
+    media_type::is_json,
     policy::ScopeRules,
     request::{RequestHead, Single},
-    step::{Context, Method, Mirror, Mirrored},
+    step::{Context, Method, Mirror, Mirrored, Upgrade},
 };
 use crate::{
     Reason, UnixSeconds,
@@ -13,7 +14,7 @@ use crate::{
     mcp::{
         headers::{decode_value, must_mirror},
         message::Message,
-        operation::Operation,
+        operation::{LISTEN, Operation},
     },
 };
 
@@ -32,15 +33,26 @@ pub(super) fn method(head: &RequestHead<'_>) -> Method {
     }
 }
 
-/// Whether a body comes with a method that has none in MCP. What becomes another protocol looks like one and
-/// has none; and some frameworks make a stream of every DELETE: there the headers tell.
+/// Whether a body comes with a method that has none in MCP. Some frameworks make a stream of every DELETE:
+/// there the headers tell.
 pub(super) fn has_stray_body(head: &RequestHead<'_>) -> bool {
     let is_announced = || {
         head.values("transfer-encoding").next().is_some()
             || head.values("content-length").any(|length| length != b"0")
     };
-    let may_look_so = || head.values("upgrade").next().is_some() || head.method == b"DELETE";
-    head.has_body && (is_announced() || !may_look_so())
+    head.has_body && (is_announced() || head.method != b"DELETE")
+}
+
+/// Whether the connection is to become another protocol (RFC 9110 §7.8).
+pub(super) fn upgrade(head: &RequestHead<'_>) -> Upgrade {
+    let mut protocols = head.values("upgrade").flat_map(|value| value.split(|byte| *byte == b','));
+    match head.values("upgrade").next() {
+        None => Upgrade::None,
+        Some(_) if protocols.all(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c")) => {
+            Upgrade::H2c
+        }
+        Some(_) => Upgrade::Other,
+    }
 }
 
 /// A preflight is told by its header (Fetch standard); any other OPTIONS is a request like others.
@@ -79,28 +91,13 @@ pub(super) fn body_is_json(head: &RequestHead<'_>) -> bool {
     is_json(media_type) && identity
 }
 
-fn is_json(media_type: &[u8]) -> bool {
-    let media_type = core::str::from_utf8(media_type).unwrap_or("");
-    let mut parts = media_type.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
-    // RFC 8259 §8.1: JSON between systems is UTF-8.
-    let is_utf8 = parts.all(|parameter| {
-        let lower = parameter.to_ascii_lowercase();
-        match lower.strip_prefix("charset=") {
-            Some(charset) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
-            None => true,
-        }
-    });
-    is_json && is_utf8
-}
-
 /// What a response's body is declared as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Media {
     Events,
     Json,
     Other,
-    /// Declared twice, in a character set that JSON has not, or with a content coding.
+    /// Declared twice, perhaps in a character set that JSON has not, or with a content coding.
     Unreadable,
 }
 
@@ -142,6 +139,9 @@ fn values<'a>(
 
 /// Decides what can be decided before the body is read.
 pub(super) fn before_body(context: &Context, rules: &ScopeRules) -> Result<Next, Reason> {
+    if context.upgrade == Upgrade::Other {
+        return Err(Reason::OperationDenied);
+    }
     match context.method {
         // Nobody reads it here; a server that reads bodies whatever the method would (RFC 9110 §9.3.1: it
         // may be refused).
@@ -164,13 +164,20 @@ pub(super) fn before_body(context: &Context, rules: &ScopeRules) -> Result<Next,
         return Err(Reason::HeaderMismatch);
     }
     // What the policy denies to everybody is refused without reading on. Headers alone never allow.
-    if let (true, Mirrored::Value(method)) = (mirror.required, &mirror.method)
-        && let Some(operation) = Operation::new(method, mirrored_text(&mirror.name))
+    if let (true, Some(operation)) = (mirror.required, mirrored_operation(mirror))
         && let Err(reason) = rules.needed(&operation)
     {
         return Err(reason);
     }
     Ok(Next::ReadBody)
+}
+
+/// What the headers say that the message asks for, as far as they say it.
+pub(super) fn mirrored_operation(mirror: &Mirror) -> Option<Operation> {
+    let method = mirrored_text(&mirror.method)?;
+    // `subscriptions/listen` has no name: its URIs stand in the body alone.
+    let name = mirrored_text(&mirror.name).filter(|_| method != LISTEN);
+    Operation::new(method, name)
 }
 
 /// Whether a message says what the headers say that mirror it (MCP 2026-07-28, server validation).

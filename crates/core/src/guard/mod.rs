@@ -15,6 +15,7 @@ mod inspect;
 mod introspection_store;
 mod key_store;
 mod list_filter;
+mod media_type;
 mod minimal_scopes;
 mod offline;
 mod opaque;

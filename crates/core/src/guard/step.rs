@@ -181,6 +181,7 @@ pub(super) struct Context {
     pub(super) lookalikes: Vec<HeaderName>,
     pub(super) mirror: Mirror,
     pub(super) session: Session,
+    pub(super) upgrade: Upgrade,
     pub(super) body_is_json: bool,
     pub(super) trace: Trace,
 }
@@ -208,6 +209,15 @@ pub(super) enum Method {
     Post,
     /// GET, HEAD and DELETE: legs of the transport without a message.
     Leg,
+    Other,
+}
+
+/// What the connection is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    None,
+    /// HTTP/2 in clear text. Java's client asks for it with every request, and does not mind a refusal.
+    H2c,
     Other,
 }
 

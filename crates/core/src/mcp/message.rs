@@ -1,13 +1,16 @@
 //! One JSON-RPC message (MCP, base protocol), read in parts, so that no other reader can see another
 //! operation in it.
 
+mod listen;
 #[cfg(test)]
 mod tests;
 
 use alloc::string::String;
 
+use self::listen::Listen;
+pub use self::listen::{MAX_SUBSCRIPTIONS, MAX_SUBSCRIPTIONS_BYTES};
 use super::{
-    operation::Operation,
+    operation::{self, Operation},
     scan::{Kind, Scan, Sink},
 };
 use crate::{
@@ -61,9 +64,10 @@ impl Message {
 ///   that differs from a known one in case only, which some servers read all the same.
 /// - [`Reason::BatchUnsupported`]: an array.
 /// - [`Reason::MessageExcessive`]: a method longer than [`MAX_METHOD`], an `id` longer than
-///   [`MAX_ID`], a name or URI that the operation needs longer than [`MAX_NAME`], a version of more
-///   than 64 bytes, a number of more than 1024, or objects within each other of more than 16384
-///   member names or 256 KiB of them.
+///   [`MAX_ID`], a name or URI that the operation needs longer than [`MAX_NAME`], subscriptions to more
+///   resources than [`MAX_SUBSCRIPTIONS`] or [`MAX_SUBSCRIPTIONS_BYTES`], a version of more than 64
+///   bytes, a number of more than 1024, or objects within each other of more than 16384 member names or
+///   256 KiB of them.
 #[derive(Debug)]
 pub struct MessageScan(Scan<Reader>);
 
@@ -112,6 +116,7 @@ struct Reader {
     params_have_lookalikes: bool,
     name: Found,
     uri: Found,
+    listen: Listen,
     /// The member of `params._meta` that is being read is the version.
     meta_is_version: bool,
     version: Found,
@@ -135,6 +140,7 @@ enum Member {
 enum Param {
     Meta,
     Name,
+    Notifications,
     #[default]
     Other,
     Uri,
@@ -168,6 +174,7 @@ impl Reader {
         }
         let found = if method.starts_with("resources/") { self.uri } else { self.name };
         let operation = match &found {
+            _ if method == operation::LISTEN => Some(Operation::Listen(self.listen.uris()?)),
             // Most methods need none. If this one does, its name is not the empty one.
             Found::TooLong => match Operation::new(&method, None) {
                 None => return Err(Reason::MessageExcessive),
@@ -230,15 +237,20 @@ impl Sink for Reader {
                 self.param = match name {
                     "_meta" => Param::Meta,
                     "name" => Param::Name,
+                    "notifications" => Param::Notifications,
                     "uri" => Param::Uri,
                     _ => Param::Other,
                 };
                 // What this means is not known before the method is.
                 self.params_have_lookalikes |= is_lookalike(name, &["name", "uri"]);
+                if is_lookalike(name, &["notifications"]) {
+                    self.listen.mistaken(Reason::MessageMalformed);
+                }
             }
             (3, Member::Params) if self.param == Param::Meta => {
                 self.meta_is_version = name == VERSION_KEY;
             }
+            (3, Member::Params) if self.param == Param::Notifications => self.listen.member(name),
             _ => {}
         }
         Ok(())
@@ -250,6 +262,15 @@ impl Sink for Reader {
             (0, Kind::Array) => Err(Reason::BatchUnsupported),
             (0, _) => Err(Reason::MessageMalformed),
             (1, kind) => self.begin_member(kind),
+            (2.., kind) if self.member == Member::Params && self.param == Param::Notifications => {
+                match depth {
+                    2 => self.listen.begin(kind),
+                    3 => self.listen.begin_member(kind),
+                    4 => return Ok(self.listen.begin_element(kind)),
+                    _ => {}
+                }
+                Ok(None)
+            }
             (2 | 3, kind) if self.member == Member::Params => {
                 let (found, limit) = match (depth, self.param) {
                     (2, Param::Name) => (&mut self.name, MAX_NAME),
@@ -275,6 +296,7 @@ impl Sink for Reader {
             (2, Member::Params, Param::Name) => self.name = Found::new(text),
             (2, Member::Params, Param::Uri) => self.uri = Found::new(text),
             (3, Member::Params, Param::Meta) => self.version = Found::new(text),
+            (4, Member::Params, Param::Notifications) => self.listen.uri(text),
             _ => {}
         }
         Ok(())

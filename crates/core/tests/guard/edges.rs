@@ -251,14 +251,13 @@ fn only_messages_that_are_read_have_a_body() {
     let rules = with_rules(inline());
     let length = ("content-length", "20");
     let chunked = ("transfer-encoding", "chunked");
-    let upgrade = ("Upgrade", "websocket");
+    let h2c = ("Upgrade", "h2c");
     for method in [&b"GET"[..], b"HEAD", b"DELETE"] {
         assert_eq!(ask(&rules, method, false, &[]), "allow");
         assert_eq!(ask(&rules, method, true, &[length]), "message_malformed");
         assert_eq!(ask(&rules, method, true, &[chunked]), "message_malformed");
-        assert_eq!(ask(&rules, method, true, &[upgrade]), "allow", "another protocol has no body");
         for announced in [length, chunked] {
-            let found = ask(&rules, method, true, &[upgrade, announced]);
+            let found = ask(&rules, method, true, &[h2c, announced]);
             assert_eq!(found, "message_malformed", "a server that stays with HTTP reads it");
         }
         // Where no rule depends on what is asked for, bodies are nobody's business.
@@ -268,4 +267,49 @@ fn only_messages_that_are_read_have_a_body() {
     // Frameworks on top of Node make a stream of every DELETE, also of one that ends a session.
     assert_eq!(ask(&rules, b"DELETE", true, &[]), "allow");
     assert_eq!(ask(&rules, b"DELETE", true, &[("Content-Length", "0")]), "allow");
+}
+
+/// RFC 9110 §7.8: behind an upgrade no rule sees what is asked for. Only h2c may be asked for, since some
+/// clients always do; it does not reach the server.
+#[test]
+fn no_other_protocol_where_rules_depend_on_operations() {
+    let ask = |policy: &Value, method: &[u8], upgrades: &[&str]| {
+        let credentials = format!("Bearer {}", token().sign());
+        let mut headers: Vec<(&[u8], &[u8])> =
+            vec![(b"authorization", credentials.as_bytes()), JSON];
+        headers.extend(upgrades.iter().map(|value| (&b"Upgrade"[..], value.as_bytes())));
+        let head = RequestHead {
+            method,
+            authority: b"mcp.example.com",
+            path: b"/mcp",
+            headers: &headers,
+            has_body: method == b"POST",
+            client: None,
+            certificate: None,
+        };
+        let mut engine = engine(policy);
+        let step = engine.begin(head, 10);
+        match verify(&mut engine, step, 10) {
+            Step::NeedBody(pending) => {
+                let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+                engine.resume(pending, Answer::Body(body), 10)
+            }
+            step => step,
+        }
+    };
+    let rules = with_rules(inline());
+    let removes = |step: &Step| match step {
+        Step::Forward(forward) => forward.remove.iter().any(|name| name.as_str() == "upgrade"),
+        other => panic!("not let through: {other:?}"),
+    };
+    for method in [&b"GET"[..], b"HEAD", b"DELETE", b"POST"] {
+        for other in [&["websocket"][..], &["WebSocket, h2c"], &["h2c", "websocket"], &[""]] {
+            assert_eq!(code(&ask(&rules, method, other)), "operation_denied", "{other:?}");
+            assert!(!removes(&ask(&inline(), method, other)), "{other:?}");
+        }
+        assert!(removes(&ask(&rules, method, &["h2c"])));
+        assert!(removes(&ask(&rules, method, &["H2C ,h2c"])));
+        assert!(!removes(&ask(&rules, method, &[])));
+        assert!(!removes(&ask(&inline(), method, &["h2c"])));
+    }
 }

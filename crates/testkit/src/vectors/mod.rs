@@ -13,6 +13,7 @@ mod message_forms;
 mod operations;
 mod policies;
 mod presets;
+mod resources;
 mod routing;
 mod sessions;
 mod status;
@@ -161,6 +162,7 @@ pub fn make() -> Vectors {
     cases.extend(token_forms::cases());
     cases.extend(operations::cases());
     cases.extend(message_forms::cases());
+    cases.extend(resources::cases());
     cases.extend(routing::cases());
     cases.extend(keys::cases());
     cases.extend(algorithms::cases());

@@ -185,6 +185,16 @@ fn methods() -> Vec<Case> {
         leg("get-leg", "GET").allowed(),
         leg("delete-leg", "DELETE").allowed(),
         leg("head-leg", "HEAD").allowed(),
+        // MCP has no such transport, and no rule would see what is asked for on it.
+        leg("get-leg-that-becomes-a-websocket", "GET")
+            .with("connection", "upgrade")
+            .with("upgrade", "websocket")
+            .challenged(
+                403,
+                "operation_denied",
+                &format!(r#"Bearer resource_metadata="{FILES_METADATA}""#),
+            )
+            .envoy_may_refuse(),
         leg("put", "PUT")
             .refused(405, "method_not_allowed")
             .header("allow", "POST, GET, HEAD, DELETE"),
@@ -302,6 +312,13 @@ fn mirrored() -> Vec<Case> {
             json!(null),
         )
         .refused(400, "header_mismatch"),
+        // MCP authorization, scope challenge handling: one challenge names all that the operation needs.
+        with("mirrored-without-the-baseline", new, &named("write_file"), &call("write_file"))
+            .instead("authorization", &format!("Bearer {}", token().claim("scope", "x").sign()))
+            .needs("mcp:use files:write"),
+        with("mirrored-without-the-baseline-of-no-rule", new, &named("x"), &call("x"))
+            .instead("authorization", &format!("Bearer {}", token().claim("scope", "x").sign()))
+            .needs("mcp:use"),
         with("old-revision-without-headers", "2025-11-25", &[], &read).allowed(),
         with("old-revision-with-headers-that-fit", "2025-11-25", &named("read_file"), &read)
             .allowed(),
@@ -334,6 +351,20 @@ fn bodies() -> Vec<Case> {
         unsupported("text-plain", "text/plain"),
         unsupported("json-in-utf-16", "application/json; charset=utf-16"),
         unsupported("something-that-begins-like-json", "application/json-seq"),
+        media("json-with-a-quoted-charset", "application/json;Charset=\"UTF-8\"").allowed(),
+        media("json-with-another-parameter", "application/json; profile=x").allowed(),
+        // RFC 9110 §5.6.6: no spaces around the equals sign. Some servers allow them, and know UTF-7.
+        unsupported("charset-with-a-space-behind-its-name", "application/json; charset =utf-7"),
+        unsupported("charset-with-a-space-before-its-value", "application/json; charset= utf-7"),
+        unsupported(
+            "charset-in-quotes-and-outside",
+            "application/json; x=\"; charset=utf-8\"; charset =utf-7",
+        ),
+        unsupported("charset-in-quotes", "application/json; x=\"; charset=utf-7\""),
+        unsupported("charset-twice", "application/json; charset=utf-8; charset=utf-7"),
+        unsupported("charset-twice-alike", "application/json; charset=utf-8; charset=utf-8"),
+        unsupported("empty-parameter", "application/json;; charset=utf-8"),
+        unsupported("parameter-without-a-value", "application/json; charset"),
         named("no-content-type", without),
         named(
             "compressed-body",

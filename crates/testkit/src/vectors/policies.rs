@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{FILES, ISSUER, algorithms, dpop, introspection, lists, presets, sessions, status};
+use super::{
+    FILES, ISSUER, algorithms, dpop, introspection, lists, presets, resources, sessions, status,
+};
 use crate::keys::TestKey;
 
 /// In effect no limit: the vectors' tokens live until 2099.
@@ -30,6 +32,7 @@ pub(super) fn policies() -> BTreeMap<String, Value> {
         ("lists", lists::policy()),
         ("opaque", introspection::policy("off")),
         ("presets", presets::policy()),
+        ("resources", resources::policy()),
         ("sessions", sessions::policy("enforce")),
         ("sessions-shadow", sessions::policy("shadow")),
         ("status", status::policy(None)),

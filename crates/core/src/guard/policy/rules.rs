@@ -6,7 +6,10 @@ use core::cmp::Reverse;
 use super::{PolicyError, reader::Node};
 use crate::{
     Reason,
-    mcp::{comparable_uri, operation::Operation},
+    mcp::{
+        comparable_uri, comparable_uri_beginning,
+        operation::{LISTEN, Operation},
+    },
     oauth::scope::{Implications, Scope, ScopeSet},
     sorted::SortedMap,
 };
@@ -39,7 +42,8 @@ pub enum Unlisted {
 pub struct RuleMatch {
     /// All scopes that the operation needs, the baseline's first.
     pub needed: ScopeSet,
-    /// Which rule added to the baseline, like `tools["write_*"]`.
+    /// Which rule added to the baseline, like `tools["write_*"]`; or which rules, for a request that
+    /// falls under several.
     pub rule: Option<String>,
 }
 
@@ -55,13 +59,15 @@ impl ScopeRules {
         let mut members = node.members()?;
         let baseline = members.read("baseline", read_set)?.unwrap_or_default();
         let implications = members.read("implies", read_implications)?.unwrap_or_default();
-        let plain = |pattern: &str| Some(pattern.to_owned());
+        let plain = |text: &str, _: bool| Some(text.to_owned());
+        let uri = |text: &str, is_beginning: bool| {
+            if is_beginning { comparable_uri_beginning(text) } else { comparable_uri(text) }
+        };
         let tools = members.read("tools", |node| RuleMap::read(node, plain))?.unwrap_or_default();
         let prompts =
             members.read("prompts", |node| RuleMap::read(node, plain))?.unwrap_or_default();
-        let resources = members
-            .read("resources", |node| RuleMap::read(node, comparable_uri))?
-            .unwrap_or_default();
+        let resources =
+            members.read("resources", |node| RuleMap::read(node, uri))?.unwrap_or_default();
         let methods =
             members.read("methods", |node| RuleMap::read(node, plain))?.unwrap_or_default();
         let unlisted = members
@@ -99,7 +105,8 @@ impl ScopeRules {
     }
 
     /// The rule for an operation: by its name, exact before the longest prefix, then by its method
-    /// in the same way, then `unlisted`.
+    /// in the same way, then `unlisted`. `subscriptions/listen` falls under the rules of all its resources,
+    /// and under that of its method.
     ///
     /// # Errors
     /// [`Reason::OperationDenied`] when no rule names it and unlisted operations are refused;
@@ -108,16 +115,45 @@ impl ScopeRules {
         let named = match operation {
             Operation::Tool(name) => self.tools.find(name, "tools"),
             Operation::Prompt(name) => self.prompts.find(name, "prompts"),
-            Operation::Resource { uri, .. } if !self.resources.is_empty() => {
-                let uri = comparable_uri(uri).ok_or(Reason::UriAmbiguous)?;
-                self.resources.find(&uri, "resources")
-            }
-            _ => None,
+            Operation::Resource { uri, .. } => self.of_resource(uri)?,
+            Operation::Listen(uris) => return self.needed_to_listen(operation, uris),
+            Operation::Transport | Operation::Method(_) => None,
         };
         match named {
             Some(found) => Ok(self.matched(found)),
             None => self.unnamed(operation),
         }
+    }
+
+    /// The rule that names a resource.
+    fn of_resource(&self, uri: &str) -> Result<Option<(&ScopeSet, String)>, Reason> {
+        if self.resources.is_empty() {
+            return Ok(None);
+        }
+        let uri = comparable_uri(uri).ok_or(Reason::UriAmbiguous)?;
+        Ok(self.resources.find(&uri, "resources"))
+    }
+
+    fn needed_to_listen(
+        &self,
+        operation: &Operation,
+        uris: &[String],
+    ) -> Result<RuleMatch, Reason> {
+        let named = uris.iter().map(|uri| self.of_resource(uri)).collect::<Result<Vec<_>, _>>()?;
+        let by_method = self.methods.find(LISTEN, "methods");
+        // What no rule names at all is as `unlisted` says.
+        if by_method.is_none() && named.iter().any(Option::is_none) {
+            self.unnamed(operation)?;
+        }
+        let mut needed = self.baseline.clone();
+        let mut rules = Vec::new();
+        for (scopes, rule) in named.into_iter().flatten().chain(by_method) {
+            needed = needed.union(scopes);
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        Ok(RuleMatch { needed, rule: (!rules.is_empty()).then(|| rules.join(", ")) })
     }
 
     fn matched(&self, (scopes, rule): (&ScopeSet, String)) -> RuleMatch {
@@ -156,14 +192,15 @@ impl ScopeRules {
         let Some((literal, _)) = template.split_once('{') else {
             return self.permits(granted, &read(template));
         };
-        let in_authority =
-            literal.split_once("://").is_some_and(|(_, authority)| !authority.contains('/'));
-        let beginning = match comparable_uri(literal) {
-            _ if in_authority => literal.to_ascii_lowercase(),
-            Some(beginning) => beginning,
-            // Whatever it gives is refused.
-            None => return false,
-        };
+        // Some beginnings of an authority cannot be compared: then no more than the scheme is known.
+        let in_authority = literal
+            .split_once(':')
+            .is_some_and(|(_, rest)| !rest.trim_start_matches('/').contains('/'));
+        let scheme = literal.split_inclusive(':').next().filter(|_| in_authority);
+        let beginning =
+            comparable_uri_beginning(literal).or_else(|| scheme.and_then(comparable_uri_beginning));
+        // Whatever it gives is refused.
+        let Some(beginning) = beginning else { return false };
         let enough =
             |scopes: &ScopeSet| self.missing(granted, &self.baseline.union(scopes)).is_empty();
         self.resources.within(&beginning).any(enough)
@@ -191,7 +228,7 @@ impl ScopeRules {
 impl RuleMap {
     fn read(
         node: &Node<'_>,
-        normalise: impl Fn(&str) -> Option<String>,
+        normalise: impl Fn(&str, bool) -> Option<String>,
     ) -> Result<Self, PolicyError> {
         let mut map = Self::default();
         for (pattern, scopes) in node.entries()? {
@@ -203,10 +240,8 @@ impl RuleMap {
             if text.contains('*') || pattern.is_empty() {
                 return Err(scopes.error("a pattern is a name, or a beginning followed by one *"));
             }
-            let text = normalise(text).ok_or_else(|| {
-                scopes.error(
-                    "a pattern must not have dot segments, empty segments or encoded separators",
-                )
+            let text = normalise(text, is_prefix).ok_or_else(|| {
+                scopes.error("a pattern must be a URI in a form that can be compared, or begin one")
             })?;
             let repeated = if is_prefix {
                 map.prefixes.insert((Reverse(text.len()), text), set)

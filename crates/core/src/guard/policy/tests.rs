@@ -136,6 +136,22 @@ fn mistakes_are_named_with_their_path() {
         scopes(r#""resources":{"file:///a/../*":[]}"#),
         r#"$.resources[0].scopes.resources["file:///a/../*"]"#,
     );
+    // What no URI of a request could be compared with, and what others say in another spelling.
+    for pattern in
+        ["file:///my docs/*", "https:/h/*", "https://u@h/*", "https://h:443*", "file:a", "file:/*"]
+    {
+        let path = format!(r#"$.resources[0].scopes.resources["{pattern}"]"#);
+        at(scopes(&format!(r#""resources":{{"{pattern}":[]}}"#)), &path);
+    }
+    for (one, same) in [
+        ("file:///caf%c3%a9", "file:///caf\u{e9}"),
+        ("https://h/a*", "https://h:443/a*"),
+        ("https://h", "HTTPS://H./"),
+        ("note:/a", "note:///a"),
+    ] {
+        let read = scopes(&format!(r#""resources":{{"{one}":[],"{same}":[]}}"#));
+        assert!(read.unwrap_err().message.contains("means the same"), "{one} {same}");
+    }
     at(scopes(r#""unlisted":"allow""#), "$.resources[0].scopes.unlisted");
     at(rest(r#""leeway":-1"#), "$.leeway");
     at(rest(r#""leeway":3600"#), "$.leeway");

@@ -1,6 +1,6 @@
 //! Messages, and the ways to hide one operation behind another.
 
-use alloc::{format, string::ToString as _, vec::Vec};
+use alloc::{borrow::ToOwned as _, format, string::ToString as _, vec::Vec};
 
 use proptest::{collection, prelude::*, sample::select};
 
@@ -39,6 +39,74 @@ fn operations() {
         (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "transport"),
     ] {
         assert_eq!(read(body).unwrap().operation.to_string(), expected, "{body}");
+    }
+}
+
+fn listen(params: &str) -> Result<Operation, Reason> {
+    let message = read(&format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{params}}}"#
+    ));
+    // The same with the method behind its params.
+    let turned =
+        format!(r#"{{"params":{params},"method":"subscriptions/listen","id":1,"jsonrpc":"2.0"}}"#);
+    assert_eq!(read(&turned), message, "{params}");
+    message.map(|message| message.operation)
+}
+
+/// MCP 2026-07-28, schema, `SubscriptionFilter`.
+#[test]
+fn subscriptions() {
+    for (params, uris) in [
+        ("{}", &[][..]),
+        (r#"{"notifications":{}}"#, &[]),
+        (r#"{"notifications":{"toolsListChanged":true,"x":{"resourceSubscriptions":["c"]}}}"#, &[]),
+        (r#"{"notifications":{"resourceSubscriptions":[]}}"#, &[]),
+        (r#"{"notifications":{"resourceSubscriptions":["a","\u0062"],"x":["c"]}}"#, &["a", "b"]),
+        (
+            r#"{"_meta":{"resourceSubscriptions":[1]},"resourceSubscriptions":["c"],"notifications":{"x":[[1],{"y":2}],"resourceSubscriptions":[ "a" , "b" ]},"uri":"c","name":"c"}"#,
+            &["a", "b"],
+        ),
+    ] {
+        let uris = uris.iter().map(|uri| (*uri).to_owned()).collect();
+        assert_eq!(listen(params), Ok(Operation::Listen(uris)), "{params}");
+    }
+    for params in [
+        r#"{"notifications":null}"#,
+        r#"{"notifications":[]}"#,
+        r#"{"notifications":["resourceSubscriptions",["a"]]}"#,
+        r#"{"notifications":[{"resourceSubscriptions":["a"]}]}"#,
+        r#"{"notifications":{"resourceSubscriptions":null}}"#,
+        r#"{"notifications":{"resourceSubscriptions":"a"}}"#,
+        r#"{"notifications":{"resourceSubscriptions":{"0":"a"}}}"#,
+        r#"{"notifications":{"resourceSubscriptions":["a",1]}}"#,
+        r#"{"notifications":{"resourceSubscriptions":["a",["b"]]}}"#,
+        r#"{"notifications":{"resourceSubscriptions":[{"uri":"b"}]}}"#,
+        r#"{"notifications":{"resourceSubscriptions":["a"],"resourceSubscriptions":["b"]}}"#,
+        r#"{"notifications":{"resourceSubscriptions":["a"]},"notifications":{}}"#,
+        r#"{"notifications":{"resourceSubscriptions":["a"],"ResourceSubscriptions":["b"]}}"#,
+        r#"{"notifications":{"re\u017fourceSubscriptions":["b"]}}"#,
+        r#"{"notifications":{},"Notifications":{"resourceSubscriptions":["b"]}}"#,
+    ] {
+        assert_eq!(listen(params), Err(Reason::MessageMalformed), "{params}");
+    }
+    // To no other method it means anything.
+    let other = r#"{"jsonrpc":"2.0","method":"x","params":{"Notifications":1,"notifications":{"resourceSubscriptions":[1]}}}"#;
+    assert!(read(other).is_ok());
+}
+
+#[test]
+fn subscriptions_are_bounded() {
+    let of = |count: usize, length: usize| {
+        let uris = alloc::vec![format!("{:?}", "a".repeat(length)); count].join(",");
+        listen(&format!(r#"{{"notifications":{{"resourceSubscriptions":[{uris}]}}}}"#))
+    };
+    for (count, length) in [
+        (MAX_SUBSCRIPTIONS, MAX_SUBSCRIPTIONS_BYTES / MAX_SUBSCRIPTIONS),
+        (MAX_SUBSCRIPTIONS_BYTES / MAX_NAME, MAX_NAME),
+    ] {
+        assert!(of(count, length).is_ok());
+        assert_eq!(of(count + 1, length), Err(Reason::MessageExcessive));
+        assert_eq!(of(count, length + 1), Err(Reason::MessageExcessive));
     }
 }
 
