@@ -4,7 +4,7 @@ use crate::{
     Error, NewResource, NewScope,
     secret::{self, Kind},
     store::{
-        NewStatusList, Store,
+        NewCode, NewGrant, NewStatusList, Store,
         test_stores::{self, Opened},
     },
 };
@@ -273,5 +273,56 @@ async fn clients_of_the_administrator_can_be_changed() {
             let refused = store.change_client(id, |_| Ok(())).await.unwrap_err();
             assert_eq!(refused.reason(), "value_invalid", "{id}");
         }
+    }
+}
+
+/// Grants that are given while their resource goes: none is left, and nobody waits in a circle, in which
+/// PostgreSQL would give somebody up (40P01).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_goes_while_it_is_used() {
+    for store in test_stores::each().await {
+        filled(&store).await;
+        let mut work = tokio::task::JoinSet::new();
+        for number in 0..40_u8 {
+            let store = Store::clone(&store);
+            work.spawn(async move {
+                let id = format!("n{number}");
+                let (hash, user) = ([number], if number % 2 == 0 { "u" } else { "v" });
+                let grant = NewGrant {
+                    id: &id,
+                    user_id: user,
+                    client_id: "s",
+                    resource: "https://r",
+                    scopes: "a",
+                    nonce: None,
+                    auth_time: 0,
+                };
+                let code = NewCode {
+                    hash: &hash,
+                    redirect_uri: "",
+                    challenge: "",
+                    dpop_jkt: None,
+                    lifetime: 60,
+                };
+                match number {
+                    20 => store.delete_resource("https://r", true).await,
+                    30 => store.disable_client("s").await,
+                    35 => store.delete_user("bob").await,
+                    _ => store.add_grant(&grant, &code).await,
+                }
+            });
+        }
+        for outcome in work.join_all().await {
+            let Err(Error::Database(error)) = outcome else {
+                continue;
+            };
+            // There is no such resource any more.
+            if let Some(refused) = error.as_database_error() {
+                assert!(refused.is_foreign_key_violation(), "{refused}");
+            }
+        }
+        let left = "SELECT COUNT(*) FROM grants WHERE resource = 'https://r'";
+        assert_eq!(store.number(left).await, 0);
+        assert!(store.delete_resource("https://r", true).await.is_err());
     }
 }
