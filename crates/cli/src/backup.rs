@@ -47,7 +47,7 @@ pub(crate) async fn back_up(arguments: BackupArguments, global: &Global) -> Outc
     let to = arguments.to.display();
     print(global.json, &json!({ "backup": arguments.to }), || {
         format!("The database is copied to {to}. The sealing key is not in it.")
-    });
+    })?;
     Ok(())
 }
 
@@ -75,6 +75,6 @@ pub(crate) async fn restore(arguments: RestoreArguments, global: &Global) -> Out
     print(global.json, &json!({ "restored": from, "grants_kept": keep_grants }), || {
         let grants = if keep_grants { "were kept" } else { "have ended" };
         format!("The backup is in place. Grants {grants}; everybody logs in anew.")
-    });
+    })?;
     Ok(())
 }

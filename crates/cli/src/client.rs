@@ -1,13 +1,16 @@
 //! `countersign client`: clients that the administrator vouches for.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Subcommand;
 use countersign_issuer::{Client, ClientKind, ClientResource, NewClient, grant_types};
 use serde_json::{Value, json};
 
 use crate::{
-    Global,
+    Global, client_set,
     output::{Outcome, Problem, lines, print},
     settings::{open_database, open_existing_database},
 };
@@ -32,6 +35,16 @@ pub(crate) enum Command {
     /// Add a client; prints its client_id, and a confidential client's secret this one time
     #[command(after_help = EXAMPLES)]
     Add(Add),
+    /// Change a client that was added here; what is not named stays
+    ///
+    /// What users allowed it stays, and its tokens keep what they have until they end. How it proves who
+    /// it is does not change: for that, add another one.
+    Set(Box<client_set::Set>),
+    /// Give a client another secret; the old one is worth nothing at once
+    Secret {
+        /// The client_id
+        id: String,
+    },
     /// Shut a client out: it cannot authenticate, its grants end, access tokens are revoked
     Disable {
         /// The client_id
@@ -140,12 +153,7 @@ pub(crate) struct Add {
 
 impl Add {
     fn read(self) -> Result<NewClient, Problem> {
-        let jwks = self.jwks.as_ref().map(|path| {
-            let shown = path.display();
-            fs::read_to_string(path)
-                .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))
-        });
-        let jwks = jwks.transpose()?;
+        let jwks = read_keys(self.jwks.as_deref())?;
         let mut resources: Vec<ClientResource> = Vec::new();
         for rule in &self.service {
             let (uri, scopes) = resource_and_scopes("--service", rule)?;
@@ -158,25 +166,12 @@ impl Add {
         for uri in &self.introspects {
             of_resource(&mut resources, uri).introspects = true;
         }
-        let mut grant_types = Vec::new();
-        if !self.redirect_uris.is_empty() {
-            grant_types.push(grant_types::AUTHORIZATION_CODE.to_owned());
-        }
-        if self.device {
-            grant_types.push(grant_types::DEVICE_CODE.to_owned());
-        }
-        if !grant_types.is_empty() {
-            grant_types.push(grant_types::REFRESH_TOKEN.to_owned());
-        }
-        if !self.service.is_empty() {
-            grant_types.push(grant_types::CLIENT_CREDENTIALS.to_owned());
-        }
-        if !self.exchanges.is_empty() {
-            grant_types.push(grant_types::TOKEN_EXCHANGE.to_owned());
-        }
-        if self.identity_assertions {
-            grant_types.push(grant_types::JWT_BEARER.to_owned());
-        }
+        let grant_types = grant_types_for(
+            !self.redirect_uris.is_empty(),
+            self.device,
+            &resources,
+            self.identity_assertions,
+        );
         let proves = self.confidential || self.identity_assertions || !resources.is_empty();
         let auth_method = match (&jwks, self.auth_method) {
             (Some(_), _) => "private_key_jwt".to_owned(),
@@ -199,8 +194,44 @@ impl Add {
     }
 }
 
+/// What a client may do decides which grants it has.
+pub(crate) fn grant_types_for(
+    redirects: bool,
+    device: bool,
+    resources: &[ClientResource],
+    identity_assertions: bool,
+) -> Vec<String> {
+    let service = resources.iter().any(|resource| !resource.scopes.is_empty());
+    let exchanges = resources.iter().any(|resource| !resource.exchanges.is_empty());
+    [
+        (redirects, grant_types::AUTHORIZATION_CODE),
+        (device, grant_types::DEVICE_CODE),
+        (redirects || device, grant_types::REFRESH_TOKEN),
+        (service, grant_types::CLIENT_CREDENTIALS),
+        (exchanges, grant_types::TOKEN_EXCHANGE),
+        (identity_assertions, grant_types::JWT_BEARER),
+    ]
+    .into_iter()
+    .filter(|(may, _)| *may)
+    .map(|(_, grant)| grant.to_owned())
+    .collect()
+}
+
+/// The key set in a file.
+pub(crate) fn read_keys(file: Option<&Path>) -> Result<Option<String>, Problem> {
+    let read = |path: &Path| {
+        let shown = path.display();
+        fs::read_to_string(path)
+            .map_err(|error| Problem::new("io_failed", format!("{shown}: {error}")))
+    };
+    file.map(read).transpose()
+}
+
 /// Reads `URI=SCOPES`. A URL may have `=` in its query, a scope's name may not be in doubt.
-fn resource_and_scopes<'a>(option: &str, rule: &'a str) -> Result<(&'a str, String), Problem> {
+pub(crate) fn resource_and_scopes<'a>(
+    option: &str,
+    rule: &'a str,
+) -> Result<(&'a str, String), Problem> {
     let (uri, scopes) = rule.rsplit_once('=').ok_or_else(|| {
         let text = format!(
             "{option} {rule}: expected a resource and scopes, like \
@@ -212,7 +243,10 @@ fn resource_and_scopes<'a>(option: &str, rule: &'a str) -> Result<(&'a str, Stri
 }
 
 /// The entry of a resource, made where there is none.
-fn of_resource<'a>(resources: &'a mut Vec<ClientResource>, uri: &str) -> &'a mut ClientResource {
+pub(crate) fn of_resource<'a>(
+    resources: &'a mut Vec<ClientResource>,
+    uri: &str,
+) -> &'a mut ClientResource {
     let at = resources.iter().position(|known| known.resource == uri).unwrap_or_else(|| {
         resources.push(ClientResource { resource: uri.to_owned(), ..ClientResource::default() });
         resources.len() - 1
@@ -238,25 +272,38 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                     ),
                     None => id,
                 }
-            });
+            })?;
+        }
+        Command::Set(set) => {
+            let id = set.id().to_owned();
+            let changes = set.read()?;
+            let store = open_existing_database(global).await?;
+            let client = store.change_client(&id, |client| changes.apply(client)).await?;
+            print(global.json, &describe(&client), || format!("Changed the client {id}."))?;
+        }
+        Command::Secret { id } => {
+            let secret = open_existing_database(global).await?.renew_client_secret(&id).await?;
+            print(global.json, &json!({ "client_id": id, "client_secret": secret }), || {
+                format!("client_secret  {secret}\nKeep the secret: it is not shown again.")
+            })?;
         }
         Command::Disable { id } => {
             open_existing_database(global).await?.disable_client(&id).await?;
             print(global.json, &json!({ "client_id": id, "disabled": true }), || {
                 format!("{id} is shut out. Guards know within seconds.")
-            });
+            })?;
         }
         Command::Enable { id } => {
             open_existing_database(global).await?.enable_client(&id).await?;
             print(global.json, &json!({ "client_id": id, "disabled": false }), || {
                 format!("{id} may come back.")
-            });
+            })?;
         }
         Command::Delete { id } => {
             open_existing_database(global).await?.delete_client(&id).await?;
             print(global.json, &json!({ "client_id": id, "deleted": true }), || {
                 format!("{id} is gone. Guards know within seconds.")
-            });
+            })?;
         }
         Command::Pin { url, document } => {
             let shown = document.display();
@@ -265,13 +312,13 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             open_database(global).await?.pin_client_document(&url, &body).await?;
             print(global.json, &json!({ "client_id": url, "pinned": true }), || {
                 format!("{url} is known by the document that you gave.")
-            });
+            })?;
         }
         Command::Unpin { url } => {
             open_existing_database(global).await?.unpin_client_document(&url).await?;
             print(global.json, &json!({ "client_id": url, "pinned": false }), || {
                 format!("The document of {url} is fetched when it is needed next.")
-            });
+            })?;
         }
         Command::InitialToken(command) => initial_token(command, global).await?,
         Command::List => {
@@ -291,7 +338,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 };
                 let all: Vec<String> = clients.iter().map(line).collect();
                 lines(&all, "No client yet. MCP clients register by themselves when they connect.")
-            });
+            })?;
         }
     }
     Ok(())
@@ -303,7 +350,7 @@ async fn initial_token(command: InitialToken, global: &Global) -> Outcome {
             let store = open_database(global).await?;
             let token = store.create_initial_token(&name, uses, lifetime).await?;
             let data = json!({ "name": name, "initial_access_token": token });
-            print(global.json, &data, || format!("{token}\nKeep it: it is not shown again."));
+            print(global.json, &data, || format!("{token}\nKeep it: it is not shown again."))?;
         }
         InitialToken::List => {
             let tokens = open_existing_database(global).await?.initial_tokens().await?;
@@ -320,19 +367,19 @@ async fn initial_token(command: InitialToken, global: &Global) -> Outcome {
                 };
                 let all: Vec<String> = tokens.iter().map(line).collect();
                 lines(&all, "No token is good. See: countersign client initial-token add --help")
-            });
+            })?;
         }
         InitialToken::Delete { name } => {
             open_existing_database(global).await?.delete_initial_tokens(&name).await?;
             print(global.json, &json!({ "name": name, "deleted": true }), || {
                 format!("No client can register with {name} any more.")
-            });
+            })?;
         }
     }
     Ok(())
 }
 
-fn describe(client: &Client) -> Value {
+pub(crate) fn describe(client: &Client) -> Value {
     json!({
         "client_id": client.id,
         "client_name": client.name,

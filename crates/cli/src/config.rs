@@ -1,7 +1,7 @@
 //! `countersign config`: looks at the configuration without starting anything.
 
 use clap::Subcommand;
-use countersign_issuer::Registration;
+use countersign_issuer::{ClientDocuments, Config, Registration};
 use serde_json::json;
 
 use crate::{
@@ -33,6 +33,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
         Registration::Open => "open",
         Registration::Token => "token",
     };
+    let strangers = strangers(&config);
     let networks: Vec<String> =
         config.outbound.allowed_networks.iter().map(ToString::to_string).collect();
     let redis = config.redis.as_ref().map(ToString::to_string);
@@ -70,6 +71,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
              redis                  {}\n\
              outbound_networks      {}\n\
              outbound_certificates  {}\n\
+             {strangers}\n\
              The configuration is valid.",
             config.listen,
             config.database,
@@ -93,6 +95,29 @@ pub(crate) fn run(command: Command, global: &Global) -> Outcome {
                 .as_deref()
                 .map_or_else(|| "-".to_owned(), |path| path.display().to_string()),
         )
-    });
+    })?;
     Ok(())
+}
+
+/// Which clients can come without the administrator, in a sentence.
+fn strangers(config: &Config) -> String {
+    let documents = &config.client_documents;
+    match (config.registration, documents) {
+        (Registration::Open, ClientDocuments::Off) => {
+            "Any client may come, by registration.".to_owned()
+        }
+        (Registration::Open, _) => {
+            format!("Any client may come, by registration; and with a document ({documents}).")
+        }
+        (_, ClientDocuments::Open) => "Any client may come, with a document.".to_owned(),
+        (_, ClientDocuments::Domains(_)) => {
+            format!("Clients may come with documents of {documents} and the names below.")
+        }
+        (Registration::Token, ClientDocuments::Off) => {
+            "Clients may come with an initial access token, or are added by you.".to_owned()
+        }
+        (Registration::Off, ClientDocuments::Off) => {
+            "No client may come but those that you add.".to_owned()
+        }
+    }
 }

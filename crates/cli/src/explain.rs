@@ -16,7 +16,7 @@ use crate::{
 /// Nothing is sent anywhere: the request is described by options, and what the guard would fetch (key
 /// sets, metadata, status lists) is read from files. The token itself is never printed.
 ///
-/// Exit code 0: the request would pass; 1: it would be refused.
+/// Exit code 0: the request would pass; 1: it would be refused, or answers are missing to decide it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The policy document
@@ -82,13 +82,18 @@ struct Case {
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> output::Outcome {
+    if arguments.tool.is_some() && arguments.method != "POST" {
+        return Err(Problem::usage("--tool calls by POST: leave -X out, or --tool"));
+    }
     let policy = input::read_policy(&arguments.policy)?;
     let case = Case::of(arguments)?;
     let mut answers = Answers::read(&arguments.answer)?;
     let outcome = decide(&mut Engine::explaining(policy), arguments, &case, &mut answers);
+    let missing = answers.missing_for(outcome.decision().reason);
     let notes = &answers.notes;
-    print(global.json, &as_json(&outcome, notes), || as_text(&outcome, notes));
+    print(global.json, &as_json(&outcome, notes, &missing), || as_text(&outcome, notes, &missing))?;
     match outcome {
+        _ if !missing.is_empty() => Err(Problem::printed("answers_missing")),
         Outcome::Respond(response) if response.decision.reason.is_some() => {
             Err(Problem::printed("refused"))
         }
@@ -155,7 +160,7 @@ fn decide(
     })
 }
 
-fn as_json(outcome: &Outcome, notes: &[String]) -> Value {
+fn as_json(outcome: &Outcome, notes: &[String], missing: &[&str]) -> Value {
     let decision = outcome.decision();
     let trace: Vec<Value> = decision
         .trace
@@ -175,13 +180,14 @@ fn as_json(outcome: &Outcome, notes: &[String]) -> Value {
         }),
     };
     json!({
-        "verdict": decision.verdict.code(),
+        "verdict": if missing.is_empty() { decision.verdict.code() } else { "undecided" },
         "reason": decision.reason.map(|reason| reason.code()),
         "resource": decision.resource,
         "operation": decision.operation,
         "rule": decision.rule,
         "trace": trace,
         "notes": notes,
+        "missing_answers": missing,
         "answer": answer,
     })
 }
@@ -190,8 +196,15 @@ fn pairs(headers: &[Header]) -> Vec<[&str; 2]> {
     headers.iter().map(|header| [header.name(), header.value()]).collect()
 }
 
-fn as_text(outcome: &Outcome, notes: &[String]) -> String {
+fn as_text(outcome: &Outcome, notes: &[String], missing: &[&str]) -> String {
     let decision = outcome.decision();
+    if !missing.is_empty() {
+        // A guard that cannot fetch would refuse; here nobody has tried.
+        let trace = decision.trace.to_string();
+        let checks = trace.lines().filter(|line| !line.starts_with("no  decision"));
+        let checks: String = checks.map(|line| format!("{line}\n")).collect();
+        return format!("{checks}\n{}", input::not_decided(missing));
+    }
     let mut text = decision.trace.to_string();
     for note in notes {
         text += &format!("--  fetch           {note}\n");

@@ -38,7 +38,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             print(global.json, &Value::Array(data), || {
                 let all: Vec<String> = grants.iter().map(line).collect();
                 lines(&all, "No grant is alive.")
-            });
+            })?;
         }
         Command::Revoke { id } => {
             if !store.revoke_grant(&id, "revoked_by_administrator").await? {
@@ -47,7 +47,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             }
             print(global.json, &json!({ "id": id, "revoked": true }), || {
                 format!("Revoked the grant {id}.")
-            });
+            })?;
         }
     }
     Ok(())

@@ -70,13 +70,13 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                     "{} is trusted. Say who its users are: countersign idp link --help",
                     provider.issuer
                 )
-            });
+            })?;
         }
         Command::Delete { issuer } => {
             open_existing_database(global).await?.delete_identity_provider(&issuer).await?;
             print(global.json, &json!({ "issuer": issuer, "trusted": false }), || {
                 format!("{issuer} is trusted no longer. Tokens that there are end by themselves.")
-            });
+            })?;
         }
         Command::List => list(global).await?,
         Command::Link { user, issuer, subject } => {
@@ -84,13 +84,13 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             open_existing_database(global).await?.link_user(&identity).await?;
             print(global.json, &describe(&identity), || {
                 format!("{} of {} is {}.", identity.subject, identity.issuer, identity.user)
-            });
+            })?;
         }
         Command::Unlink { issuer, subject } => {
             open_existing_database(global).await?.unlink_user(&issuer, &subject).await?;
             print(global.json, &json!({ "issuer": issuer, "subject": subject }), || {
                 format!("{subject} of {issuer} is nobody here any more.")
-            });
+            })?;
         }
     }
     Ok(())
@@ -121,7 +121,7 @@ async fn list(global: &Global) -> Outcome {
             );
         }
         lines(&all, "No identity provider is trusted. See: countersign idp add --help")
-    });
+    })?;
     Ok(())
 }
 

@@ -1,14 +1,17 @@
 //! What commands that decide offline read: files, standard input, and the answers to fetches.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Read as _,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use countersign_core::guard::{Engine, Fetch, Policy};
+use countersign_core::{
+    Reason,
+    guard::{Engine, Fetch, Policy},
+};
 
 use crate::output::Problem;
 
@@ -51,6 +54,8 @@ pub(crate) struct Answers {
     bodies: BTreeMap<String, Vec<u8>>,
     /// Each once, in the order in which they came up.
     pub(crate) notes: Vec<String>,
+    /// The URLs that were asked for and had none.
+    missing: BTreeSet<String>,
 }
 
 impl Answers {
@@ -59,7 +64,17 @@ impl Answers {
         for (url, file) in files {
             bodies.insert(url.clone(), read(file)?);
         }
-        Ok(Self { bodies, notes: Vec::new() })
+        Ok(Self { bodies, notes: Vec::new(), missing: BTreeSet::new() })
+    }
+
+    /// The URLs whose answers are missing, where that is why nothing was decided.
+    pub(crate) fn missing_for(&self, reason: Option<Reason>) -> Vec<&str> {
+        match reason {
+            Some(reason) if reason.status() == 503 => {
+                self.missing.iter().map(String::as_str).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Answers a fetch; says whether there is an answer to it.
@@ -70,6 +85,7 @@ impl Answers {
         let error = engine.fetched(fetch.id, body.map(|body| (200, &body[..])), now);
         let note = match (is_there, error) {
             (false, _) => {
+                self.missing.insert(url.clone());
                 format!("the guard fetches {url}: give its answer with --answer {url}=FILE")
             }
             (true, Some(error)) => format!("cannot use the answer of {url}: {error}"),
@@ -80,4 +96,14 @@ impl Answers {
         }
         is_there
     }
+}
+
+/// What to say where answers are missing.
+pub(crate) fn not_decided(missing: &[&str]) -> String {
+    let mut text =
+        "Not decided: answers are missing. Fetch them (curl), and give them with".to_owned();
+    for url in missing {
+        text += &format!("\n    --answer {url}=FILE");
+    }
+    text
 }

@@ -64,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Outcome {
     match command {
         Command::NewSealingKey => {
             let key = new_sealing_key()?;
-            print(global.json, &json!({ "key": key }), || key.clone());
+            print(global.json, &json!({ "key": key }), || key.clone())?;
         }
         Command::List => {
             let keys = open_existing_database(global).await?.signing_key_infos().await?;
@@ -72,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Outcome {
             print(global.json, &Value::Array(data), || {
                 let described: Vec<String> = keys.iter().map(line).collect();
                 lines(&described, "None yet: the server makes the first one when it starts.")
-            });
+            })?;
         }
         Command::Rotate { alg, now } => {
             let when = if now { Rotation::AtOnce } else { Rotation::Announced };
@@ -81,19 +81,19 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Outcome {
             let next = if now { "signs now" } else { "is published, and signs in half an hour" };
             print(global.json, &json!({ "alg": alg, "now": now }), || {
                 format!("The next {alg} key {next}. See: countersign key list")
-            });
+            })?;
         }
         Command::Revoke { kid, reason } => {
             existing(options, global).await?.revoke(&kid, &reason).await?;
             print(global.json, &json!({ "kid": kid, "state": "revoked" }), || {
                 format!("The key {kid} is revoked.")
-            });
+            })?;
         }
         Command::Reseal => {
             let count = existing(options, global).await?.reseal().await?;
             print(global.json, &json!({ "resealed": count }), || {
                 format!("Sealed {count} secrets under the first key of the key file.")
-            });
+            })?;
         }
     }
     Ok(())

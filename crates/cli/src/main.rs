@@ -5,6 +5,7 @@
 
 mod backup;
 mod client;
+mod client_set;
 mod config;
 mod explain;
 mod grant;
@@ -14,6 +15,7 @@ mod key;
 mod output;
 mod policy;
 mod resource;
+mod resource_set;
 mod serve;
 mod settings;
 mod user;
@@ -62,13 +64,13 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
-    /// Add, list and lock out the people who can log in
+    /// Add, change, list and lock out the people who can log in
     #[command(subcommand)]
     User(user::Command),
-    /// Add and list the MCP servers that tokens are issued for
+    /// Add, change, list and remove the MCP servers that tokens are issued for
     #[command(subcommand)]
     Resource(resource::Command),
-    /// Add and list pre-registered clients, and shut clients out
+    /// Add, change and list pre-registered clients, and shut clients out
     #[command(subcommand)]
     Client(client::Command),
     /// List and revoke what users allowed
@@ -120,12 +122,11 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             problem.print(global.json);
-            ExitCode::FAILURE
+            problem.exit_code()
         }
     }
 }
 
 fn openapi() -> Outcome {
-    print!("{}", countersign_issuer::OPENAPI);
-    Ok(())
+    output::print_line(countersign_issuer::OPENAPI.trim_end())
 }

@@ -1,15 +1,21 @@
 //! `countersign policy check`: the same check that every guard makes when it starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde_json::json;
+use countersign_core::guard::{Policy, PolicyError};
+use serde_json::{Value, json};
 
 use crate::{
     Global,
-    input::read_policy,
-    output::{Outcome, print},
+    input::read,
+    output::{Outcome, Problem, print},
 };
+
+/// The filter's own reader, so that nothing is accepted here that Envoy refuses.
+#[path = "../../envoy/src/settings.rs"]
+#[allow(dead_code, reason = "what the filter does by its settings is not done here")]
+mod envoy;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -17,12 +23,22 @@ pub(crate) enum Command {
     Check {
         /// The JSON file; - reads standard input
         file: PathBuf,
+        /// Check it as the filter in Envoy does: its issuers need a "cluster", and the document may be
+        /// {"policy": …, "filter": …}
+        #[arg(long)]
+        envoy: bool,
     },
 }
 
 pub(crate) fn run(command: &Command, global: &Global) -> Outcome {
-    let Command::Check { file } = command;
-    let policy = read_policy(file)?;
+    let Command::Check { file, envoy } = command;
+    let document = read(file)?;
+    let policy = if *envoy {
+        envoy::Settings::parse(&document).map(|settings| settings.policy)
+    } else {
+        Policy::parse(&document)
+    };
+    let policy = policy.map_err(|error| refused(file, &document, *envoy, &error))?;
     let resources: Vec<&str> =
         policy.resources.iter().map(|resource| resource.audience.resource.as_str()).collect();
     let issuers: Vec<&str> =
@@ -33,6 +49,15 @@ pub(crate) fn run(command: &Command, global: &Global) -> Outcome {
             resources.join(", "),
             issuers.join(", ")
         )
-    });
-    Ok(())
+    })
+}
+
+fn refused(file: &Path, document: &[u8], envoy: bool, error: &PolicyError) -> Problem {
+    let members: Option<Value> = serde_json::from_slice(document).ok();
+    let is_settings = members.is_some_and(|members| members.get("policy").is_some());
+    let hint = match is_settings && !envoy {
+        true => ". This is the configuration of the filter in Envoy: check it with --envoy",
+        false => "",
+    };
+    Problem::new("policy_invalid", format!("{}: {error}{hint}", file.display()))
 }

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Global,
-    output::{Outcome, Problem, lines, print},
+    output::{Outcome, Problem, lines, print, print_line},
+    resource_set,
     settings::{issuer_of, open_database, open_existing_database},
 };
 
@@ -50,6 +51,22 @@ pub(crate) enum Command {
         /// What its access tokens are signed with [default: ES256]
         #[arg(long, value_name = "ALG", value_parser = ["ES256", "RS256", "EdDSA"])]
         token_alg: Option<String>,
+    },
+    /// Change an MCP server; what is not named stays
+    ///
+    /// Its URL stands in tokens and policies and stays: for another one, add a resource. Tokens keep what
+    /// they have until they end. Running servers notice within a second; give guards the policy that
+    /// `resource export` prints anew.
+    #[command(after_help = resource_set::EXAMPLES)]
+    Set(Box<resource_set::Set>),
+    /// Remove an MCP server that nothing refers to
+    Delete {
+        /// Its URL
+        uri: String,
+        /// Revoke the grants and take away what clients may do with it. Clients that act for themselves
+        /// there, or by exchange, lose those tokens for other servers too, and get new ones
+        #[arg(long)]
+        force: bool,
     },
     /// Print the policy document for a guard of an MCP server, so that both agree
     ///
@@ -107,7 +124,20 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             let resource = store.create_resource(new).await?;
             print(global.json, &describe(&resource), || {
                 format!("Added the resource {}.", resource.uri)
-            });
+            })?;
+        }
+        Command::Set(set) => {
+            let uri = set.uri().to_owned();
+            let changes = set.read()?;
+            let store = open_existing_database(global).await?;
+            let resource = store.change_resource(&uri, |resource| changes.apply(resource)).await?;
+            print(global.json, &describe(&resource), || format!("Changed the resource {uri}."))?;
+        }
+        Command::Delete { uri, force } => {
+            open_existing_database(global).await?.delete_resource(&uri, force).await?;
+            print(global.json, &json!({ "resource": uri, "deleted": true }), || {
+                format!("The resource {uri} is removed.")
+            })?;
         }
         Command::Export { uri, issuer, listen, cluster, deny_unlisted } => {
             let store = open_existing_database(global).await?;
@@ -119,7 +149,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             let issuer = issuer_of(issuer, listen, global)?;
             let policy = resource.policy(&issuer, cluster.as_deref(), deny_unlisted)?;
             // The same for people and programs: it is a document to be saved.
-            println!("{policy:#}");
+            print_line(format_args!("{policy:#}"))?;
         }
         Command::List => {
             let store = open_existing_database(global).await?;
@@ -135,7 +165,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 };
                 let all: Vec<String> = resources.iter().map(line).collect();
                 lines(&all, "No resource yet. See: countersign resource add --help")
-            });
+            })?;
         }
     }
     Ok(())
@@ -166,12 +196,10 @@ fn describe(resource: &Resource) -> Value {
     })
 }
 
-fn read_tools(rules: &[String]) -> Result<Vec<ToolRule>, Problem> {
+pub(crate) fn read_tools(rules: &[String]) -> Result<Vec<ToolRule>, Problem> {
     let read = |rule: &String| {
         let (tool, scopes) = rule.rsplit_once('=').ok_or_else(|| {
-            let text =
-                format!("--tool {rule}: expected a tool and scopes, like 'write_*=files:write'");
-            Problem::new("value_invalid", text)
+            wrong(format!("--tool {rule}: expected a tool and scopes, like 'write_*=files:write'"))
         })?;
         Ok(ToolRule { tool: tool.to_owned(), scopes: scopes.replace(',', " ") })
     };
@@ -179,29 +207,37 @@ fn read_tools(rules: &[String]) -> Result<Vec<ToolRule>, Problem> {
 }
 
 fn read_scopes(scopes: &[String], implies: &[String]) -> Result<Vec<NewScope>, Problem> {
-    let wrong = |text: String| Problem::new("value_invalid", text);
     let mut read = Vec::new();
     for scope in scopes {
-        let (name, description) = scope.split_once('=').ok_or_else(|| {
-            wrong(format!(
-                "--scope {scope}: expected a scope and a text, like 'files:read=Read files'"
-            ))
-        })?;
-        read.push(NewScope {
-            name: name.to_owned(),
-            description: description.to_owned(),
-            implies: Vec::new(),
-        });
+        let (name, description) = read_scope(scope)?;
+        read.push(NewScope { name, description, implies: Vec::new() });
     }
     for rule in implies {
-        let (name, implied) = rule.split_once('=').ok_or_else(|| {
-            wrong(format!("--implies {rule}: expected scopes, like 'files:write=files:read'"))
-        })?;
+        let (name, implied) = read_implied(rule)?;
         let scope = read
             .iter_mut()
             .find(|scope| scope.name == name)
             .ok_or_else(|| wrong(format!("--implies {rule}: there is no --scope {name}")))?;
-        scope.implies.extend(implied.split(',').map(str::to_owned));
+        scope.implies.extend(implied);
     }
     Ok(read)
+}
+
+pub(crate) fn read_scope(text: &str) -> Result<(String, String), Problem> {
+    let (name, description) = text.split_once('=').ok_or_else(|| {
+        wrong(format!("--scope {text}: expected a scope and a text, like 'files:read=Read files'"))
+    })?;
+    Ok((name.to_owned(), description.to_owned()))
+}
+
+pub(crate) fn read_implied(rule: &str) -> Result<(String, Vec<String>), Problem> {
+    let (name, implied) = rule.split_once('=').ok_or_else(|| {
+        wrong(format!("--implies {rule}: expected scopes, like 'files:write=files:read'"))
+    })?;
+    let implied = implied.split(',').filter(|name| !name.is_empty()).map(str::to_owned);
+    Ok((name.to_owned(), implied.collect()))
+}
+
+fn wrong(text: String) -> Problem {
+    Problem::new("value_invalid", text)
 }

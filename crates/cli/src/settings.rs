@@ -51,11 +51,13 @@ pub(crate) struct Options {
         value_name = "SECONDS"
     )]
     status_list_lifetime: Option<u64>,
-    /// Whether MCP clients may register by themselves [default: open]
+    /// Whether MCP clients may register by themselves; what is not open closes --client-documents too,
+    /// unless that is given [default: open]
     #[arg(long, env = "COUNTERSIGN_REGISTRATION", hide_env_values = true)]
     registration: Option<RegistrationMode>,
     /// Which clients may come with the URL of a document about them as their client_id: open, off,
-    /// or domains separated by commas, each with the names below it [default: open]
+    /// or domains separated by commas, each with the names below it [default: open; off where
+    /// --registration is off or token]
     #[arg(
         long,
         env = "COUNTERSIGN_CLIENT_DOCUMENTS",
@@ -160,6 +162,12 @@ impl Options {
     pub(crate) fn resolve(self, global: &Global) -> Result<Config, Problem> {
         let file = Self::read(global)?;
         let default = Config::default();
+        let registration = match self.registration.or(file.registration) {
+            None => default.registration,
+            Some(RegistrationMode::Off) => Registration::Off,
+            Some(RegistrationMode::Open) => Registration::Open,
+            Some(RegistrationMode::Token) => Registration::Token,
+        };
         Ok(Config {
             listen: self.listen.or(file.listen).unwrap_or(default.listen),
             issuer: self.issuer.or(file.issuer),
@@ -178,15 +186,12 @@ impl Options {
                 .status_list_lifetime
                 .or(file.status_list_lifetime)
                 .unwrap_or(default.status_list_lifetime),
-            registration: match self.registration.or(file.registration) {
-                None => default.registration,
-                Some(RegistrationMode::Off) => Registration::Off,
-                Some(RegistrationMode::Open) => Registration::Open,
-                Some(RegistrationMode::Token) => Registration::Token,
-            },
+            registration,
             client_documents: match self.client_documents.or(file.client_documents) {
-                None => default.client_documents,
                 Some(text) => client_documents(&text)?,
+                None if registration == Registration::Open => default.client_documents,
+                // Who closes the door means all of it.
+                None => ClientDocuments::Off,
             },
             trusted_proxies: self
                 .trusted_proxies

@@ -1,18 +1,13 @@
-//! What an administrator adds. Everything is checked here, for the command line and for tests.
-
-use countersign_core::oauth::{
-    resource::ResourceId,
-    scope::{Implications, Scope, ScopeSet},
-};
+//! What an administrator adds and changes. Everything is checked here, for the command line and for tests.
 
 use crate::{
-    Error, client_document, client_metadata, clock, grant_types,
-    http::GENERAL_SCOPES,
-    password, redirect_uri,
+    Error,
+    admin_checks::{check_client, check_password, checked_resource},
+    client_document, clock, password,
     secret::{self, Kind},
     store::{
         Client, ClientKind, ClientResource, ClientRow, FoundDocument, InitialToken, Resource,
-        ScopeText, Store, ToolRule, User,
+        Store, ToolRule, User,
     },
 };
 
@@ -93,24 +88,24 @@ pub struct RegisteredClient {
     pub secret: Option<String>,
 }
 
-/// Lifetime and algorithm of a resource's tokens, and that its tools ask for scopes that it has.
-fn check_tokens(resource: &Resource) -> Result<(), Error> {
-    if resource.token_lifetime.is_some_and(|seconds| !(10..=86_400).contains(&seconds)) {
-        return Err(Error::Invalid("a token lifetime is between 10 and 86400 seconds".to_owned()));
-    }
-    if let Some(alg) = &resource.token_alg
-        && !matches!(alg.as_str(), "ES256" | "RS256" | "EdDSA")
-    {
-        return Err(Error::Invalid(format!("{alg}: tokens are signed with ES256, RS256 or EdDSA")));
-    }
-    for rule in &resource.tools {
-        let known = |name: &str| resource.scopes.iter().any(|scope| scope.name == name);
-        if let Some(unknown) = rule.scopes.split_whitespace().find(|name| !known(name)) {
-            let text = format!("the tool {} needs {unknown}, which is no scope here", rule.tool);
-            return Err(Error::Invalid(text));
+impl From<Resource> for NewResource {
+    fn from(resource: Resource) -> Self {
+        let scopes = resource.scopes.into_iter().map(|scope| NewScope {
+            name: scope.name,
+            description: scope.description,
+            implies: scope.implies.split_whitespace().map(str::to_owned).collect(),
+        });
+        Self {
+            uri: resource.uri,
+            name: resource.name,
+            scopes: scopes.collect(),
+            aliases: resource.aliases,
+            is_default: resource.is_default,
+            tools: resource.tools,
+            token_lifetime: resource.token_lifetime.and_then(|seconds| seconds.try_into().ok()),
+            token_alg: resource.token_alg,
         }
     }
-    Ok(())
 }
 
 impl Store {
@@ -123,11 +118,7 @@ impl Store {
         if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
             return Err(Error::Invalid("a user name has 1 to 200 visible characters".to_owned()));
         }
-        if new.password.chars().count() < password::MIN_LENGTH
-            || new.password.len() > password::MAX_LENGTH
-        {
-            return Err(Error::Invalid("a password has at least 8 characters".to_owned()));
-        }
+        check_password(new.password)?;
         let user = User {
             id: secret::new(Kind::UserId)?,
             name: name.to_owned(),
@@ -138,71 +129,53 @@ impl Store {
         Ok(user)
     }
 
+    /// Gives a user another password. Logins end; grants stay unless they are to end too. Says how many
+    /// of these did.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a password of under 8 characters, or when there is no user of this name;
+    /// [`Error::Database`].
+    pub async fn set_password(
+        &self,
+        name: &str,
+        password: &str,
+        revoke_grants: bool,
+    ) -> Result<usize, Error> {
+        check_password(password)?;
+        self.replace_password(name, &password::hash(password).await?, revoke_grants).await
+    }
+
     /// Adds a resource.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bad identifier or scope, or implications that go in a circle;
     /// [`Error::Exists`].
     pub async fn create_resource(&self, new: NewResource) -> Result<Resource, Error> {
-        let invalid = |subject: &str, error: &dyn std::fmt::Display| {
-            Error::Invalid(format!("{subject}: {error}"))
-        };
-        for uri in [&new.uri].into_iter().chain(&new.aliases) {
-            ResourceId::parse(uri).map_err(|error| invalid(uri, &error))?;
-        }
-        if new.scopes.is_empty() {
-            return Err(Error::Invalid(
-                "a resource needs at least one scope, like --scope 'files:read=Read your files'"
-                    .to_owned(),
-            ));
-        }
-        let mut direct = std::collections::BTreeMap::new();
-        for scope in &new.scopes {
-            let name = Scope::parse(&scope.name).map_err(|error| invalid(&scope.name, &error))?;
-            if GENERAL_SCOPES.contains(&name.as_str()) {
-                return Err(Error::Invalid(format!("the scope {name} has a meaning of its own")));
-            }
-            if let Some(unknown) = scope
-                .implies
-                .iter()
-                .find(|name| !new.scopes.iter().any(|known| known.name == **name))
-            {
-                return Err(Error::Invalid(format!(
-                    "{name} implies {unknown}, which is no scope here"
-                )));
-            }
-            let implied = ScopeSet::parse(&scope.implies.join(" "))
-                .map_err(|error| invalid(&scope.name, &error))?;
-            direct.insert(name, implied);
-        }
-        Implications::new(&direct).map_err(|error| invalid(&new.uri, &error))?;
-        let existing = self.resources().await?;
-        let same = |other: &&Resource| {
-            other.is_meant_by(&new.uri) || new.aliases.iter().any(|alias| other.is_meant_by(alias))
-        };
-        if let Some(other) = existing.iter().find(same) {
-            return Err(Error::Exists(format!("the resource {} is the same one", other.uri)));
-        }
-        let scopes = new.scopes.into_iter().map(|scope| ScopeText {
-            name: scope.name,
-            description: scope.description,
-            implies: scope.implies.join(" "),
-        });
-        let resource = Resource {
-            uri: new.uri,
-            name: new.name,
-            is_default: new.is_default,
-            aliases: new.aliases,
-            scopes: scopes.collect(),
-            tools: new.tools,
-            token_lifetime: new.token_lifetime.map(i64::from),
-            token_alg: new.token_alg,
-        };
-        check_tokens(&resource)?;
-        // Whatever is wrong with tools and scopes, the guard's own reader finds it.
-        resource.policy("https://issuer.example", None, true)?;
+        let resource = checked_resource(new, &self.resources().await?)?;
         self.add_resource(&resource).await?;
         Ok(resource)
+    }
+
+    /// Changes a resource, all but its identifier, which stands in tokens and in policies. Tokens that are
+    /// out keep what they have; nothing more comes of a scope that it does not have any more.
+    ///
+    /// # Errors
+    /// What `change` says, and what [`Store::create_resource`] would: [`Error::Invalid`] also when there
+    /// is no such resource.
+    pub async fn change_resource(
+        &self,
+        uri: &str,
+        change: impl FnOnce(&mut NewResource) -> Result<(), Error>,
+    ) -> Result<Resource, Error> {
+        let mut others = self.resources().await?;
+        others.retain(|other| other.uri != uri);
+        self.replace_resource(uri, |old| {
+            let mut new = NewResource::from(old);
+            change(&mut new)?;
+            uri.clone_into(&mut new.uri);
+            checked_resource(new, &others)
+        })
+        .await
     }
 
     /// Adds a client.
@@ -210,42 +183,7 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] says what is not acceptable, and why.
     pub async fn create_client(&self, new: NewClient) -> Result<RegisteredClient, Error> {
-        if new.name.contains('\0') {
-            return Err(Error::Invalid("a client name has no NUL".to_owned()));
-        }
-        grant_types::check(&new.grant_types, &new.auth_method).map_err(Error::Invalid)?;
-        let has_users = new.grant_types.iter().any(|grant| grant == "authorization_code");
-        if new.redirect_uris.len() > 20 || has_users == new.redirect_uris.is_empty() {
-            return Err(Error::Invalid("a client with users has 1 to 20 redirect URIs".to_owned()));
-        }
-        for uri in &new.redirect_uris {
-            redirect_uri::check(uri)
-                .map_err(|why| Error::Invalid(format!("the redirect URI {uri:?} {why}")))?;
-        }
-        if let Some(jwks) = &new.jwks {
-            client_metadata::check_key_set(jwks)?;
-        }
-        if (new.auth_method == "private_key_jwt") != new.jwks.is_some() {
-            return Err(Error::Invalid("keys and private_key_jwt belong together".to_owned()));
-        }
-        if new.signed_requests && new.jwks.is_none() {
-            return Err(Error::Invalid("a client that signs its requests needs keys".to_owned()));
-        }
-        if new.auth_method == "none" && (new.grant_types.is_empty() || !new.resources.is_empty()) {
-            let text = "a client that acts without users needs a secret or keys";
-            return Err(Error::Invalid(text.to_owned()));
-        }
-        let exchanges = new.resources.iter().any(|resource| !resource.exchanges.is_empty());
-        if exchanges != new.grant_types.iter().any(|grant| grant == grant_types::TOKEN_EXCHANGE) {
-            let text = "token exchange is for certain resources and scopes: name them";
-            return Err(Error::Invalid(text.to_owned()));
-        }
-        self.check_client_resources(&new.resources).await?;
-        if let Some(uri) = &new.default_resource
-            && !self.resources().await?.iter().any(|resource| resource.uri == *uri)
-        {
-            return Err(Error::Invalid(format!("there is no resource {uri}")));
-        }
+        check_client(&new, &self.resources().await?)?;
         let draft = ClientRow {
             client: Client {
                 id: String::new(),
@@ -268,6 +206,67 @@ impl Store {
             registration_token_hash: None,
         };
         self.register(draft, &new.resources).await
+    }
+
+    /// Changes a client that the administrator added: all but who it is and how it proves that. Its
+    /// grants stay, and tokens that are out keep what they have.
+    ///
+    /// # Errors
+    /// What `change` says, and what [`Store::create_client`] would: [`Error::Invalid`] also when there is
+    /// no such client, or it has registered itself or come with a document.
+    pub async fn change_client(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut NewClient) -> Result<(), Error>,
+    ) -> Result<Client, Error> {
+        let known = self.resources().await?;
+        self.replace_client(id, |row, resources| {
+            let client = row.client;
+            if client.kind != ClientKind::Static {
+                let text =
+                    format!("{id} says itself what it is; disable or delete it, or add another");
+                return Err(Error::Invalid(text));
+            }
+            let mut new = NewClient {
+                kind: client.kind,
+                name: client.name.clone(),
+                redirect_uris: client.redirect_uris.clone(),
+                auth_method: client.auth_method.clone(),
+                grant_types: client.grant_types.clone(),
+                jwks: row.jwks,
+                resources,
+                default_resource: client.default_resource.clone(),
+                dpop_bound: client.dpop_bound,
+                signed_requests: client.signed_requests,
+            };
+            change(&mut new)?;
+            if new.auth_method != client.auth_method || new.kind != client.kind {
+                return Err(Error::Invalid("how a client proves who it is stays".to_owned()));
+            }
+            check_client(&new, &known)?;
+            let client = Client {
+                name: new.name,
+                redirect_uris: new.redirect_uris,
+                grant_types: new.grant_types,
+                default_resource: new.default_resource,
+                dpop_bound: new.dpop_bound,
+                signed_requests: new.signed_requests,
+                ..client
+            };
+            Ok((ClientRow { client, jwks: new.jwks, ..row }, new.resources))
+        })
+        .await
+    }
+
+    /// Gives a client that has a secret another one; the old one is worth nothing from this moment.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is no such client or it has no secret; [`Error::Crypto`],
+    /// [`Error::Database`].
+    pub async fn renew_client_secret(&self, id: &str) -> Result<String, Error> {
+        let secret = secret::new(Kind::ClientSecret)?;
+        self.replace_secret(id, &secret::hash(Kind::ClientSecret, &secret)).await?;
+        Ok(secret)
     }
 
     /// Gives a client its identifier, and a secret where its method needs one.
@@ -315,27 +314,6 @@ impl Store {
         };
         self.add_initial_token(&secret::hash(Kind::InitialToken, &token), &row).await?;
         Ok(token)
-    }
-
-    async fn check_client_resources(&self, wanted: &[ClientResource]) -> Result<(), Error> {
-        let resources = self.resources().await?;
-        for ClientResource { resource: uri, scopes, exchanges, introspects } in wanted {
-            let resource = resources.iter().find(|known| known.uri == *uri);
-            let resource =
-                resource.ok_or_else(|| Error::Invalid(format!("there is no resource {uri}")))?;
-            let parse = |text: &str| {
-                ScopeSet::parse(text).map_err(|error| Error::Invalid(format!("{uri}: {error}")))
-            };
-            let scopes = parse(scopes)?.union(&parse(exchanges)?);
-            if scopes.is_empty() && !introspects {
-                return Err(Error::Invalid(format!("{uri}: name at least one scope")));
-            }
-            if let Some(unknown) = scopes.iter().find(|scope| resource.description(scope).is_none())
-            {
-                return Err(Error::Invalid(format!("{uri} has no scope {unknown}")));
-            }
-        }
-        Ok(())
     }
 
     /// Supplies the document of a client whose `client_id` is its URL: it is never fetched then.

@@ -16,6 +16,8 @@ pub enum Error {
     Ended,
     /// What is to be added exists already.
     Exists(String),
+    /// What is to be taken away is still used; the text says by what.
+    InUse(String),
     /// A value given by an administrator is not acceptable; the text says why.
     Invalid(String),
     /// A file or a socket failed.
@@ -36,6 +38,7 @@ impl Error {
             Self::Database(_) => "database_failed",
             Self::Ended => "access_ended",
             Self::Exists(_) => "already_exists",
+            Self::InUse(_) => "in_use",
             Self::Invalid(_) => "value_invalid",
             Self::Io(..) => "io_failed",
             Self::Migration(_) => "migration_failed",
@@ -47,7 +50,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(text) | Self::Exists(text) | Self::Invalid(text) => f.write_str(text),
+            Self::Config(text) | Self::Exists(text) | Self::InUse(text) | Self::Invalid(text) => {
+                f.write_str(text)
+            }
             Self::Crypto(text) => f.write_str(text),
             Self::Ended => f.write_str("the user or the client was shut out in the meantime"),
             Self::Database(error) => write!(f, "the database refused: {error}"),

@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 mod admin;
+mod admin_checks;
 mod background;
 mod claims;
 mod client_document;

@@ -48,7 +48,9 @@ usage: cargo xtask <command>
   lint                                 formatting, links in the docs, clippy, licences
   no-std                               prove that the engine builds without the standard library
   panics                               prove that no code of ours can panic in the wasm modules
-  tools                                fetch the pinned tools (Envoy, npm packages) into target/tools
+  tools [NAME…]                        fetch the pinned tools into target/tools, or some: npm, npm-js,
+                                       npm-clients, envoy, sdk-python, authlab, clients, schemathesis,
+                                       sdk-rust, redis
 ";
 
 fn main() -> ExitCode {
@@ -76,10 +78,10 @@ fn run(args: &[String]) -> Outcome<()> {
         "demo" => demo::run(&places, rest),
         "test" => test::run(&places, rest),
         "fuzz" => fuzz::command(&places, rest),
-        "lint" => lint::check(&places),
+        "lint" => lint::check(&places).map(drop),
         "no-std" => no_std::prove(&places),
         "panics" => panics::prove(&places).map(drop),
-        "tools" => tools::fetch_all(&places),
+        "tools" => tools::fetch(&places, rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -74,7 +74,7 @@ fn summarize(done: &[Done<'_>]) -> Outcome<()> {
             Err(_) => {
                 failed_stages.push(stage.name);
                 // A stage without tests of its own is one thing that failed.
-                ("FAILED", Count { passed: 0, failed: 1 })
+                ("FAILED", Count { failed: 1, ..Count::default() })
             }
         };
         total.add(count);
@@ -86,6 +86,9 @@ fn summarize(done: &[Done<'_>]) -> Outcome<()> {
         println!("{mark} {:<7} {seconds:>7.1} s  {tests:<11} {}", stage.name, stage.what);
     }
     println!("\n{} passed, {} failed", total.passed, total.failed);
+    if let Some(unchecked) = total.unchecked {
+        println!("not checked: {unchecked}");
+    }
     if failed_stages.is_empty() {
         return Ok(());
     }
@@ -101,8 +104,8 @@ fn everything(places: &Places) -> Outcome<Count> {
 }
 
 fn sources(places: &Places) -> Outcome<Count> {
-    lint::check(places)?;
-    Ok(Count::default())
+    let unchecked = lint::check(places)?;
+    Ok(Count { unchecked, ..Count::default() })
 }
 
 fn crates(places: &Places) -> Outcome<Count> {
@@ -172,17 +175,17 @@ fn without_std(places: &Places) -> Outcome<Count> {
 
 fn in_wasm(places: &Places) -> Outcome<Count> {
     let passed = verdicts::compare(places)?;
-    Ok(Count { passed, failed: 0 })
+    Ok(Count { passed, ..Count::default() })
 }
 
 fn panic_free(places: &Places) -> Outcome<Count> {
     let passed = panics::prove(places)?;
-    Ok(Count { passed, failed: 0 })
+    Ok(Count { passed, ..Count::default() })
 }
 
 fn fuzzing(places: &Places) -> Outcome<Count> {
     let passed = fuzz::smoke(places)?;
-    Ok(Count { passed, failed: 0 })
+    Ok(Count { passed, ..Count::default() })
 }
 
 fn end_to_end(places: &Places) -> Outcome<Count> {
@@ -248,7 +251,7 @@ fn javascript(places: &Places) -> Outcome<Count> {
         say(format_args!("workerd test {}", config.display()));
         let mut command = Command::new(tools::workerd(places)?);
         crate::command::run(command.current_dir(places.path("js")).arg("test").arg(config))?;
-        total.add(Count { passed: 1, failed: 0 });
+        total.add(Count { passed: 1, ..Count::default() });
     }
     Ok(total)
 }
@@ -258,12 +261,15 @@ fn javascript(places: &Places) -> Outcome<Count> {
 pub(crate) struct Count {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
+    /// What this machine could not check, and why.
+    pub(crate) unchecked: Option<&'static str>,
 }
 
 impl Count {
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.unchecked = self.unchecked.or(other.unchecked);
     }
 
     /// Adds what a line of a test runner's output says.
@@ -318,6 +324,6 @@ mod tests {
         count.read("# pass 5");
         count.read("# fail 1");
         count.read("# passing thoughts");
-        assert_eq!(count, Count { passed: 20, failed: 3 });
+        assert_eq!(count, Count { passed: 20, failed: 3, unchecked: None });
     }
 }

@@ -288,6 +288,34 @@ fn exported_policies() {
     }
 }
 
+/// The filter's configuration is judged as Envoy does when it starts.
+#[test]
+fn configurations_of_the_filter() {
+    let folder = Folder::new();
+    let policy = |cluster: &str| {
+        format!(
+            r#"{{"issuers":[{{"issuer":"https://a.example"{cluster}}}],
+                "resources":[{{"resource":"{FILES}"}}]}}"#
+        )
+    };
+    let (alone, with_cluster) = (policy(""), policy(r#","cluster":"a""#));
+    let settings = format!(r#"{{"policy":{with_cluster},"filter":{{"filter_state":false}}}}"#);
+    for (document, envoy, code, said) in [
+        (&alone, false, 0, ""),
+        (&with_cluster, true, 0, ""),
+        (&settings, true, 0, ""),
+        (&alone, true, 1, "$.issuers[0]: in Envoy, \"cluster\" must name"),
+        (&settings.replace("https://a", "http://a"), true, 1, "$.policy.issuers[0].issuer"),
+        (&settings.replace("filter_state", "state"), true, 1, "$.filter.state: unknown member"),
+        (&settings, false, 1, "check it with --envoy"),
+    ] {
+        let args = [&["policy", "check", "-"][..], if envoy { &["--envoy"] } else { &[] }].concat();
+        let output = folder.run(&args, document);
+        assert_eq!(output.code, code, "{document}: {output:?}");
+        assert!(output.stderr.contains(said), "{output:?}");
+    }
+}
+
 /// Exit codes: 1 refused, 2 usage.
 #[test]
 fn exit_codes() {

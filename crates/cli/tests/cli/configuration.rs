@@ -58,6 +58,38 @@ fn options_come_before_the_environment_and_that_before_the_file() {
     assert!(!folder.path().join("countersign.db").exists(), "checking makes nothing");
 }
 
+/// Who says that clients do not come by themselves means documents too, unless they are named.
+#[test]
+fn closed_registration_closes_documents() {
+    let folder = Folder::new();
+    let check = |rest: &[&str]| {
+        let args = [&["config", "check"], rest].concat();
+        let text = folder.run(&args, "").stdout;
+        let data = folder.json(&[&args[..], &["--json"]].concat());
+        (data["client_documents"].clone(), text)
+    };
+    for (args, documents, said) in [
+        (&[][..], "open", "Any client may come, by registration; and with a document (open)."),
+        (&["--registration", "off"], "off", "No client may come but those that you add."),
+        (&["--registration", "token"], "off", "with an initial access token"),
+        (
+            &["--registration", "off", "--client-documents", "open"],
+            "open",
+            "Any client may come, with a document.",
+        ),
+        (
+            &["--registration", "token", "--client-documents", "claude.ai"],
+            "claude.ai",
+            "documents of claude.ai",
+        ),
+        (&["--client-documents", "off"], "off", "Any client may come, by registration.\n"),
+    ] {
+        let (shown, text) = check(args);
+        assert_eq!(shown, documents, "{args:?}");
+        assert!(text.contains(said), "{args:?}: {text}");
+    }
+}
+
 #[test]
 fn the_administration_reads_the_file_too() {
     let folder = Folder::new();

@@ -90,6 +90,15 @@ fn keys_that_would_be_fetched_come_from_files() {
     assert_eq!(without.code, 1);
     let hint = "--answer https://auth.example.com/jwks?v=1=FILE";
     assert!(without.stdout.contains(hint), "{}", without.stdout);
+    assert!(without.stdout.contains("Not decided: answers are missing."), "{}", without.stdout);
+    assert!(without.stdout.trim_end().ends_with(hint), "{}", without.stdout);
+    for wrong in ["503", "Our fault", "keys_unavailable"] {
+        assert!(!without.stdout.contains(wrong), "{wrong} in {}", without.stdout);
+    }
+    let data = folder.run(&[&args[..], &["--json"]].concat(), "");
+    let data: Value = serde_json::from_str(&data.stdout).unwrap();
+    assert_eq!(data["verdict"], "undecided");
+    assert_eq!(data["missing_answers"], json!(["https://auth.example.com/jwks?v=1"]));
     let answer = "https://auth.example.com/jwks?v=1=jwks.json";
     let with = folder.run(&[&args[..], &["--answer", answer]].concat(), "");
     assert_eq!(with.code, 0, "{with:?}");
@@ -138,6 +147,7 @@ fn mistakes_in_usage_are_exit_code_2() {
         &["explain", "--policy", "policy.json", RESOURCE, "-H", "nothing"],
         &["explain", "--policy", "policy.json", RESOURCE, "--answer", "x"],
         &["explain", "--policy", "policy.json", RESOURCE, "--tool", "a", "--body-file", "b"],
+        &["explain", "--policy", "policy.json", RESOURCE, "--tool", "a", "-X", "GET"],
     ] {
         assert_eq!(folder.run(args, "").code, 2, "{args:?}");
     }

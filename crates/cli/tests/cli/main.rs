@@ -3,6 +3,7 @@
 
 mod administration;
 mod backup;
+mod changes;
 mod configuration;
 mod documented;
 mod explain;

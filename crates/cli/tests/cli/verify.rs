@@ -89,12 +89,39 @@ fn what_is_missing_is_told() {
     assert!(wrong.stdout.starts_with("1: reject audience_mismatch"), "{wrong:?}");
 
     let no_keys = run(&["--resource", OTHER]);
-    assert!(no_keys.stdout.starts_with("1: reject keys_unavailable"), "{no_keys:?}");
+    assert_eq!(no_keys.code, 1);
+    assert_eq!(no_keys.stdout, "1: not decided: answers are missing\n");
+    assert!(no_keys.stderr.contains("Not decided: answers are missing"), "{no_keys:?}");
     assert!(no_keys.stderr.contains("--answer https://auth.example.com/jwks=FILE"), "{no_keys:?}");
+    let data = run(&["--resource", OTHER, "--json"]);
+    let data: Value = serde_json::from_str(&data.stdout).unwrap();
+    assert_eq!(data["result"], "undecided");
+    assert_eq!((&data["reason"], &data["claims"]), (&"keys_unavailable".into(), &Value::Null));
 
     for usage in [&["verify"][..], &["verify", "--jsonl", "--policy", "policy.json"]] {
         assert_eq!(folder.run(usage, "").code, 2, "{usage:?}");
     }
+}
+
+/// Where the policy needs no token, nothing is said about tokens, and nothing is accepted.
+#[test]
+fn public_paths_accept_nothing() {
+    let folder = folder(&["https://mcp.example.com"]);
+    let file = folder.path().join("policy.json");
+    let mut policy: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    policy["resources"][0]["public_paths"] = json!(["/"]);
+    fs::write(&file, policy.to_string()).unwrap();
+    let args = [&["verify", "--policy", "policy.json"], &ANSWER[..]].concat();
+    for token in [Token::new(ISSUER, "https://mcp.example.com").sign(), "garbage".to_owned()] {
+        let output = folder.run(&args, &token);
+        assert_eq!((output.code, &output.stdout[..]), (1, ""), "{output:?}");
+        assert!(output.stderr.contains("the policy needs no token at /"), "{output:?}");
+    }
+    policy["resources"][0] = json!({ "resource": RESOURCE, "public_paths": ["/mcp"] });
+    fs::write(&file, policy.to_string()).unwrap();
+    let output = folder.run(&args, "garbage");
+    assert_eq!(output.code, 1);
+    assert!(output.stderr.contains("$.resources[0].public_paths[0]"), "{output:?}");
 }
 
 /// The example in the documentation is what the program prints.

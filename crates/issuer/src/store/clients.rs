@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension as _;
 
-use super::Store;
+use super::{Store, Transaction};
 use crate::{Error, clock};
 
 /// How a client came to be known.
@@ -108,6 +108,9 @@ macro_rules! select_clients {
     };
 }
 
+const RESOURCES: &str = "SELECT resource, scopes, exchanges, introspects FROM client_resources \
+    WHERE client_id = $1 ORDER BY resource";
+
 impl From<Row> for ClientRow {
     fn from(row: Row) -> Self {
         let list = |text: &str| {
@@ -187,20 +190,7 @@ impl Store {
             .bind(client.created_at)
             .execute()
             .await?;
-        for resource in resources {
-            transaction
-                .sql(
-                    "INSERT INTO client_resources (client_id, resource, scopes, exchanges, \
-                     introspects) VALUES ($1, $2, $3, $4, $5)",
-                )
-                .bind(&client.id)
-                .bind(&resource.resource)
-                .bind(&resource.scopes)
-                .bind(&resource.exchanges)
-                .bind(resource.introspects)
-                .execute()
-                .await?;
-        }
+        insert_resources(&mut transaction, &client.id, resources).await?;
         transaction.commit().await
     }
 
@@ -214,13 +204,7 @@ impl Store {
         &self,
         id: &str,
     ) -> Result<Vec<ClientResource>, Error> {
-        self.sql(
-            "SELECT resource, scopes, exchanges, introspects FROM client_resources WHERE client_id = $1 \
-             ORDER BY resource",
-        )
-        .bind(id)
-        .all()
-        .await
+        self.sql(RESOURCES).bind(id).all().await
     }
 
     pub(crate) async fn client(&self, id: &str) -> Result<Option<ClientRow>, Error> {
@@ -288,6 +272,45 @@ impl Store {
         .await?;
         Ok(())
     }
+}
+
+/// A client with what it may do for itself; nobody else changes either until the transaction ends.
+pub(super) async fn locked_client(
+    transaction: &mut Transaction,
+    id: &str,
+) -> Result<Option<(ClientRow, Vec<ClientResource>)>, Error> {
+    let lock = transaction.sql("UPDATE clients SET name = name WHERE id = $1");
+    lock.bind(id).execute().await?;
+    let row: Option<Row> =
+        transaction.sql(select_clients!("WHERE id = $1")).bind(id).optional().await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let resources = transaction.sql(RESOURCES).bind(id).all().await?;
+    Ok(Some((row.into(), resources)))
+}
+
+/// Stores what a client may do for itself, which has none of it.
+pub(super) async fn insert_resources(
+    transaction: &mut Transaction,
+    id: &str,
+    resources: &[ClientResource],
+) -> Result<(), Error> {
+    for resource in resources {
+        transaction
+            .sql(
+                "INSERT INTO client_resources (client_id, resource, scopes, exchanges, \
+                 introspects) VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(id)
+            .bind(&resource.resource)
+            .bind(&resource.scopes)
+            .bind(&resource.exchanges)
+            .bind(resource.introspects)
+            .execute()
+            .await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

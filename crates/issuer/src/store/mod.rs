@@ -60,6 +60,7 @@
 mod backup;
 mod backup_file;
 mod cache;
+mod changes;
 mod clients;
 mod codes;
 mod device;

@@ -7,7 +7,7 @@ use countersign_core::oauth::{
     scope::{Implications, Scope, ScopeSet},
 };
 
-use super::{Store, exists};
+use super::{Store, Transaction, exists};
 use crate::{Error, clock};
 
 /// A protected resource (RFC 8707): what tokens are issued for.
@@ -67,6 +67,26 @@ struct ResourceRow {
     token_alg: Option<String>,
 }
 
+const ALIASES: &str = "SELECT alias FROM resource_aliases WHERE resource = $1 ORDER BY alias";
+
+const SCOPES: &str =
+    "SELECT name, description, implies FROM scopes WHERE resource = $1 ORDER BY position";
+
+const TOOLS: &str = "SELECT tool, scopes FROM resource_tools WHERE resource = $1 ORDER BY tool";
+
+impl ResourceRow {
+    fn with(
+        self,
+        aliases: Vec<(String,)>,
+        scopes: Vec<ScopeText>,
+        tools: Vec<ToolRule>,
+    ) -> Resource {
+        let Self { uri, name, is_default, token_lifetime, token_alg } = self;
+        let aliases = aliases.into_iter().map(|(alias,)| alias).collect();
+        Resource { uri, name, is_default, aliases, scopes, tools, token_lifetime, token_alg }
+    }
+}
+
 impl Resource {
     /// Whether a `resource` parameter means this resource.
     pub(crate) fn is_meant_by(&self, requested: &str) -> bool {
@@ -124,40 +144,7 @@ impl Store {
             .execute()
             .await
             .map_err(exists(format!("there is a resource {} already", resource.uri)))?;
-        for alias in &resource.aliases {
-            transaction
-                .sql("INSERT INTO resource_aliases (alias, resource) VALUES ($1, $2)")
-                .bind(alias)
-                .bind(&resource.uri)
-                .execute()
-                .await
-                .map_err(exists(format!("another resource has the alias {alias} already")))?;
-        }
-        for (position, scope) in (0_i64..).zip(&resource.scopes) {
-            transaction
-                .sql(
-                    "INSERT INTO scopes (resource, name, description, position, implies) VALUES \
-                 ($1, $2, $3, $4, $5)",
-                )
-                .bind(&resource.uri)
-                .bind(&scope.name)
-                .bind(&scope.description)
-                .bind(position)
-                .bind(&scope.implies)
-                .execute()
-                .await
-                .map_err(exists(format!("the scope {} is given twice", scope.name)))?;
-        }
-        for rule in &resource.tools {
-            transaction
-                .sql("INSERT INTO resource_tools (resource, tool, scopes) VALUES ($1, $2, $3)")
-                .bind(&resource.uri)
-                .bind(&rule.tool)
-                .bind(&rule.scopes)
-                .execute()
-                .await
-                .map_err(exists(format!("the tool {} is given twice", rule.tool)))?;
-        }
+        insert_parts(&mut transaction, resource).await?;
         transaction.commit().await?;
         self.cache.look_again();
         Ok(())
@@ -191,37 +178,75 @@ impl Store {
             .await?;
         let mut resources = Vec::with_capacity(rows.len());
         for row in rows {
-            let aliases: Vec<(String,)> = self
-                .sql("SELECT alias FROM resource_aliases WHERE resource = $1 ORDER BY alias")
-                .bind(&row.uri)
-                .all()
-                .await?;
-            let aliases = aliases.into_iter().map(|(alias,)| alias).collect();
-            let scopes = self
-                .sql(
-                    "SELECT name, description, implies FROM scopes WHERE resource = $1 ORDER BY \
-                 position",
-                )
-                .bind(&row.uri)
-                .all()
-                .await?;
-            let tools = self
-                .sql("SELECT tool, scopes FROM resource_tools WHERE resource = $1 ORDER BY tool")
-                .bind(&row.uri)
-                .all()
-                .await?;
-            let ResourceRow { uri, name, is_default, token_lifetime, token_alg } = row;
-            resources.push(Resource {
-                uri,
-                name,
-                is_default,
-                aliases,
-                scopes,
-                tools,
-                token_lifetime,
-                token_alg,
-            });
+            let aliases = self.sql(ALIASES).bind(&row.uri).all().await?;
+            let scopes = self.sql(SCOPES).bind(&row.uri).all().await?;
+            let tools = self.sql(TOOLS).bind(&row.uri).all().await?;
+            resources.push(row.with(aliases, scopes, tools));
         }
         Ok(resources)
     }
+}
+
+/// A resource, which nobody else changes until the transaction ends.
+pub(super) async fn locked_resource(
+    transaction: &mut Transaction,
+    uri: &str,
+) -> Result<Option<Resource>, Error> {
+    let row: Option<ResourceRow> = transaction
+        .sql(
+            "UPDATE resources SET name = name WHERE uri = $1 RETURNING uri, name, is_default, \
+             token_lifetime, token_alg",
+        )
+        .bind(uri)
+        .returning()
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let aliases = transaction.sql(ALIASES).bind(uri).all().await?;
+    let scopes = transaction.sql(SCOPES).bind(uri).all().await?;
+    let tools = transaction.sql(TOOLS).bind(uri).all().await?;
+    Ok(Some(row.with(aliases, scopes, tools)))
+}
+
+/// Stores what belongs to a resource, which has none of it.
+pub(super) async fn insert_parts(
+    transaction: &mut Transaction,
+    resource: &Resource,
+) -> Result<(), Error> {
+    for alias in &resource.aliases {
+        transaction
+            .sql("INSERT INTO resource_aliases (alias, resource) VALUES ($1, $2)")
+            .bind(alias)
+            .bind(&resource.uri)
+            .execute()
+            .await
+            .map_err(exists(format!("another resource has the alias {alias} already")))?;
+    }
+    for (position, scope) in (0_i64..).zip(&resource.scopes) {
+        transaction
+            .sql(
+                "INSERT INTO scopes (resource, name, description, position, implies) VALUES \
+             ($1, $2, $3, $4, $5)",
+            )
+            .bind(&resource.uri)
+            .bind(&scope.name)
+            .bind(&scope.description)
+            .bind(position)
+            .bind(&scope.implies)
+            .execute()
+            .await
+            .map_err(exists(format!("the scope {} is given twice", scope.name)))?;
+    }
+    for rule in &resource.tools {
+        transaction
+            .sql("INSERT INTO resource_tools (resource, tool, scopes) VALUES ($1, $2, $3)")
+            .bind(&resource.uri)
+            .bind(&rule.tool)
+            .bind(&rule.scopes)
+            .execute()
+            .await
+            .map_err(exists(format!("the tool {} is given twice", rule.tool)))?;
+    }
+    Ok(())
 }

@@ -84,13 +84,21 @@ fn install(places: &Places, from: &str, to: &str, how: &str, size: &str) -> Outc
 
 /// The machine's own Node must be one that the SDKs support.
 fn check_node() -> Outcome<()> {
-    let wanted = "install Node.js 20 or newer, with npm";
+    let wanted = "install Node.js 20.19 or newer, with npm";
     let version = run_quietly(Command::new("node").arg("--version"))
         .map_err(|failure| failure.next(wanted))?;
-    let major = version.trim().trim_start_matches('v').split('.').next().unwrap_or_default();
-    match major.parse::<u32>() {
-        Ok(major) if major >= 20 => Ok(()),
-        _ => Err(Failure::new(format!("this is Node.js {}", version.trim())).next(wanted)),
+    match is_new_enough(&version) {
+        true => Ok(()),
+        false => Err(Failure::new(format!("this is Node.js {}", version.trim())).next(wanted)),
+    }
+}
+
+/// What `engines` of the npm package asks for.
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version.trim().trim_start_matches('v').split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (20, 19),
+        _ => false,
     }
 }
 
@@ -137,4 +145,19 @@ fn link_from(at: &Path, up: &str, packages: &str) -> Outcome<()> {
         Failure::new(format!("linking {}: {error}", at.display()))
             .next(format!("remove {} and try again", at.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_new_enough;
+
+    #[test]
+    fn nodes_that_will_do() {
+        for good in ["v20.19.0\n", "v20.20.2", "v22.0.0", "v100.1.1"] {
+            assert!(is_new_enough(good), "{good}");
+        }
+        for bad in ["v20.18.3", "v18.20.0", "", "20"] {
+            assert!(!is_new_enough(bad), "{bad}");
+        }
+    }
 }

@@ -155,6 +155,14 @@ fn read_resources(
         if resources.iter().any(covers_same) {
             return Err(element.error("another resource covers the same host and path"));
         }
+        let opens = |public: &ResourcePolicy, other: &ResourcePolicy| {
+            other.path != "/"
+                && public.public_paths.contains(&other.path)
+                && other.hosts.iter().any(|host| public.hosts.contains(host))
+        };
+        if resources.iter().any(|other| opens(other, &resource) || opens(&resource, other)) {
+            return Err(element.error("a public path of one resource is the path of another"));
+        }
         resources.push(resource);
     }
     if resources.is_empty() {

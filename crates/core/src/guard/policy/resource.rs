@@ -117,6 +117,9 @@ impl ResourcePolicy {
                 .read("documentation", |node| read_page(node, &audience.resource))?,
             audience,
             hosts,
+            public_paths: members
+                .read("public_paths", |node| read_public_paths(node, &path))?
+                .unwrap_or_default(),
             path,
             name: members.read("name", |node| node.text().map(str::to_owned))?,
             issuers: match members.optional("issuers") {
@@ -140,9 +143,6 @@ impl ResourcePolicy {
             session_secret: members
                 .read("session_secret", |node| read_secret(node, SessionSecret::new))?,
             origins: members.read("origins", read_origins)?.unwrap_or_default(),
-            public_paths: members
-                .read("public_paths", |node| node.elements()?.iter().map(read_path).collect())?
-                .unwrap_or_default(),
             mode: members
                 .read("mode", |node| {
                     node.choice(&[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)])
@@ -215,6 +215,18 @@ fn read_path(node: &Node<'_>) -> Result<String, PolicyError> {
         return Err(node.error("expected a plain path that starts with / and has no query"));
     }
     Ok(if path == "/" { path.to_owned() } else { path.trim_end_matches('/').to_owned() })
+}
+
+/// A resource whose own path is public has nothing left to guard; only at the root of a host may that be
+/// meant, as a page for people.
+fn read_public_paths(node: &Node<'_>, own: &str) -> Result<Vec<String>, PolicyError> {
+    let read = |element: &Node<'_>| match read_path(element)? {
+        path if path == own && own != "/" => {
+            Err(element.error("this is the resource's own path: nothing would need a token"))
+        }
+        path => Ok(path),
+    };
+    node.elements()?.iter().map(read).collect()
 }
 
 fn read_issuer_list(node: &Node<'_>, issuers: &[IssuerPolicy]) -> Result<Vec<usize>, PolicyError> {

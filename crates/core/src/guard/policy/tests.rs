@@ -59,6 +59,19 @@ fn at(outcome: Result<Policy, PolicyError>, path: &str) {
     assert!(!error.message.is_empty());
 }
 
+/// No resource is opened by a public path of another one, in either order; a page for people at the root
+/// of a host may be public.
+#[test]
+fn public_paths_open_no_resource() {
+    let open = r#"{"resource":"https://m.example/a","public_paths":["/mcp"]}"#;
+    at(with(ISSUER, &format!("{open},{RESOURCE}"), ""), "$.resources[1]");
+    at(with(ISSUER, &format!("{RESOURCE},{open}"), ""), "$.resources[1]");
+    let elsewhere = r#"{"resource":"https://n.example/a","public_paths":["/mcp"]}"#;
+    with(ISSUER, &format!("{elsewhere},{RESOURCE}"), "").unwrap();
+    resource(r#""public_paths":["/mcp/health","/"]"#).unwrap();
+    with(ISSUER, r#"{"resource":"https://m.example","public_paths":["/"]}"#, "").unwrap();
+}
+
 #[test]
 fn mistakes_are_named_with_their_path() {
     at(Policy::parse(b""), "$");
@@ -115,6 +128,9 @@ fn mistakes_are_named_with_their_path() {
     at(resource(r#""exclusive_audience":"yes""#), "$.resources[0].exclusive_audience");
     at(resource(r#""origins":["https://x.example/"]"#), "$.resources[0].origins[0]");
     at(resource(r#""public_paths":["healthz"]"#), "$.resources[0].public_paths[0]");
+    at(resource(r#""public_paths":["/healthz","/mcp"]"#), "$.resources[0].public_paths[1]");
+    at(resource(r#""public_paths":["/mcp/"]"#), "$.resources[0].public_paths[0]");
+    at(resource(r#""path":"/x","public_paths":["/x"]"#), "$.resources[0].public_paths[0]");
     at(resource(r#""mode":"off""#), "$.resources[0].mode");
     at(resource(r#""forward":{"token":"pass"}"#), "$.resources[0].forward.token");
     at(
