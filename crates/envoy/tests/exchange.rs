@@ -65,7 +65,7 @@ use exchange::{Claim, Exchange, Waiting};
 
 fn fetch(url: &str) -> Fetch {
     let (url, cluster) = (url.to_owned(), Some("auth".to_owned()));
-    Fetch { id: FetchId::from_u64(1), url, cluster, form: None, fresh: false }
+    Fetch { id: FetchId::from_u64(1), url, cluster, form: None, fresh: false, outdated: false }
 }
 
 fn answer(claim: Claim) -> (Option<Vec<u8>>, u64) {

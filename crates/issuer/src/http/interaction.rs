@@ -17,7 +17,7 @@ use super::{
     pages::{Consent, Login},
     params::Params,
     reply,
-    request::AuthorizationRequest,
+    request::{AuthorizationRequest, check_scope},
     verification,
 };
 use crate::{
@@ -218,6 +218,10 @@ async fn open(
     let (Some(client), Some(resource)) = (client, resource) else {
         return Ok(Err(stale(app)));
     };
+    // A scope that is gone by now is not granted.
+    if check_scope(Some(&request.scope), &resource).is_err() {
+        return Ok(Err(stale(app)));
+    }
     let session = match &visit.session {
         Some(session) => app.store.session(&secret::hash(Kind::Session, session)).await?,
         None => None,
@@ -246,7 +250,11 @@ async fn login(
     let stored = credentials.as_ref().map(|(_, hash)| hash.as_str());
     let too_long = password.len() > password::MAX_LENGTH;
     let fits = !too_long && password::verify(password, stored).await?;
-    let (true, Some((user_id, _))) = (fits, credentials) else {
+    let session = match credentials {
+        Some((user_id, hash)) if fits => new_session(app, (&user_id, &hash)).await?,
+        _ => None,
+    };
+    let Some(session) = session else {
         tracing::info!(reason = "login_failed", "a login failed");
         let text = "The name or the password is wrong.";
         let failure = Failure { status: StatusCode::FORBIDDEN, username: name, text };
@@ -258,12 +266,17 @@ async fn login(
     if let Some(old) = &visit.session {
         app.store.end_session(&secret::hash(Kind::Session, old)).await?;
     }
-    let session = secret::new(Kind::Session)?;
-    let hash = secret::hash(Kind::Session, &session);
-    app.store.add_session(&hash, &user_id, SESSION_LIFETIME).await?;
     let mut response = again(app, &open.id);
     Cookie::Session.set(&app.issuer, response.headers_mut(), &session);
     Ok(response)
+}
+
+/// A login by this user's password; `None` when it was changed meanwhile.
+async fn new_session(app: &App, by: (&str, &str)) -> Result<Option<String>, Error> {
+    let session = secret::new(Kind::Session)?;
+    let hash = secret::hash(Kind::Session, &session);
+    let is_new = app.store.add_session(&hash, by, SESSION_LIFETIME).await?;
+    Ok(is_new.then_some(session))
 }
 
 /// Counts a try, by the address alone and by account and address: neither many passwords for one account

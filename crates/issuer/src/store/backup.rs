@@ -58,8 +58,10 @@ const REMEMBER: [&str; 6] = [
     // Their grants ended with them, also of those who came back since.
     "CREATE TEMP TABLE ended_holders AS SELECT kind, ref, MAX(revoked_at) AS revoked_at, reason \
      FROM main.revocation_log WHERE kind IN ('user', 'client') GROUP BY kind, ref",
+    // Also those that were deleted since.
     "CREATE TEMP TABLE disabled_users AS SELECT id, disabled_at FROM main.users \
-     WHERE disabled_at IS NOT NULL",
+     WHERE disabled_at IS NOT NULL UNION ALL SELECT ref, MAX(revoked_at) FROM main.revocation_log \
+     WHERE kind = 'user' AND reason = 'user_deleted' GROUP BY ref",
     // Also those that were deleted since, and have not come back by themselves.
     "CREATE TEMP TABLE ended_clients AS SELECT id, disabled_at, not_before FROM main.clients \
      UNION ALL SELECT ref, MAX(revoked_at), 0 FROM main.revocation_log WHERE kind = 'client' AND \

@@ -108,6 +108,11 @@ async fn who_is_disabled_stays_so() {
     assert!(!store.users().await.unwrap()[0].is_disabled);
     assert!(client("c").await.is_disabled);
     assert!(client("s").await.is_disabled);
+
+    // Somebody who is gone altogether.
+    store.delete_user("Ada").await.unwrap();
+    restore(&store, &second, true).await.unwrap();
+    assert!(store.users().await.unwrap()[0].is_disabled);
 }
 
 /// Their rows are pruned after a day or more; a backup from before has them alive.

@@ -47,8 +47,8 @@ async fn filled(store: &Opened) {
     ] {
         store.run(insert).await;
     }
-    store.add_session(b"1", "u", 60).await.unwrap();
-    store.add_session(b"2", "v", 60).await.unwrap();
+    assert!(store.add_session(b"1", ("u", ""), 60).await.unwrap());
+    assert!(store.add_session(b"2", ("v", "old"), 60).await.unwrap());
 }
 
 /// The places in the list that are revoked, as bits.
@@ -71,6 +71,7 @@ async fn another_password_ends_logins_and_grants_if_they_shall() {
         assert_eq!(store.set_password("BOB", "correct horse", false).await.unwrap(), 0);
         let (_, hash) = store.credentials("bob").await.unwrap().unwrap();
         assert!(hash.starts_with("$argon2id$"));
+        assert!(!store.add_session(b"3", ("v", "old"), 60).await.unwrap(), "who was just checked");
         assert!(store.session(b"2").await.unwrap().is_none(), "nobody stays logged in");
         assert!(store.session(b"1").await.unwrap().is_some(), "nor is anybody else logged out");
         assert_eq!((revoked(&store).await, logged(&store).await), (0, vec![]));

@@ -3,7 +3,7 @@
 use rusqlite::OptionalExtension as _;
 use serde_json::{Map, Value};
 
-use super::{Store, exists};
+use super::{Store, Transaction, exists};
 use crate::{Error, claims, clock};
 
 /// A person who can log in.
@@ -75,24 +75,44 @@ impl Store {
             .await
     }
 
+    /// Remembers a login by the password with this hash. `false`: the user has another one by now, or is
+    /// locked out.
     pub(crate) async fn add_session(
         &self,
         id_hash: &[u8],
-        user_id: &str,
+        (user_id, password_hash): (&str, &str),
         lifetime: i64,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let now = clock::now();
-        self.sql(
-            "INSERT INTO sessions (id_hash, user_id, auth_time, expires_at) VALUES ($1, $2, \
-                 $3, $4)",
-        )
-        .bind(id_hash)
-        .bind(user_id)
-        .bind(now)
-        .bind(now + lifetime)
-        .execute()
-        .await?;
-        Ok(())
+        let mut transaction = self.begin().await?;
+        // Whoever changes the password ends the sessions that there are: this one is among them, or
+        // does not begin.
+        let look = match &transaction {
+            Transaction::Sqlite(_) => {
+                "SELECT 1 FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL"
+            }
+            Transaction::Postgres(_) => {
+                "SELECT 1::bigint FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at \
+                 IS NULL FOR SHARE"
+            }
+        };
+        let user = transaction.sql(look).bind(user_id).bind(password_hash).scalar::<i64>();
+        if user.await?.is_none() {
+            return Ok(false);
+        }
+        transaction
+            .sql(
+                "INSERT INTO sessions (id_hash, user_id, auth_time, expires_at) VALUES ($1, $2, $3, \
+                 $4)",
+            )
+            .bind(id_hash)
+            .bind(user_id)
+            .bind(now)
+            .bind(now + lifetime)
+            .execute()
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     pub(crate) async fn session(&self, id_hash: &[u8]) -> Result<Option<SessionRow>, Error> {

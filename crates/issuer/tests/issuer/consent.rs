@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     browser::{Browser, CROSS_SITE, text},
     http::{Answer, FORM, encode, send},
-    issuer::{CALLBACK, Client, Issuer},
+    issuer::{CALLBACK, Client, FILES, Issuer},
 };
 
 /// Posts the fields of a page with these headers.
@@ -142,6 +142,22 @@ fn attack_44_what_was_taken_back_is_asked_again() {
         assert!(issuer.revoke_grant(&grant.id));
     }
     browser.visit(&issuer, &url).assert_page(200);
+}
+
+/// What the administrator takes away while a page shows it is not granted from that page.
+#[test]
+fn a_scope_that_is_gone_is_granted_from_no_page() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    let mut browser = Browser::new();
+    let url = issuer.authorize_url(&client, &[("scope", "files:read files:write")]);
+    let page = browser.visit(&issuer, &url);
+    let page = browser.log_in(&issuer, &page);
+    page.assert_page(200);
+    issuer.remove_scope(FILES, "files:write");
+    let answer = browser.press(&issuer, &page, "allow", &[]);
+    answer.assert_page(400);
+    assert_eq!(browser.visit(&issuer, &url).parameter("error"), "invalid_scope");
 }
 
 /// Who registered by themselves is asked about each time.

@@ -221,6 +221,14 @@ impl Issuer {
         self.block_on(self.store.create_resource(new)).map(|_| ())
     }
 
+    pub(crate) fn remove_scope(&self, uri: &str, name: &str) {
+        let change = |resource: &mut NewResource| {
+            resource.scopes.retain(|scope| scope.name != name);
+            Ok(())
+        };
+        self.block_on(self.store.change_resource(uri, change)).unwrap();
+    }
+
     pub(crate) fn resource(&self, uri: &str) -> Resource {
         let resources = self.block_on(self.store.resources()).unwrap();
         resources.into_iter().find(|resource| resource.uri == uri).unwrap()
