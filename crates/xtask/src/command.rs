@@ -20,12 +20,13 @@ pub(crate) fn cargo(places: &Places) -> Command {
     cargo_at(cargo, places)
 }
 
-/// A given `cargo`, in the checkout. In CI a lock file that lags behind is an error.
+/// A given `cargo`, in the checkout. In CI a lock file that lags behind is an error, and nothing is kept for
+/// a next build, which takes some 2 GB.
 pub(crate) fn cargo_at(program: impl AsRef<OsStr>, places: &Places) -> Command {
     let mut command = Command::new(program);
     command.current_dir(places.root());
     if env::var_os("CI").is_some() {
-        command.arg("--locked");
+        command.arg("--locked").env("CARGO_INCREMENTAL", "0");
     }
     command
 }

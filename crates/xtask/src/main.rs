@@ -18,6 +18,7 @@ mod no_std;
 mod oci;
 mod panics;
 mod programs;
+mod space;
 mod test;
 mod tools;
 mod verdicts;

@@ -8,7 +8,7 @@ use countersign_e2e::{Failure, Outcome, Places};
 
 use crate::command::{cargo, files_below, line_of, not_started, say};
 use crate::programs::{self, Plan};
-use crate::{build, fuzz, lint, no_std, panics, tools, verdicts};
+use crate::{build, fuzz, lint, no_std, panics, space, tools, verdicts};
 
 /// Programs of `tests/e2e` at a time. They wait for the most part: two cores bear so many.
 const END_TO_END_AT_ONCE: usize = 4;
@@ -49,6 +49,9 @@ pub(crate) fn run(places: &Places, args: &[String]) -> Outcome<()> {
             .next(format!("cargo xtask test [{}]", names.join("|"))));
     }
     let wanted = |stage: &&Stage| args.is_empty() || args.iter().any(|arg| arg == stage.name);
+    if args.is_empty() {
+        space::look(places);
+    }
     let mut done = Vec::new();
     for stage in STAGES.iter().filter(wanted) {
         println!("\n=== {}: {}", stage.name, stage.what);
