@@ -9,6 +9,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use tokio::net::TcpListener;
+use tokio_io_timeout::TimeoutStream;
 use tower_service::Service as _;
 
 /// A connection may be silent for so long, before a request and within its head: longer than the proxies
@@ -35,10 +36,13 @@ pub(crate) async fn serve(
             let router = router.clone();
             service_fn(move |request| answer(router.clone(), request, peer))
         };
+        // Who does not read the answers is as silent as who does not ask.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(silent));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(silent)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = open.watch(connection);
         tokio::spawn(async move {
             // It broke off, or was no HTTP: there is nobody to be told.
@@ -108,6 +112,21 @@ mod tests {
             assert_eq!(answer.contains("here"), sent.ends_with("\r\n\r\n"), "{sent:?}: {answer}");
             assert!(begun.elapsed() >= Duration::from_millis(200), "{sent:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_reads_no_answers_is_left() {
+        let (address, stop, serving) = start(Duration::from_millis(200)).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let asking = async {
+            // Until no more is taken, and then the connection is closed.
+            while stream.write_all(&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000)).await.is_ok()
+            {
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap();
+        stop.send(()).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap();
     }
 
     #[tokio::test]

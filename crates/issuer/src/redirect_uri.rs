@@ -53,18 +53,27 @@ pub(crate) fn matches(registered: &str, presented: &str) -> bool {
         )
 }
 
-/// Whether a browser that is sent to this URI comes to the pages of this issuer. Others may share its
-/// host, where it has a path of its own.
+/// The issuer's pages on which people decide.
+const PAGES: [&str; 2] = ["authorize", "device"];
+
+/// Whether a browser that is sent to this URI comes to a page of this issuer on which people decide. Other
+/// pages of its host may be an application's.
 pub(crate) fn leads_to(uri: &str, issuer: &Issuer) -> bool {
     // As browsers read it: dot segments, letter case, default ports.
     let (Ok(url), Ok(own)) = (Url::parse(uri), Url::parse(issuer.as_str())) else {
         return false;
     };
-    let below = url.path().strip_prefix(issuer.path());
-    let is_below = below.is_some_and(|below| below.is_empty() || below.starts_with('/'));
-    // Proxies on the way may decode, and merge slashes: then it cannot be told.
+    // Proxies on the way may decode, and merge slashes.
+    let decoded = form_urlencoded::parse(url.path().as_bytes()).next().map(|(path, _)| path);
+    let segments = |path: &str| -> Vec<String> {
+        path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
+    };
+    let path = segments(decoded.as_deref().unwrap_or_default());
+    let below = path.strip_prefix(segments(issuer.path()).as_slice());
+    let first = below.and_then(<[String]>::first);
     url.origin() == own.origin()
-        && (is_below || url.path().contains('%') || url.path().contains("//"))
+        && (first.is_some_and(|first| PAGES.contains(&first.as_str()))
+            || path.iter().any(|segment| segment == ".."))
 }
 
 /// Host and the part after the port of an `http` URI on a loopback host.
@@ -143,12 +152,15 @@ mod tests {
         let local = Issuer::parse("http://localhost:8090").unwrap();
         for (uri, issuer) in [
             ("https://auth.example/authorize?client_id=x", &root),
-            ("https://AUTH.example:443/", &root),
-            ("https://auth.example?x", &root),
+            ("https://AUTH.example:443/authorize", &root),
+            ("https://auth.example/device", &root),
+            ("https://auth.example//authorize/", &root),
             ("https://a.example/auth/authorize?x", &below),
-            ("https://a.example/auth", &below),
             ("https://a.example/app/../auth/authorize", &below),
+            ("https://a.example/app/%2e%2e/auth/authorize", &below),
+            ("https://a.example/app/..%2Fauth/authorize", &below),
             ("https://a.example/%61uth/authorize", &below),
+            ("https://a.example/auth/%61uthorize&x", &below),
             ("https://a.example//auth/authorize", &below),
             ("http://localhost:8090/authorize", &local),
         ] {
@@ -156,9 +168,12 @@ mod tests {
         }
         for (uri, issuer) in [
             ("https://app.example/callback", &root),
-            ("https://auth.example:8443/callback", &root),
+            ("https://auth.example/app/callback", &root),
+            ("https://auth.example/app/authorize", &root),
+            ("https://auth.example:8443/authorize", &root),
             ("https://a.example/app/callback?x=%2Fauth", &below),
-            ("https://a.example/authentication", &below),
+            ("https://a.example/app/a%20b//c", &below),
+            ("https://a.example/authorize", &below),
             ("http://localhost:33418/callback", &local),
             ("http://127.0.0.1:8090/authorize", &local),
             ("com.example.app:/callback", &root),

@@ -92,7 +92,8 @@ impl Limit {
             return;
         }
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(used) = until.get_mut(&address) {
+        let counted = if until.contains_key(&address) { address } else { OTHERS };
+        if let Some(used) = until.get_mut(&counted) {
             *used = (*used - self.interval).max(now);
         }
     }
@@ -165,7 +166,7 @@ impl Visitor {
 }
 
 /// Whoever has one IPv6 address has 2^64 of them.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))

@@ -63,7 +63,7 @@ async fn change(app: &App, headers: &HeaderMap, id: &str, body: Body) -> Result<
     let held = holder(app, headers, id).await?;
     let members = object(&read_body(body).await?).map_err(refused)?;
     check_own(&members, &held.row)?;
-    let metadata = metadata(&members).map_err(refused)?;
+    let metadata = metadata(app, &members).map_err(refused)?;
     let mut new = row(&metadata);
     new.client.id = id.to_owned();
     new.client.created_at = held.row.client.created_at;

@@ -18,6 +18,7 @@ use crate::{
     client_metadata::{ClientMetadata, Refusal, object},
     clock,
     grant_types::OF_STRANGERS,
+    redirect_uri,
     secret::{self, Kind},
     store::{Client, ClientRow},
 };
@@ -53,7 +54,7 @@ async fn register(app: &App, headers: &HeaderMap, body: Body) -> Result<Response
         Registration::Token => Some(initial_token(app, headers).await?),
         Registration::Off | Registration::Open => None,
     };
-    let metadata = object(&body).and_then(|members| metadata(&members)).map_err(refused)?;
+    let metadata = object(&body).and_then(|members| metadata(app, &members)).map_err(refused)?;
     let registration_token = secret::new(Kind::RegistrationToken)?;
     let row = ClientRow {
         registration_token_hash: Some(secret::hash(Kind::RegistrationToken, &registration_token)),
@@ -80,12 +81,19 @@ async fn register(app: &App, headers: &HeaderMap, body: Body) -> Result<Response
 ///
 /// A software statement (RFC 7591 §2.3) is somebody's word for what a client is, and nobody's word is
 /// trusted here. To ignore it, as §3.1.1 allows, would register something else than was asked for.
-pub(super) fn metadata(members: &Object) -> Result<ClientMetadata, Refusal> {
+pub(super) fn metadata(app: &App, members: &Object) -> Result<ClientMetadata, Refusal> {
     if members.contains_key("software_statement") {
         let text = "software statements are not approved here: register without one";
         return Err(("unapproved_software_statement", text.to_owned()));
     }
-    ClientMetadata::read(members, &OF_STRANGERS)
+    let metadata = ClientMetadata::read(members, &OF_STRANGERS)?;
+    match metadata.redirect_uris.iter().find(|uri| redirect_uri::leads_to(uri, &app.issuer)) {
+        None => Ok(metadata),
+        Some(uri) => {
+            let text = format!("the redirect URI {uri:?} is a page of this server");
+            Err(("invalid_redirect_uri", text))
+        }
+    }
 }
 
 /// RFC 7592 §3: where the client can change what it registered, and with what.

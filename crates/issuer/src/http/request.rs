@@ -253,6 +253,17 @@ pub(super) fn find_resource<'a>(
     }
 }
 
+/// What a resource has of these scopes by now. An administrator may have taken some away since they were
+/// granted, and a node may have granted one a moment after.
+pub(super) fn still_there(scopes: &ScopeSet, uri: &str, resources: &[Resource]) -> ScopeSet {
+    let resource = resources.iter().find(|resource| resource.uri == uri);
+    let is_there = |scope: &&Scope| {
+        is_general(scope.as_str())
+            || resource.is_some_and(|resource| resource.description(scope).is_some())
+    };
+    scopes.iter().filter(is_there).cloned().collect()
+}
+
 pub(super) fn check_scope(
     scope: Option<&str>,
     resource: &Resource,

@@ -2,13 +2,15 @@
 //! where it is configured and answers.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher as _,
     net::IpAddr,
     sync::{Mutex, PoisonError},
 };
 
 use countersign_core::jose::base64url;
 
+use super::limit::network;
 use crate::{redis::Redis, secret};
 
 /// Failures within a window after which an account rests for that address.
@@ -17,19 +19,17 @@ const MAX_FAILURES: u32 = 5;
 /// Length of the window, in seconds.
 const WINDOW: i64 = 60;
 
-/// Most pairs that are remembered.
-const CAPACITY: usize = 10_000;
-
-/// Who stands for all others.
-const OTHERS: [u8; 32] = [0; 32];
-
-/// Counts by digest of account and address. The address is part of it, so that nobody can lock out
-/// somebody who comes from elsewhere. That needs addresses: behind a proxy that was not declared
-/// everybody comes from the proxy's, and then anybody can lock an account for everybody.
+/// Counts by account and address. The address is part of it, so that nobody can lock out somebody who comes
+/// from elsewhere. That needs addresses: behind a proxy that was not declared everybody comes from the
+/// proxy's, and then anybody can lock an account for everybody.
+///
+/// Here there is one of 65 536 places for each pair, which nobody else can tell. So a flood of names takes
+/// no memory and frees nobody, and whoever floods would have to fill most of the places to meet others.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     redis: Option<Redis>,
-    counts: Mutex<HashMap<[u8; 32], (i64, u32)>>,
+    places: RandomState,
+    counts: Mutex<HashMap<u16, (i64, u32)>>,
 }
 
 impl Throttle {
@@ -53,17 +53,9 @@ impl Throttle {
     }
 
     /// By what this node has seen itself.
-    fn begin_here(&self, mut key: [u8; 32], now: i64) -> Result<(), i64> {
+    fn begin_here(&self, key: [u8; 32], now: i64) -> Result<(), i64> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= CAPACITY {
-            // A flood of names must not set anybody free: what was counted stays, and those who are not
-            // known share one count.
-            counts.retain(|_, (start, _)| is_within(*start, now));
-            if counts.len() >= CAPACITY && !counts.contains_key(&key) {
-                key = OTHERS;
-            }
-        }
-        let (start, failures) = counts.entry(key).or_insert((now, 0));
+        let (start, failures) = counts.entry(self.place(key)).or_insert((now, 0));
         if !is_within(*start, now) {
             (*start, *failures) = (now, 0);
         }
@@ -84,7 +76,13 @@ impl Throttle {
     }
 
     fn succeeded_here(&self, key: [u8; 32]) {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let place = self.place(key);
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+    }
+
+    fn place(&self, key: [u8; 32]) -> u16 {
+        let [first, second, ..] = self.places.hash_one(key).to_ne_bytes();
+        u16::from_ne_bytes([first, second])
     }
 }
 
@@ -94,7 +92,7 @@ fn is_within(start: i64, now: i64) -> bool {
 }
 
 fn key(account: &str, address: IpAddr) -> [u8; 32] {
-    let address = address.to_string();
+    let address = network(address).to_string();
     secret::sha256(&[account.to_lowercase().as_bytes(), &[0], address.as_bytes()])
 }
 
@@ -149,13 +147,13 @@ mod tests {
         for _ in 0..4 {
             begin(&throttle, "bob", here, 100).unwrap();
         }
-        let tries = (0..2 * CAPACITY).map(|index| begin(&throttle, &index.to_string(), here, 100));
-        assert_eq!(tries.filter(Result::is_ok).count(), CAPACITY - 2 + 5, "others share a count");
+        let tries = (0..20_000).map(|index| begin(&throttle, &index.to_string(), here, 100));
+        // As if they shared a place now and then.
+        assert!(tries.filter(Result::is_ok).count() > 19_000);
         assert_eq!(begin(&throttle, "ada", here, 100), Err(60));
-        begin(&throttle, "bob", here, 100).unwrap();
-        assert_eq!(begin(&throttle, "bob", here, 100), Err(60), "what was counted stays");
-        assert_eq!(throttle.counts.lock().unwrap().len(), CAPACITY + 1);
-        assert_eq!(begin(&throttle, "eve", here, 160), Ok(()));
-        assert_eq!(throttle.counts.lock().unwrap().len(), 1, "what is over is forgotten");
+        let bob = (0..2).map(|_| begin(&throttle, "bob", here, 100));
+        assert!(bob.filter(Result::is_err).count() >= 1, "what was counted stays");
+        let strangers = (0..100).map(|index| begin(&throttle, &format!("late {index}"), here, 100));
+        assert!(strangers.filter(Result::is_ok).count() > 90, "others still log in");
     }
 }

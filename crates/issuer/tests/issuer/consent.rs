@@ -200,7 +200,10 @@ fn attack_46_nothing_is_answered_to_the_issuer_itself() {
     let mut browser = Browser::new();
     browser.authorize(&issuer, &issuer.authorize_url(&client, &[])).parameter("code");
     let second = issuer.authorize_url(&client, &[("state", "evil")]);
-    let evil = issuer.registered(&second);
+    let refused = issuer.register(&json!({ "redirect_uris": [second] }));
+    refused.assert_error(400, "invalid_redirect_uri");
+    // With another port in its place at the registration.
+    let evil = issuer.registered(&second.replacen(&issuer.url, "http://127.0.0.1:1", 1));
     let url = issuer.authorize_url(&evil, &[("redirect_uri", &second)]);
     let page = browser.visit(&issuer, &url);
     page.assert_page(400);

@@ -137,6 +137,23 @@ fn narrower_scope_is_for_this_token_only() {
     assert_eq!(implied.json()["scope"], "files:read");
 }
 
+/// A scope that was taken away is in no token from then on, also where a grant was made a moment after.
+#[test]
+fn what_the_resource_has_no_more_is_left_out() {
+    let issuer = Issuer::start();
+    let client = issuer.client();
+    let tokens = issuer.tokens(&client, &[("scope", "files:read files:write offline_access")]);
+    let code = issuer.code(&client, &[("scope", "files:read files:write")]);
+    issuer.remove_scope(FILES, "files:write");
+    issuer.sql("UPDATE grants SET scopes = 'files:read files:write offline_access'");
+    let refreshed = issuer.refresh(&client, text(&tokens, "refresh_token"), &[]).json();
+    assert_eq!(refreshed["scope"], "files:read offline_access");
+    let asked = [("scope", "files:write")];
+    let refused = issuer.refresh(&client, text(&refreshed, "refresh_token"), &asked);
+    refused.assert_error(400, "invalid_scope");
+    assert_eq!(issuer.redeem(&client, &code, &[]).json()["scope"], "files:read offline_access");
+}
+
 /// OAuth 2.1 §4.3.1: unused tokens end, and so does the whole family one day.
 #[test]
 fn idle_and_absolute_lifetime() {

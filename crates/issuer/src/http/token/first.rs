@@ -10,6 +10,7 @@ use super::{
         dpop::Possession,
         issue::{self, Granted},
         reply,
+        request::still_there,
     },
     Failure, REFRESH_IDLE, binding,
 };
@@ -54,6 +55,7 @@ pub(super) async fn tokens(
     let cnf = cnf.as_deref();
     let access_token = issue::plan(app, given.resource, None, possession).await?;
     let scopes = ScopeSet::parse(given.scopes).unwrap_or_default();
+    let scopes = still_there(&scopes, given.resource, &app.store.known_resources().await?);
     let general = issue::general(&scopes);
     let row = access_token.row();
     let first = First {

@@ -12,6 +12,7 @@ use super::{
         issue::{self, Granted},
         params::Params,
         reply,
+        request::still_there,
     },
     Failure, REFRESH_IDLE, binding, check_resource, refuse,
 };
@@ -153,13 +154,14 @@ async fn narrowed(
     requested: Option<&str>,
     row: &RefreshRow,
 ) -> Result<ScopeSet, Failure> {
+    let resources = app.store.known_resources().await?;
     let granted = ScopeSet::parse(&row.scopes).unwrap_or_default();
+    let granted = still_there(&granted, &row.resource, &resources);
     let Some(requested) = requested else {
         return Ok(granted);
     };
     let malformed = |_| refuse("invalid_scope", "The scope is malformed");
     let requested = ScopeSet::parse(requested).map_err(malformed)?;
-    let resources = app.store.known_resources().await?;
     let resource = resources.iter().find(|resource| resource.uri == row.resource);
     if resource.is_some_and(|resource| resource.gives(&granted, &requested)) {
         Ok(requested)
