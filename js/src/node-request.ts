@@ -77,7 +77,9 @@ export function change(request: NodeRequest, { remove, set }: Forward): void {
   // Where there were none there stay none: then all of them are in `headers`.
   const hasRaw = rawHeaders.length > 0;
   const gone = new Set([...remove, ...set.map(([name]) => name)].map((name) => name.toLowerCase()));
-  for (const name of gone) {
+  // Node's names are in lower case, but whoever put a request together may have written them in any.
+  const names = hasRaw ? gone : Object.keys(headers).filter((name) => gone.has(name.toLowerCase()));
+  for (const name of names) {
     delete headers[name];
     delete headersDistinct?.[name];
   }

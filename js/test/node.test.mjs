@@ -331,6 +331,11 @@ test("requests that were put together, as by serverless-http, have their headers
   assert.equal(request.headers.authorization, undefined);
   assert.deepEqual([request.headers["x-mcp-subject"], request.identity.subject, request.headers["x-other"]], ["alice", "alice", ["a", "b"]]);
   assert.deepEqual(request.rawHeaders, []);
+  // Names in any case are read, so they are removed in any.
+  const [, other] = await ask("read_file", { Authorization: authorization, "X-Mcp-Subject": "mallory", "X-MCP-Client": "mallory" });
+  const names = Object.keys(other.headers).filter((name) => /^(authorization|x-mcp-)/i.test(name));
+  assert.deepEqual(names.filter((name) => name !== name.toLowerCase()), []);
+  assert.deepEqual([other.headers.authorization, other.headers["x-mcp-subject"], other.identity.subject], [undefined, "alice", "alice"]);
   assert.equal((await ask("write_file", { authorization }))[0], 403);
   assert.equal((await ask("read_file", {}))[0], 401);
   assert.equal((await ask("read_file", { authorization: [authorization, authorization] }))[0], 400);

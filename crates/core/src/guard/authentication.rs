@@ -8,7 +8,7 @@ use super::{
     credentials::{self, Scheme},
     engine::Engine,
     explain,
-    failure_limit::{Attempt, Attempter},
+    failure_limit::Attempter,
     identity::Identity,
     inspect,
     key_store::Lookup,
@@ -62,9 +62,7 @@ impl Engine {
             }
             _ => {}
         }
-        if let Some(wait) = context.attempter.and_then(|who| self.failures.blocked(who, now)) {
-            return Err(excessive(wait));
-        }
+        self.may_try(context.attempter, now)?;
         let jws = match CompactJws::parse(token) {
             Ok(jws) => jws,
             Err(error) => {
@@ -127,13 +125,10 @@ impl Engine {
             })
     }
 
-    /// Begins what costs something, at the expense of whoever sent it.
-    pub(super) fn attempt(
-        &mut self,
-        who: Option<Attempter>,
-        now: UnixSeconds,
-    ) -> Result<Attempt, Refused> {
-        self.failures.attempt(who, now).map_err(excessive)
+    /// Whether a client may begin what costs something: not too much failed that it sent.
+    pub(super) fn may_try(&self, who: Option<Attempter>, now: UnixSeconds) -> Result<(), Refused> {
+        let wait = who.and_then(|who| self.failures.blocked(who, now));
+        wait.map_or(Ok(()), |wait| Err(excessive(wait)))
     }
 
     pub(super) fn find_key(
@@ -146,15 +141,14 @@ impl Engine {
         match self.keys.lookup(presented.issuer, kid, presented.algorithm, now) {
             Lookup::Found { key, revision } => {
                 // Again, since others may have failed while this one waited for the key.
-                let attempt = match self.attempt(context.attempter, now) {
-                    Ok(attempt) => attempt,
-                    Err(refused) => return self.refuse_token(&context, refused, now),
-                };
+                if let Err(refused) = self.may_try(context.attempter, now) {
+                    return self.refuse_token(&context, refused, now);
+                }
                 context.trace.passed("key", || {
                     let thumbprint = base64url::encode(key.thumbprint());
                     format!("the issuer's set has one that fits, with thumbprint {thumbprint}")
                 });
-                let stage = Stage::Signature { presented, key, revision, _attempt: attempt };
+                let stage = Stage::Signature { presented, key, revision };
                 Step::NeedSignature(Pending { context, stage })
             }
             Lookup::Wait => Step::NeedKeys(Pending { context, stage: Stage::Keys(presented) }),
@@ -299,6 +293,6 @@ impl Engine {
 }
 
 /// Too much failed: again after so many seconds.
-fn excessive(wait: u64) -> Refused {
+pub(super) fn excessive(wait: u64) -> Refused {
     Refused { retry_after: Some(wait), ..Reason::FailuresExcessive.into() }
 }

@@ -61,8 +61,10 @@ impl Engine {
     pub fn new(policy: Policy) -> Self {
         let keys = KeyStore::new(&policy.issuers);
         let cache = TokenCache::new(policy.limits.cached_tokens);
-        let failures = FailureLimit::new(policy.limits.failures_per_minute);
-        let introspections = IntrospectionStore::new(policy.limits.cached_tokens);
+        let failures_per_minute = policy.limits.failures_per_minute;
+        let failures = FailureLimit::new(failures_per_minute);
+        let introspections =
+            IntrospectionStore::new(policy.limits.cached_tokens, failures_per_minute);
         let statuses = StatusStore::default();
         let proofs = UsedProofs::new(policy.leeway);
         Self {

@@ -1,19 +1,12 @@
 //! Failed attempts per client address: a flood of bad tokens must not buy signature checks.
 
-use alloc::{collections::BTreeMap, sync::Arc};
+use alloc::collections::BTreeMap;
 use core::{mem, net::IpAddr};
 
 use crate::UnixSeconds;
 
 /// Most clients that are remembered in one of the two generations.
 const CAPACITY: usize = 4096;
-
-/// So many attempts of one client may be undecided at a time where fewer failures in a minute are allowed: good
-/// clients that share an address come together too.
-const MIN_UNDECIDED: usize = 128;
-
-/// With so many clients among the undecided, those who have none left are forgotten.
-const SWEEP_AT: usize = 256;
 
 /// Microseconds of a minute: the unit in which attempts are charged.
 const MINUTE: u64 = 60_000_000;
@@ -42,22 +35,16 @@ impl Attempter {
     }
 }
 
-/// An attempt that costs something and is not decided yet; over when it is dropped.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    /// Nothing where nothing is counted.
-    _undecided: Option<Arc<()>>,
-}
-
-/// Counts failures, not requests, so that good clients cost nothing and are never counted.
+/// Counts failures, not requests: of good tokens any number may come, at once too.
 ///
 /// A generic cell rate algorithm (as in ATM, ITU-T I.371): per client one moment up to which its
 /// failures are paid for. A client has a minute's worth of failures at once, then one more each time
 /// `60 / per_minute` seconds have passed; when a flood ends, the next attempt is free after that
 /// time. Refused attempts are not charged.
 ///
-/// Failures are known when an answer is there, and others may have begun before: so what is undecided at a
-/// time is bounded too.
+/// Failures are known when an answer is there. What had begun before is decided all the same, and costs no more
+/// than the minute. Signature checks that run beside one another end soon, whoever waits for them; what issuers are
+/// asked at a time is bounded where it is asked ([`super::introspection_store`]).
 ///
 /// Two generations bound the memory, as in the token cache. With more clients than that some are
 /// forgotten, which costs signature checks but never a good client.
@@ -67,46 +54,12 @@ pub(super) struct FailureLimit {
     interval: u64,
     young: BTreeMap<Attempter, u64>,
     old: BTreeMap<Attempter, u64>,
-    /// Most attempts of one client that are undecided.
-    max_undecided: usize,
-    undecided: BTreeMap<Attempter, Arc<()>>,
 }
 
 impl FailureLimit {
     pub(super) fn new(per_minute: u64) -> Self {
         let interval = MINUTE.checked_div(per_minute).unwrap_or(0);
-        let max_undecided = usize::try_from(per_minute).unwrap_or(0).max(MIN_UNDECIDED);
-        Self {
-            interval,
-            young: BTreeMap::new(),
-            old: BTreeMap::new(),
-            max_undecided,
-            undecided: BTreeMap::new(),
-        }
-    }
-
-    /// Begins an attempt, or says after how many seconds this client may try again.
-    pub(super) fn attempt(
-        &mut self,
-        who: Option<Attempter>,
-        now: UnixSeconds,
-    ) -> Result<Attempt, u64> {
-        let Some(who) = who.filter(|_| self.interval > 0) else {
-            return Ok(Attempt { _undecided: None });
-        };
-        if let Some(wait) = self.blocked(who, now) {
-            return Err(wait);
-        }
-        // Of each one is held here.
-        let is_over = |held: &Arc<()>| Arc::strong_count(held) <= 1;
-        if self.undecided.len() >= SWEEP_AT {
-            self.undecided.retain(|_, held| !is_over(held));
-        }
-        let held = self.undecided.entry(who).or_default();
-        if Arc::strong_count(held) > self.max_undecided {
-            return Err(1);
-        }
-        Ok(Attempt { _undecided: Some(Arc::clone(held)) })
+        Self { interval, young: BTreeMap::new(), old: BTreeMap::new() }
     }
 
     /// After how many seconds this client may try again, when it must not now.
@@ -147,8 +100,6 @@ const fn micros(seconds: UnixSeconds) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
-
     use super::*;
 
     const NOW: UnixSeconds = 1_769_904_000;
@@ -187,30 +138,6 @@ mod tests {
             assert_eq!(limit.blocked(who, NOW), Some(interval));
             assert_eq!(limit.blocked(who, NOW + interval), None);
         }
-    }
-
-    #[test]
-    fn undecided_attempts_are_bounded_and_end_when_they_are_dropped() {
-        let who = Some(client("192.0.2.1"));
-        for (per_minute, most) in [(60, 128), (1000, 1000)] {
-            let mut limit = FailureLimit::new(per_minute);
-            let mut held: Vec<_> =
-                (0..most).map(|_| limit.attempt(who, NOW).expect("room")).collect();
-            assert_eq!(limit.attempt(who, NOW).err(), Some(1));
-            assert!(limit.attempt(Some(client("192.0.2.2")), NOW).is_ok());
-            assert!(limit.attempt(None, NOW).is_ok());
-            held.pop();
-            held.push(limit.attempt(who, NOW).expect("room again"));
-            // Others come and go: those who have none left are forgotten, and nobody else.
-            for number in 0..10_000 {
-                assert!(limit.attempt(Some(Attempter(number)), NOW).is_ok());
-                assert!(limit.undecided.len() <= SWEEP_AT);
-            }
-            assert_eq!(limit.attempt(who, NOW).err(), Some(1));
-        }
-        let mut unlimited = FailureLimit::new(0);
-        let held: Vec<_> = (0..1000).map(|_| unlimited.attempt(who, NOW)).collect();
-        assert!(held.iter().all(Result::is_ok) && unlimited.undecided.is_empty());
     }
 
     #[test]

@@ -18,6 +18,10 @@ use crate::{
 /// Most tokens that are asked about at once: anybody can make one up.
 const MAX_WAITING: usize = 256;
 
+/// So many of one client are asked about at once where fewer failures in a minute are allowed: good clients that
+/// share an address come together too.
+const MIN_OF_ONE_CLIENT: usize = 128;
+
 /// How long an issuer that did not answer at all is not asked again, in seconds.
 const PAUSE: u64 = 1;
 
@@ -32,6 +36,17 @@ pub(super) enum IntrospectionLookup {
     Unavailable { retry_after: u64 },
     /// A fetch is wanted or under way.
     Wait,
+    /// Nothing is known, and nobody asks.
+    Unknown,
+}
+
+/// Why a token is not asked about, and after how many seconds it may be.
+#[derive(Debug)]
+pub(super) enum NotAsked {
+    /// So many of this client are asked about already.
+    Excessive { retry_after: u64 },
+    /// The issuer is left alone, or too many are asked about.
+    Unavailable { retry_after: u64 },
 }
 
 /// Questions by token and resource.
@@ -43,6 +58,9 @@ pub(super) struct IntrospectionStore {
     refused: Recent<(Reason, UnixSeconds, UnixSeconds)>,
     /// Issuers that did not answer, and until when they are left alone.
     pauses: SortedMap<usize, UnixSeconds>,
+    /// Most questions on behalf of one client at a time. How they end is not known before they are answered, and
+    /// only then are failures charged.
+    max_of_one_client: usize,
 }
 
 #[derive(Debug)]
@@ -77,24 +95,23 @@ impl core::fmt::Debug for State {
 
 impl IntrospectionStore {
     /// Remembers at most so many tokens that are of no use, and always some: those who wait for an
-    /// answer find it there.
-    pub(super) fn new(cached_tokens: usize) -> Self {
+    /// answer find it there. One client may fail so often in a minute; 0: as often as it likes.
+    pub(super) fn new(cached_tokens: usize, failures_per_minute: u64) -> Self {
+        let allowed = usize::try_from(failures_per_minute).unwrap_or(usize::MAX);
         Self {
             waiting: SortedMap::new(),
             refused: Recent::new(cached_tokens.max(2 * MAX_WAITING)),
             pauses: SortedMap::new(),
+            max_of_one_client: match allowed {
+                0 => usize::MAX,
+                allowed => allowed.max(MIN_OF_ONE_CLIENT),
+            },
         }
     }
 
     /// What is known of the token. An answer that it is active is given once: whoever gets it remembers
     /// what it is worth.
-    pub(super) fn lookup(
-        &mut self,
-        key: &CacheKey,
-        (issuer, token): (usize, &str),
-        attempter: Option<Attempter>,
-        now: UnixSeconds,
-    ) -> IntrospectionLookup {
+    pub(super) fn lookup(&mut self, key: &CacheKey, now: UnixSeconds) -> IntrospectionLookup {
         let known =
             self.refused.get(key).filter(|(_, since, until)| (*since..*until).contains(&now));
         if let Some((reason, ..)) = known {
@@ -115,13 +132,36 @@ impl IntrospectionStore {
             }
             // Whoever waited for it went away.
         }
+        IntrospectionLookup::Unknown
+    }
+
+    /// Has the issuer asked about a token.
+    pub(super) fn ask(
+        &mut self,
+        key: CacheKey,
+        (issuer, token): (usize, &str),
+        attempter: Option<Attempter>,
+        now: UnixSeconds,
+    ) -> Result<(), NotAsked> {
+        if attempter.is_some_and(|who| self.is_exceeding(who, now)) {
+            return Err(NotAsked::Excessive { retry_after: PAUSE });
+        }
         let pauses = |end: &u64| (now.saturating_add(1)..=now.saturating_add(PAUSE)).contains(end);
         if self.pauses.get(&issuer).is_some_and(pauses) || !self.make_room(now) {
-            return IntrospectionLookup::Unavailable { retry_after: PAUSE };
+            return Err(NotAsked::Unavailable { retry_after: PAUSE });
         }
         let state = State::Wanted(introspection::request_body(token));
-        self.waiting.insert(*key, Question { issuer, attempter, state, since: now });
-        IntrospectionLookup::Wait
+        self.waiting.insert(key, Question { issuer, attempter, state, since: now });
+        Ok(())
+    }
+
+    /// Whether as much as may be is asked on behalf of this client. Questions are counted and not requests, which
+    /// may share one; and one that nobody answers ends by itself, whoever still waits for it or does not.
+    fn is_exceeding(&self, who: Attempter, now: UnixSeconds) -> bool {
+        let asked = |question: &&Question| {
+            question.attempter == Some(who) && question.is_open() && !question.is_late(now)
+        };
+        self.waiting.values().filter(asked).count() >= self.max_of_one_client
     }
 
     /// Remembers that a token is of no use for this reason.
@@ -136,10 +176,7 @@ impl IntrospectionStore {
 
     /// Whether a token is still being asked about: there is nothing new for who waits for the answer.
     pub(super) fn is_awaited(&self, key: &CacheKey, now: UnixSeconds) -> bool {
-        self.waiting.get(key).is_some_and(|question| match question.state {
-            State::Wanted(_) | State::Flight(_) => !question.is_late(now),
-            State::Active(_) | State::Failed => false,
-        })
+        self.waiting.get(key).is_some_and(|question| question.is_open() && !question.is_late(now))
     }
 
     /// What is to be asked now; each question is given once.
@@ -227,6 +264,11 @@ impl IntrospectionStore {
 }
 
 impl Question {
+    /// Whether the answer is still to come.
+    const fn is_open(&self) -> bool {
+        matches!(self.state, State::Wanted(_) | State::Flight(_))
+    }
+
     /// A host that never answers is no reason to wait for ever.
     fn expire(&mut self, now: UnixSeconds) {
         if self.is_late(now) && matches!(self.state, State::Flight(_)) {

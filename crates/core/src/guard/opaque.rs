@@ -9,12 +9,12 @@ use alloc::{
 use core::fmt;
 
 use super::{
+    authentication::excessive,
     engine::Engine,
     explain,
-    failure_limit::Attempt,
     identity::Identity,
     inspect,
-    introspection_store::IntrospectionLookup,
+    introspection_store::{IntrospectionLookup, NotAsked},
     recent::CacheKey,
     step::{Context, Pending, Stage, Step},
     token_cache::{Cached, Proof, Verified},
@@ -43,7 +43,6 @@ pub(super) struct Opaque {
     issuer: usize,
     /// Whether it was asked about for this request: then the answer was charged to its sender.
     asked: bool,
-    attempt: Option<Attempt>,
 }
 
 /// Without the token.
@@ -79,14 +78,14 @@ impl Engine {
             self.policy.issuers.get(**index).is_some_and(|issuer| issuer.introspection.is_some())
         };
         let issuer = *resource.issuers.iter().find(asks)?;
-        Some(Box::new(Opaque { digest, token: token.into(), issuer, asked: false, attempt: None }))
+        Some(Box::new(Opaque { digest, token: token.into(), issuer, asked: false }))
     }
 
     /// Asks about the token, or goes on by what is known of it.
     pub(super) fn introspect(
         &mut self,
         mut context: Context,
-        mut opaque: Box<Opaque>,
+        opaque: Box<Opaque>,
         now: UnixSeconds,
     ) -> Step {
         let key = opaque.key(context.resource);
@@ -94,26 +93,11 @@ impl Engine {
         if let Some(Cached::Good(verified)) = self.cache.get(&key, now) {
             return self.check_possession(context, verified.identity, verified.issuer, now);
         }
-        if opaque.attempt.is_none() {
-            match self.attempt(context.attempter, now) {
-                Ok(attempt) => opaque.attempt = Some(attempt),
-                Err(refused) => return self.refuse_token(&context, refused, now),
-            }
-        }
-        let asked = (opaque.issuer, opaque.token.as_str());
-        match self.introspections.lookup(&key, asked, context.attempter, now) {
-            IntrospectionLookup::Wait => {
-                opaque.asked = true;
-                Step::NeedIntrospection(Pending { context, stage: Stage::Introspection(opaque) })
-            }
+        match self.introspections.lookup(&key, now) {
+            IntrospectionLookup::Unknown => self.ask_about(context, opaque, now),
+            IntrospectionLookup::Wait => awaited(context, opaque),
             IntrospectionLookup::Unavailable { retry_after } => {
-                let text = || "the issuer cannot be asked about it now".to_string();
-                context.trace.failed("introspection", text);
-                let refused = Refused {
-                    retry_after: Some(retry_after),
-                    ..Reason::IntrospectionUnavailable.into()
-                };
-                refuse(&self.policy, &context, refused, None, &Asked::default())
+                self.cannot_ask(context, retry_after)
             }
             IntrospectionLookup::Refused(reason) => {
                 let text = || format!("what its issuer says of it: {}", reason.meaning());
@@ -131,6 +115,31 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Has its issuer asked about a token of which nothing is known.
+    fn ask_about(&mut self, context: Context, opaque: Box<Opaque>, now: UnixSeconds) -> Step {
+        // Again, since others may have failed while this one waited.
+        if let Err(refused) = self.may_try(context.attempter, now) {
+            return self.refuse_token(&context, refused, now);
+        }
+        let key = opaque.key(context.resource);
+        let asked = (opaque.issuer, opaque.token.as_str());
+        match self.introspections.ask(key, asked, context.attempter, now) {
+            Ok(()) => awaited(context, opaque),
+            Err(NotAsked::Excessive { retry_after }) => {
+                self.refuse_token(&context, excessive(retry_after), now)
+            }
+            Err(NotAsked::Unavailable { retry_after }) => self.cannot_ask(context, retry_after),
+        }
+    }
+
+    fn cannot_ask(&self, mut context: Context, retry_after: u64) -> Step {
+        let text = || "the issuer cannot be asked about it now".to_string();
+        context.trace.failed("introspection", text);
+        let refused =
+            Refused { retry_after: Some(retry_after), ..Reason::IntrospectionUnavailable.into() };
+        refuse(&self.policy, &context, refused, None, &Asked::default())
     }
 
     /// Checks what the issuer says of an active token, and remembers it.
@@ -189,4 +198,9 @@ impl Engine {
         self.cache.insert(key, verified);
         Ok(identity)
     }
+}
+
+fn awaited(context: Context, mut opaque: Box<Opaque>) -> Step {
+    opaque.asked = true;
+    Step::NeedIntrospection(Pending { context, stage: Stage::Introspection(opaque) })
 }

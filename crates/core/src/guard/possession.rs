@@ -81,20 +81,16 @@ impl Engine {
         if context.proof.is_none() {
             return self.check_status(context, identity, issuer, now);
         }
-        let attempt = match self.attempt(prover(&context), now) {
-            Ok(attempt) => attempt,
-            Err(refused) => {
-                let asked = Asked::default();
-                return refuse(&self.policy, &context, refused, Some(identity), &asked);
-            }
-        };
+        if let Err(refused) = self.may_try(prover(&context), now) {
+            return refuse(&self.policy, &context, refused, Some(identity), &Asked::default());
+        }
         // Only now, since it costs more than all before, and nobody else can make us do it.
         let Some(Ok(key)) = context.proof.as_ref().map(|proof| proof.key().check()) else {
             let detail = Some(ProofError::Key.to_string());
             let refused = Refused { detail, ..Reason::ProofMalformed.into() };
             return refuse(&self.policy, &context, refused, Some(identity), &Asked::default());
         };
-        let stage = Stage::Proof { identity, issuer, key: Box::new(key), _attempt: attempt };
+        let stage = Stage::Proof { identity, issuer, key: Box::new(key) };
         Step::NeedSignature(Pending { context, stage })
     }
 

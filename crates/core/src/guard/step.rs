@@ -16,7 +16,7 @@ use super::{
     credentials::Scheme,
     decision::{Decision, Header, HeaderName, Response},
     explain,
-    failure_limit::{Attempt, Attempter},
+    failure_limit::Attempter,
     identity::Identity,
     list_filter::ListFilter,
     opaque::Opaque,
@@ -268,9 +268,9 @@ impl fmt::Debug for Presented {
 pub(super) enum Stage {
     Introspection(Box<Opaque>),
     Keys(Box<Presented>),
-    Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64, _attempt: Attempt },
+    Signature { presented: Box<Presented>, key: Arc<Jwk>, revision: u64 },
     Body(Box<Reading>),
-    Proof { identity: Arc<Identity>, issuer: usize, key: Box<Jwk>, _attempt: Attempt },
+    Proof { identity: Arc<Identity>, issuer: usize, key: Box<Jwk> },
     Status { identity: Arc<Identity>, issuer: usize },
 }
 

@@ -1,12 +1,14 @@
 //! Failed attempts are counted per client address; good clients are not locked out with bad ones.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Range};
 
-use countersign_core::guard::{Answer, Engine, RequestHead, Step};
-use countersign_testkit::token::Token;
+use countersign_core::guard::{Answer, Engine, Pending, RequestHead, Step};
+use countersign_testkit::{keys::TestKey, token::Token};
 use serde_json::json;
 
-use super::support::{KEY_2, code, engine, fetched, header, inline, load, response, token, verify};
+use super::support::{
+    KEY_1, KEY_2, code, engine, fetched, header, inline, load, response, token, verify,
+};
 
 const ATTACKER: &str = "192.0.2.1";
 
@@ -157,63 +159,144 @@ fn keys_out_of_reach_are_not_charged() {
         let Step::NeedKeys(pending) = step else { panic!("{}", code(&step)) };
         assert_eq!(code(&engine.resume(pending, Answer::GiveUp, 10)), "keys_unavailable");
     }
-    load(&mut engine, &[(super::support::KEY_1, "es1")], 10);
+    load(&mut engine, &[(KEY_1, "es1")], 10);
     assert_eq!(ask_from(&mut engine, Some(ATTACKER), &token().sign(), 10), "allow");
 }
+
+/// Keys that have to be fetched, and opaque tokens, of which each is asked about.
+fn with_introspection(failures_per_minute: u64) -> Engine {
+    let mut policy = fetched();
+    policy["limits"] = json!({ "failures_per_minute": failures_per_minute });
+    policy["issuers"][0]["introspection"] = json!({
+        "endpoint": "https://auth.example.com/introspect", "client_id": "g", "client_secret": "s",
+        "cache": 20,
+    });
+    let mut engine = engine(&policy);
+    load(&mut engine, &[(KEY_1, "es1")], 100);
+    engine
+}
+
+fn made_up(engine: &mut Engine, numbers: Range<u32>, now: u64) -> Vec<Step> {
+    let one = |n| begin_from(engine, Some(ATTACKER), &format!("Bearer made-up-{n}"), now);
+    numbers.map(one).collect()
+}
+
+/// Answers all questions alike, and resumes those who waited; how they come out.
+fn answer(engine: &mut Engine, steps: Vec<Step>, answer: &str, now: u64) -> Vec<&'static str> {
+    let questions = engine.due(now).into_iter().filter(|fetch| fetch.form.is_some());
+    for question in questions {
+        let _ = engine.fetched(question.id, Some((200, answer.as_bytes())), now);
+    }
+    let answered = steps.into_iter().map(|step| match step {
+        Step::NeedIntrospection(pending) => engine.resume(pending, Answer::Fetched, now),
+        step => step,
+    });
+    answered.map(|step| code(&step)).collect()
+}
+
+const INACTIVE: &str = r#"{"active":false}"#;
+
+const ACTIVE: &str = r#"{"active":true,"aud":"https://mcp.example.com/mcp","sub":"ada","client_id":"app","scope":"mcp:use"}"#;
 
 /// What came before the first failure was known: it is counted, and bounded.
 #[test]
 fn a_flood_that_comes_all_at_once() {
-    let mut policy = fetched();
-    policy["limits"] = json!({ "failures_per_minute": 60 });
-    policy["issuers"][0]["introspection"] = json!({
-        "endpoint": "https://auth.example.com/introspect", "client_id": "g", "client_secret": "s",
-    });
-    // Opaque tokens, of which each is asked about.
-    let mut engine = engine(&policy);
-    load(&mut engine, &[(super::support::KEY_1, "es1")], 100);
-    let flood = |engine: &mut Engine| -> Vec<Step> {
-        let one = |n| begin_from(engine, Some(ATTACKER), &format!("Bearer made-up-{n}"), 100);
-        (0..605).map(one).collect()
-    };
-    let steps = flood(&mut engine);
-    let questions = engine.due(100);
-    assert_eq!(questions.len(), 128);
-    for question in questions {
-        let _ = engine.fetched(question.id, Some((200, br#"{"active":false}"#)), 100);
+    for (limit, most) in [(60, 128), (200, 200)] {
+        let mut engine = with_introspection(limit);
+        let steps = made_up(&mut engine, 0..605, 100);
+        let outcomes = answer(&mut engine, steps, INACTIVE, 100);
+        assert!(outcomes[..most].iter().all(|outcome| *outcome == "token_inactive"));
+        assert!(outcomes[most..].iter().all(|outcome| *outcome == "failures_excessive"));
+        let again = made_up(&mut engine, 0..605, 100);
+        assert!(again.into_iter().all(|step| response(step).status == 429));
+        let new = token().claim("jti", "new").sign();
+        assert_eq!(ask_from(&mut engine, Some(ATTACKER), &new, 100), "failures_excessive");
+        assert_eq!(ask_from(&mut engine, Some(ATTACKER), &new, 101), "allow");
     }
-    let answered = steps.into_iter().map(|step| match step {
-        Step::NeedIntrospection(pending) => engine.resume(pending, Answer::Fetched, 100),
-        step => step,
-    });
-    let statuses: Vec<u16> = answered.map(|step| response(step).status).collect();
-    assert!(statuses[..128].iter().all(|status| *status == 401));
-    assert!(statuses[128..].iter().all(|status| *status == 429));
-    assert!(flood(&mut engine).into_iter().all(|step| response(step).status == 429));
-    let new = token().claim("jti", "new").sign();
-    assert_eq!(ask_from(&mut engine, Some(ATTACKER), &new, 100), "failures_excessive");
-    assert_eq!(ask_from(&mut engine, Some(ATTACKER), &new, 101), "allow");
 }
 
-/// Requests that wait for keys cost nothing yet, so good ones may come in any number; when the keys are
-/// there, bad ones buy no more signature checks than if they came then.
+/// A host may end a request without a word, and keep what it had of it: on Workers it does. No question
+/// counts for longer than an answer may take.
+#[test]
+fn requests_that_are_never_resumed_lock_nobody_out() {
+    let mut engine = with_introspection(60);
+    let kept = made_up(&mut engine, 0..128, 100);
+    assert!(kept.iter().all(|step| code(step) == "(introspection)"));
+    assert_eq!(engine.due(100).len(), 128, "never answered");
+    let excessive = made_up(&mut engine, 200..201, 100);
+    assert_eq!(code(&excessive[0]), "failures_excessive");
+    // From elsewhere, and signed ones from here, they come through.
+    let other = begin_from(&mut engine, Some("192.0.2.2"), "Bearer other", 100);
+    assert_eq!(code(&other), "(introspection)");
+    assert_eq!(ask_from(&mut engine, Some(ATTACKER), &token().sign(), 100), "allow");
+    let steps = made_up(&mut engine, 200..201, 120);
+    assert_eq!(answer(&mut engine, steps, ACTIVE, 120), ["allow"]);
+    drop(kept);
+}
+
+/// One question is one attempt, however many requests wait for its answer.
+#[test]
+fn a_crowd_with_one_opaque_token() {
+    let mut engine = with_introspection(60);
+    for now in [100, 120] {
+        let steps: Vec<Step> = (0..200).flat_map(|_| made_up(&mut engine, 0..1, now)).collect();
+        let questions = engine.due(now);
+        let asked: Vec<_> = questions.iter().filter(|question| question.form.is_some()).collect();
+        assert_eq!(asked.len(), 1);
+        let _ = engine.fetched(asked[0].id, Some((200, ACTIVE.as_bytes())), now);
+        assert_eq!(answer(&mut engine, steps, ACTIVE, now), ["allow"; 200]);
+    }
+}
+
+/// 300 requests that wait for keys, and are resumed when these are there.
+fn resumed_crowd(good: bool) -> (Engine, Vec<Pending>) {
+    const KEY: TestKey = TestKey::Rs256;
+    let mut policy = fetched();
+    policy["limits"] = json!({ "failures_per_minute": 10 });
+    let mut engine = engine(&policy);
+    let parked: Vec<Step> = (0..300)
+        .map(|number| {
+            let text = token().key(KEY, "rs").claim("jti", number.to_string());
+            let text = if good { text.sign() } else { text.with_signature(&[1; 256]) };
+            begin_from(&mut engine, Some(ATTACKER), &format!("Bearer {text}"), 100)
+        })
+        .collect();
+    load(&mut engine, &[(KEY, "rs")], 100);
+    let parked = parked.into_iter().map(|step| match step {
+        Step::NeedKeys(pending) => pending,
+        step => panic!("{}", code(&step)),
+    });
+    (engine, parked.collect())
+}
+
+/// A host that verifies in its own time (WebCrypto) resumes all before it knows of one how it ends. Nobody's
+/// good token is refused for that, and of bad ones a minute is charged.
+#[test]
+fn a_crowd_that_waited_for_keys_and_is_verified_later() {
+    for good in [true, false] {
+        let (mut engine, parked) = resumed_crowd(good);
+        let mut resume = |pending| engine.resume(pending, Answer::Fetched, 100);
+        let verifying: Vec<Step> = parked.into_iter().map(&mut resume).collect();
+        let expected = if good { "allow" } else { "signature_invalid" };
+        for step in verifying {
+            assert_eq!(code(&step), "(signature)");
+            assert_eq!(code(&verify(&mut engine, step, 100)), expected);
+        }
+        let new = token().key(TestKey::Rs256, "rs").sign();
+        let expected = if good { "allow" } else { "failures_excessive" };
+        assert_eq!(ask_from(&mut engine, Some(ATTACKER), &new, 100), expected);
+        assert_eq!(ask_from(&mut engine, Some(ATTACKER), &new, 106), "allow");
+    }
+}
+
+/// Where each is verified before the next is resumed, bad ones that waited for keys buy no more signature
+/// checks than if they came then.
 #[test]
 fn a_flood_that_waited_for_keys() {
     for good in [true, false] {
-        let mut policy = fetched();
-        policy["limits"] = json!({ "failures_per_minute": 10 });
-        let mut engine = engine(&policy);
+        let (mut engine, parked) = resumed_crowd(good);
         let mut checks = 0;
-        let parked: Vec<Step> = (0..300)
-            .map(|number| {
-                let jti = number.to_string();
-                let text = if good { token().claim("jti", jti).sign() } else { forged(number) };
-                begin_from(&mut engine, Some(ATTACKER), &format!("Bearer {text}"), 100)
-            })
-            .collect();
-        load(&mut engine, &[(super::support::KEY_1, "es1")], 100);
-        for step in parked {
-            let Step::NeedKeys(pending) = step else { panic!("{}", code(&step)) };
+        for pending in parked {
             let step = engine.resume(pending, Answer::Fetched, 100);
             checks += u32::from(code(&step) == "(signature)");
             let outcome = code(&verify(&mut engine, step, 100));

@@ -19,7 +19,10 @@ const REST: u64 = 300;
 #[derive(Debug)]
 pub(super) struct Discovery {
     places: Vec<String>,
-    next: usize,
+    /// The place that gave the document last; nobody knows it when no key set came since.
+    home: Option<usize>,
+    /// How many places were tried in vain on this way.
+    tried: usize,
     jwks_uri: Option<String>,
     /// Where the issuer says which status lists there are.
     pub(super) aggregation: Option<String>,
@@ -35,7 +38,8 @@ impl Discovery {
     pub(super) fn new(issuer: &str) -> Self {
         Self {
             places: authorization_server_urls(issuer),
-            next: 0,
+            home: None,
+            tried: 0,
             jwks_uri: None,
             aggregation: None,
             next_reading: 0,
@@ -57,7 +61,17 @@ impl Discovery {
     pub(super) fn url(&mut self, is_lacking: bool, now: UnixSeconds) -> Option<String> {
         self.is_reading =
             self.jwks_uri.is_none() || (!self.was_read && (is_lacking || self.is_old(now)));
-        if self.is_reading { self.places.get(self.next).cloned() } else { self.jwks_uri.clone() }
+        let place = if self.is_reading { self.places.get(self.place()) } else { None };
+        place.or(self.jwks_uri.as_ref()).cloned()
+    }
+
+    /// Where metadata are read next: first where they were, then in the order of the places.
+    const fn place(&self) -> usize {
+        match self.home {
+            Some(home) if self.tried == 0 => home,
+            Some(home) if self.tried <= home => self.tried - 1,
+            Some(_) | None => self.tried,
+        }
     }
 
     /// Takes metadata, if that is what was fetched. The key set is to be fetched next.
@@ -77,38 +91,38 @@ impl Discovery {
         let endpoint = metadata.url("status_list_aggregation_endpoint");
         self.aggregation = endpoint.ok().flatten().map(String::from);
         self.next_reading = now.saturating_add(PERIOD);
-        self.was_read = true;
+        (self.home, self.tried, self.was_read) = (Some(self.place()), 0, true);
         Ok(())
     }
 
-    /// A fetch failed: whether something else can be fetched at once. The next place, when the document was
-    /// not at this one; the key set where it was before, when nobody answered or no place is left.
+    /// A fetch failed: whether something else can be fetched at once. The next place, when the document is not
+    /// where it was, or nobody knows where it is; the key set where it was before, when the document's place did
+    /// not answer or no place is left.
     pub(super) fn goes_on(&mut self, error: &FetchError, now: UnixSeconds) -> bool {
         if !self.is_reading {
             return false;
         }
-        let is_first = self.jwks_uri.is_none();
         let is_silent = matches!(error, FetchError::NoAnswer | FetchError::Status(500..));
-        if self.next + 1 < self.places.len() && (is_first || !is_silent) {
-            self.next += 1;
+        if self.tried + 1 < self.places.len() && (self.home.is_none() || !is_silent) {
+            self.tried += 1;
             return true;
         }
-        if is_first {
+        if self.jwks_uri.is_none() {
             return false;
         }
-        (self.next, self.was_read) = (0, true);
+        (self.tried, self.was_read) = (0, true);
         self.next_reading = now.saturating_add(REST);
         true
     }
 
     /// A key set came: the way there is over.
     pub(super) const fn arrived(&mut self) {
-        (self.next, self.was_read) = (0, false);
+        (self.tried, self.was_read) = (0, false);
     }
 
-    /// No key set came: the issuer may have moved it, so its metadata are read first.
+    /// No key set came: the issuer may have moved it, and its metadata too, so these are looked for anew.
     pub(super) const fn start_over(&mut self) {
         self.arrived();
-        self.next_reading = 0;
+        (self.home, self.next_reading) = (None, 0);
     }
 }

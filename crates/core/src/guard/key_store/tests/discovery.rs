@@ -151,6 +151,49 @@ fn metadata_that_cannot_be_read_anew() {
     }
 }
 
+/// They are read where they were, whatever the places before it say; the others are tried when they are not
+/// there any more, and all from the first on when no key set came.
+#[test]
+fn metadata_at_a_later_place() {
+    const OLD: &str = "https://a.example/old";
+    const NEW: &str = "https://a.example/new";
+    // At the `document`th place, and with what the other one says.
+    let issuer = |document: usize, other: Option<u16>, keys: &'static str| {
+        move |url: &str| match url {
+            url if url == PLACES[document] => {
+                Some((200, metadata(&format!(r#""jwks_uri":"{keys}""#))))
+            }
+            url if PLACES.contains(&url) => other.map(|status| (status, String::new())),
+            url if url == keys => Some((200, set(&[FIRST]))),
+            _ => Some((404, String::new())),
+        }
+    };
+    for other in [None, Some(503), Some(404)] {
+        let mut store = store("");
+        let urls = carry_out(&mut store, 0, issuer(1, other, OLD));
+        assert_eq!(urls, [PLACES[0], PLACES[1], OLD]);
+        assert_eq!(carry_out(&mut store, 3600, issuer(1, other, NEW)), [PLACES[1], NEW]);
+        // It does not answer: the set is fetched where it was, and the document read again later.
+        let silent = |url: &str| match url {
+            NEW => Some((200, set(&[FIRST]))),
+            _ => Some((503, String::new())),
+        };
+        assert_eq!(carry_out(&mut store, 7200, silent), [PLACES[1], NEW]);
+        assert_eq!(carry_out(&mut store, 7500, issuer(1, other, OLD)), [PLACES[1], OLD]);
+        // It is elsewhere now, and stays there.
+        let urls = carry_out(&mut store, 11_100, issuer(0, Some(404), NEW));
+        assert_eq!(urls, [PLACES[1], PLACES[0], NEW]);
+        assert_eq!(carry_out(&mut store, 14_700, issuer(0, other, NEW)), [PLACES[0], NEW]);
+        // The key set is gone, and with it the document: nobody knows where it is.
+        let gone = |_: &str| Some((503, String::new()));
+        carry_out(&mut store, 18_300, gone);
+        assert!(store.keys.issuers[0].failures > 0);
+        let urls = carry_out(&mut store, 18_400, issuer(1, other, OLD));
+        assert_eq!(urls, [PLACES[0], PLACES[1], OLD]);
+        assert_eq!(store.keys.issuers[0].failures, 0);
+    }
+}
+
 /// Nobody has to wait for a host that lost an answer.
 #[test]
 fn a_lost_answer_about_metadata() {
