@@ -98,10 +98,16 @@ test("URLs of a resource's document are secure, written as well as read", () => 
   const build = (more) => protectedResourceMetadata.build({ resource, authorizationServers: good.authorization_servers, ...more });
   assert.equal(parse().documentation, good.resource_documentation);
   assert.equal(JSON.parse(build({ documentation: good.resource_documentation })).resource_documentation, good.resource_documentation);
-  for (const bad of ["javascript:alert(1)", "http://docs.example.com", "data:text/html,x", "docs", "", "https://a b", "file:///etc/passwd"]) {
-    assert.throws(() => parse({ resource_documentation: bad }), { name: "TypeError", message: /resource_documentation/ }, bad);
+  for (const page of ["https://docs.example.com/mcp#scopes", "http://docs.example.com"]) {
+    assert.equal(parse({ resource_documentation: page }).documentation, page);
+    assert.equal(JSON.parse(build({ documentation: page })).resource_documentation, page);
+  }
+  assert.throws(() => parse({ authorization_servers: ["http://auth.example.com"] }), { name: "TypeError", message: /authorization_servers/ });
+  assert.throws(() => build({ authorizationServers: ["http://auth.example.com"] }), { name: "TypeError", message: /authorizationServers: expected an https URL/ });
+  for (const bad of ["javascript:alert(1)", "https://u@docs.example.com/#a", "data:text/html,x", "docs", "", "https://a b", "file:///etc/passwd"]) {
+    assert.equal(parse({ resource_documentation: bad }).documentation, null, bad);
     assert.throws(() => parse({ authorization_servers: [bad] }), { name: "TypeError", message: /authorization_servers/ }, bad);
-    assert.throws(() => build({ documentation: bad }), { name: "TypeError", message: /documentation: expected an https URL/ }, bad);
+    assert.throws(() => build({ documentation: bad }), { name: "TypeError", message: /documentation: expected the URL of a page/ }, bad);
     assert.throws(() => build({ authorizationServers: ["https://auth.example.com", bad] }), { name: "TypeError", message: /authorizationServers: expected an https URL/ }, bad);
   }
   const local = { resource: "http://127.0.0.1:8080/mcp", authorizationServers: ["http://127.0.0.1:8090"], documentation: "http://127.0.0.1:8080/" };

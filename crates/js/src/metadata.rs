@@ -223,12 +223,15 @@ fn document(description: &str) -> Result<String, String> {
     }
     let resource = described.resource("resource")?;
     let documentation = described.text("documentation")?;
-    let urls = servers.iter().map(|url| ("authorizationServers", *url));
-    for (name, url) in urls.chain(documentation.map(|url| ("documentation", url))) {
-        // What its readers would refuse.
-        if !metadata::is_callable(url, resource.as_str()) {
-            return Err(format!("{name}: expected an https URL"));
-        }
+    // What its readers would refuse, or leave out.
+    if !servers.iter().all(|url| metadata::is_callable(url, resource.as_str())) {
+        return Err("authorizationServers: expected an https URL".to_owned());
+    }
+    if documentation.is_some_and(|page| !metadata::is_page(page)) {
+        return Err(
+            "documentation: expected the URL of a page, http or https, without user information"
+                .to_owned(),
+        );
     }
     let document = ProtectedResource {
         resource: &resource,
@@ -353,7 +356,7 @@ mod tests {
             ),
             (
                 r#"{"resource":"https://h","authorizationServers":["https://a"],"documentation":"javascript:1"}"#,
-                "documentation: expected an https URL",
+                "documentation: expected the URL of a page, http or https",
             ),
         ] {
             let error = document(description).unwrap_err();

@@ -1,5 +1,7 @@
 //! Whether a `Content-Type` says JSON in UTF-8 to every reader there is.
 
+use crate::grammar::is_tchar;
+
 /// Whether this is `application/json`, alone or with parameters that no reader can take for another
 /// character set than UTF-8 (RFC 8259 §8.1).
 ///
@@ -43,8 +45,7 @@ fn parameter_of(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// RFC 9110 §5.6.2.
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let in_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let end = text.iter().position(|byte| !in_token(byte)).unwrap_or(text.len());
+    let end = text.iter().position(|byte| !is_tchar(*byte)).unwrap_or(text.len());
     text.split_at_checked(end).filter(|(token, _)| !token.is_empty())
 }
 

@@ -325,9 +325,15 @@ impl Found {
     }
 }
 
-/// `{"Method": …}` is the same as `{"method": …}` to some JSON libraries.
+/// `{"Method": …}` is the same as `{"method": …}` to some JSON libraries, and `{"resource_templates": …}` as
+/// `{"resourceTemplates": …}` to others.
 pub(super) fn is_lookalike(member: &str, known: &[&str]) -> bool {
-    known.iter().any(|name| member != *name && member.eq_ignore_ascii_case(name))
+    known.iter().any(|name| member != *name && letters(member).eq(letters(name)))
         // Letters that case folding maps to ASCII: ſ (to s) and the Kelvin sign (to k).
         || member.contains(['\u{17f}', '\u{212a}'])
+}
+
+/// What is left of a name without case and underscores.
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase())
 }

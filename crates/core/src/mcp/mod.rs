@@ -12,5 +12,6 @@ mod uri;
 #[cfg(feature = "corpus")]
 pub(crate) use uri::hex_pair;
 pub(crate) use uri::{
-    ambiguous_path, comparable as comparable_uri, comparable_beginning as comparable_uri_beginning,
+    ambiguous_path, bare as bare_uris, comparable as comparable_uri,
+    comparable_beginning as comparable_uri_beginning,
 };

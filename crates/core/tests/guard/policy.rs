@@ -22,7 +22,7 @@ fn document() -> Value {
             "hosts": ["mcp.example.com"], "path": "/files/mcp",
             "accept_audiences": ["mcp://files"],
             "exclusive_audience": true,
-            "name": "Example files", "documentation": "https://docs.example.com",
+            "name": "Example files", "documentation": "http://docs.example.com/mcp#scopes",
             "issuers": ["https://auth.example.com"],
             "scopes": {
                 "baseline": ["mcp:use"],

@@ -13,7 +13,7 @@ use crate::{
     guard::{decision::HeaderName, proof::NonceSecret, request::Host, session::SessionSecret},
     jose::base64url,
     jwt::access_token::Audience,
-    oauth::{metadata::is_callable, resource::ResourceId},
+    oauth::{metadata::is_page, resource::ResourceId},
 };
 
 /// One protected resource.
@@ -113,8 +113,7 @@ impl ResourcePolicy {
             exclusive: members.read("exclusive_audience", Node::flag)?.unwrap_or(true),
         };
         let resource = Self {
-            documentation: members
-                .read("documentation", |node| read_page(node, &audience.resource))?,
+            documentation: members.read("documentation", read_page)?,
             audience,
             hosts,
             public_paths: members
@@ -201,12 +200,12 @@ fn read_hosts(node: &Node<'_>) -> Result<Vec<Host>, PolicyError> {
 }
 
 /// What clients would not take from the metadata is a mistake here.
-fn read_page(node: &Node<'_>, resource: &ResourceId) -> Result<String, PolicyError> {
+fn read_page(node: &Node<'_>) -> Result<String, PolicyError> {
     let page = node.text()?;
-    if is_callable(page, resource.as_str()) {
+    if is_page(page) {
         return Ok(page.to_owned());
     }
-    Err(node.error("expected an https URL"))
+    Err(node.error("expected the URL of a page, http or https, without user information"))
 }
 
 fn read_path(node: &Node<'_>) -> Result<String, PolicyError> {

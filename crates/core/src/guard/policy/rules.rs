@@ -7,7 +7,7 @@ use super::{PolicyError, reader::Node};
 use crate::{
     Reason,
     mcp::{
-        comparable_uri, comparable_uri_beginning,
+        bare_uris, comparable_uri, comparable_uri_beginning,
         operation::{LISTEN, Operation},
     },
     oauth::scope::{Implications, Scope, ScopeSet},
@@ -45,6 +45,23 @@ pub struct RuleMatch {
     /// Which rule added to the baseline, like `tools["write_*"]`; or which rules, for a request that
     /// falls under several.
     pub rule: Option<String>,
+}
+
+/// A rule that names an operation.
+struct Rule<'a> {
+    scopes: &'a ScopeSet,
+    /// Like `tools["write_*"]`.
+    text: String,
+    /// How much of the name its pattern has.
+    length: usize,
+}
+
+/// The rules that name a resource.
+#[derive(Default)]
+struct OfResource<'a> {
+    whole: Option<Rule<'a>>,
+    /// Closer ones for the same URI without its query.
+    bare: Vec<Rule<'a>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -105,8 +122,9 @@ impl ScopeRules {
     }
 
     /// The rule for an operation: by its name, exact before the longest prefix, then by its method
-    /// in the same way, then `unlisted`. `subscriptions/listen` falls under the rules of all its resources,
-    /// and under that of its method.
+    /// in the same way, then `unlisted`. A resource whose URI has a query falls under a closer rule for the
+    /// URI without it as well: servers may look at no more. `subscriptions/listen` falls under the rules of
+    /// all its resources, and under that of its method.
     ///
     /// # Errors
     /// [`Reason::OperationDenied`] when no rule names it and unlisted operations are refused;
@@ -115,8 +133,10 @@ impl ScopeRules {
         let named = match operation {
             Operation::Tool(name) => self.tools.find(name, "tools"),
             Operation::Prompt(name) => self.prompts.find(name, "prompts"),
-            Operation::Resource { uri, .. } => self.of_resource(uri)?,
-            Operation::Listen(uris) => return self.needed_to_listen(operation, uris),
+            Operation::Resource { uri, .. } => {
+                return self.needed_for(operation, core::slice::from_ref(uri));
+            }
+            Operation::Listen(uris) => return self.needed_for(operation, uris),
             Operation::Transport | Operation::Method(_) => None,
         };
         match named {
@@ -125,39 +145,42 @@ impl ScopeRules {
         }
     }
 
-    /// The rule that names a resource.
-    fn of_resource(&self, uri: &str) -> Result<Option<(&ScopeSet, String)>, Reason> {
+    /// The rules that name a resource.
+    fn of_resource(&self, uri: &str) -> Result<OfResource<'_>, Reason> {
         if self.resources.is_empty() {
-            return Ok(None);
+            return Ok(OfResource::default());
         }
         let uri = comparable_uri(uri).ok_or(Reason::UriAmbiguous)?;
-        Ok(self.resources.find(&uri, "resources"))
+        let whole = self.resources.find(&uri, "resources");
+        let bare = self.resources.bare(&uri, whole.as_ref().map_or(0, |rule| rule.length));
+        Ok(OfResource { whole, bare })
     }
 
-    fn needed_to_listen(
-        &self,
-        operation: &Operation,
-        uris: &[String],
-    ) -> Result<RuleMatch, Reason> {
+    fn needed_for(&self, operation: &Operation, uris: &[String]) -> Result<RuleMatch, Reason> {
         let named = uris.iter().map(|uri| self.of_resource(uri)).collect::<Result<Vec<_>, _>>()?;
-        let by_method = self.methods.find(LISTEN, "methods");
+        let all_are_named = named.iter().all(|named| named.whole.is_some());
+        let by_method = operation
+            .method()
+            .filter(|method| *method == LISTEN || !all_are_named)
+            .and_then(|method| self.methods.find(method, "methods"));
         // What no rule names at all is as `unlisted` says.
-        if by_method.is_none() && named.iter().any(Option::is_none) {
+        if by_method.is_none() && !all_are_named {
             self.unnamed(operation)?;
         }
         let mut needed = self.baseline.clone();
         let mut rules = Vec::new();
-        for (scopes, rule) in named.into_iter().flatten().chain(by_method) {
+        let named = named.into_iter().flat_map(|named| named.whole.into_iter().chain(named.bare));
+        for Rule { scopes, text, .. } in named.chain(by_method) {
             needed = needed.union(scopes);
-            if !rules.contains(&rule) {
-                rules.push(rule);
+            if !rules.contains(&text) {
+                rules.push(text);
             }
         }
         Ok(RuleMatch { needed, rule: (!rules.is_empty()).then(|| rules.join(", ")) })
     }
 
-    fn matched(&self, (scopes, rule): (&ScopeSet, String)) -> RuleMatch {
-        RuleMatch { needed: self.baseline.union(scopes), rule: Some(rule) }
+    fn matched(&self, rule: Rule<'_>) -> RuleMatch {
+        RuleMatch { needed: self.baseline.union(rule.scopes), rule: Some(rule.text) }
     }
 
     /// The rule for an operation whose name no rule has.
@@ -203,13 +226,19 @@ impl ScopeRules {
         let Some(beginning) = beginning else { return false };
         let enough =
             |scopes: &ScopeSet| self.missing(granted, &self.baseline.union(scopes)).is_empty();
-        self.resources.within(&beginning).any(enough)
-            || match self.resources.around(&beginning) {
-                Some(scopes) => enough(scopes),
-                None => self
-                    .unnamed(&read(literal))
-                    .is_ok_and(|rule| self.missing(granted, &rule.needed).is_empty()),
-            }
+        if self.resources.within(&beginning).any(enough) {
+            return true;
+        }
+        let around = self.resources.around(&beginning, "resources");
+        let length = around.as_ref().map_or(0, |rule| rule.length);
+        let bare = self.resources.bare(&beginning, length);
+        let is_enough = match around {
+            Some(rule) => enough(rule.scopes),
+            None => self
+                .unnamed(&read(literal))
+                .is_ok_and(|rule| self.missing(granted, &rule.needed).is_empty()),
+        };
+        is_enough && bare.iter().all(|rule| enough(rule.scopes))
     }
 
     /// Those of `needed` that `granted` does not give, by itself or by implication.
@@ -268,21 +297,35 @@ impl RuleMap {
     }
 
     /// The rule for all names that begin so, where no other is closer.
-    fn around(&self, beginning: &str) -> Option<&ScopeSet> {
-        let around =
-            self.prefixes.iter().find(|((_, prefix), _)| beginning.starts_with(prefix.as_str()));
-        around.map(|(_, set)| set)
+    fn around(&self, beginning: &str, kind: &str) -> Option<Rule<'_>> {
+        self.prefixes.iter().find(|((_, prefix), _)| beginning.starts_with(prefix.as_str())).map(
+            |((_, prefix), scopes)| Rule {
+                scopes,
+                text: format!("{kind}[\"{prefix}*\"]"),
+                length: prefix.len(),
+            },
+        )
     }
 
-    fn find(&self, name: &str, kind: &str) -> Option<(&ScopeSet, String)> {
-        let describe = |pattern: &str, star: &str| format!("{kind}[\"{pattern}{star}\"]");
-        if let Some(set) = self.exact.get(name) {
-            return Some((set, describe(name, "")));
-        }
-        self.prefixes
-            .iter()
-            .find(|((_, prefix), _)| name.starts_with(prefix.as_str()))
-            .map(|((_, prefix), set)| (set, describe(prefix, "*")))
+    fn exact(&self, name: &str, kind: &str) -> Option<Rule<'_>> {
+        self.exact.get(name).map(|scopes| Rule {
+            scopes,
+            text: format!("{kind}[\"{name}\"]"),
+            length: name.len(),
+        })
+    }
+
+    fn find(&self, name: &str, kind: &str) -> Option<Rule<'_>> {
+        self.exact(name, kind).or_else(|| self.around(name, kind))
+    }
+
+    /// The rules for a resource by its URI without a query, but for those that are not as close as another
+    /// whose pattern has more of the URI.
+    fn bare(&self, uri: &str, length: usize) -> Vec<Rule<'_>> {
+        bare_uris(uri)
+            .filter(move |bare| bare.len() >= length)
+            .filter_map(|bare| self.exact(bare, "resources"))
+            .collect()
     }
 }
 

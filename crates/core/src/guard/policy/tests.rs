@@ -1,9 +1,9 @@
 //! Wrong documents: each names the path of its mistake.
 
-use alloc::{format, string::String, string::ToString as _, vec};
+use alloc::{format, string::String, string::ToString as _, vec, vec::Vec};
 
 use super::*;
-use crate::jose::alg::Algorithm;
+use crate::{Reason, jose::alg::Algorithm, mcp::operation::Operation, oauth::scope::Scope};
 
 const ISSUER: &str = r#"{"issuer":"https://a.example"}"#;
 const RESOURCE: &str = r#"{"resource":"https://m.example/mcp"}"#;
@@ -123,6 +123,7 @@ fn mistakes_are_named_with_their_path() {
     at(resource(r#""path":"mcp""#), "$.resources[0].path");
     at(resource(r#""path":"/a/../b""#), "$.resources[0].path");
     at(resource(r#""documentation":"javascript:alert(1)""#), "$.resources[0].documentation");
+    at(resource(r#""documentation":"https://u@docs.example/#a""#), "$.resources[0].documentation");
     at(resource(r#""issuers":["https://b.example"]"#), "$.resources[0].issuers[0]");
     at(resource(r#""issuers":[]"#), "$.resources[0].issuers");
     at(resource(r#""exclusive_audience":"yes""#), "$.resources[0].exclusive_audience");
@@ -153,9 +154,18 @@ fn mistakes_are_named_with_their_path() {
         r#"$.resources[0].scopes.resources["file:///a/../*"]"#,
     );
     // What no URI of a request could be compared with, and what others say in another spelling.
-    for pattern in
-        ["file:///my docs/*", "https:/h/*", "https://u@h/*", "https://h:443*", "file:a", "file:/*"]
-    {
+    for pattern in [
+        "https://my h/*",
+        "https:/h/*",
+        "https://u@h/*",
+        "https://h:443*",
+        "file:a",
+        "file:/*",
+        "file:///a?",
+        "file:///a?*",
+        "note:a#b",
+        "note:a#*",
+    ] {
         let path = format!(r#"$.resources[0].scopes.resources["{pattern}"]"#);
         at(scopes(&format!(r#""resources":{{"{pattern}":[]}}"#)), &path);
     }
@@ -164,6 +174,7 @@ fn mistakes_are_named_with_their_path() {
         ("https://h/a*", "https://h:443/a*"),
         ("https://h", "HTTPS://H./"),
         ("note:/a", "note:///a"),
+        ("file:///my docs/*", "file:///my%20docs/*"),
     ] {
         let read = scopes(&format!(r#""resources":{{"{one}":[],"{same}":[]}}"#));
         assert!(read.unwrap_err().message.contains("means the same"), "{one} {same}");
@@ -251,4 +262,45 @@ fn members_override_the_preset() {
     assert_eq!(own.algorithms, [Algorithm::Es256]);
     assert_eq!((own.token_types, own.required_claims), (vec!["at+jwt".into()], vec!["sub".into()]));
     assert_eq!(own.max_lifetime, 60);
+}
+
+/// Servers that look at the path alone give the same for every query.
+#[test]
+fn a_query_does_not_evade_an_exact_rule() {
+    let members = r#""baseline":["base"],"unlisted":"deny","methods":{"resources/read":["read"]},
+        "resources":{"note:a":["one"],"note:a?open=*":[],"note:b":["two"],"note:b*":["three"]}"#;
+    let policy = scopes(members).unwrap();
+    let rules = &policy.resources[0].scopes;
+    let read = |method: &str, uri: &str| {
+        rules
+            .needed(&Operation::Resource { method: method.into(), uri: uri.into() })
+            .map(|found| (found.needed.to_string(), found.rule.unwrap_or_default()))
+    };
+    for (uri, needed, rule) in [
+        ("note:a", "base one", r#"resources["note:a"]"#),
+        ("note:a?x", "base read one", r#"resources["note:a"], methods["resources/read"]"#),
+        ("note:a?open=x", "base", r#"resources["note:a?open=*"]"#),
+        ("note:b?", "base three two", r#"resources["note:b*"], resources["note:b"]"#),
+        ("note:b;x", "base three two", r#"resources["note:b*"], resources["note:b"]"#),
+    ] {
+        let (found, by) = read("resources/read", uri).unwrap();
+        let sorted = |scopes: &str| {
+            let mut scopes: Vec<String> = scopes.split(' ').map(Into::into).collect();
+            scopes.sort();
+            scopes
+        };
+        assert_eq!((sorted(&found), by.as_str()), (sorted(needed), rule), "{uri}");
+    }
+    // It is another resource too, which no rule names.
+    assert_eq!(read("resources/subscribe", "note:a?x"), Err(Reason::OperationDenied));
+    let granted = |scopes: &str| scopes.split(' ').map(|one| Scope::parse(one).unwrap()).collect();
+    for (scopes, template, shown) in [
+        ("base read", "note:a?x={x}", false),
+        ("base read one", "note:a?x={x}", true),
+        ("base", "note:a?open=x{x}", true),
+        ("base three", "note:b?{x}", false),
+        ("base two three", "note:b?{x}", true),
+    ] {
+        assert_eq!(rules.permits_template(&granted(scopes), template), shown, "{template}");
+    }
 }

@@ -84,6 +84,8 @@ fn subscriptions() {
         r#"{"notifications":{"resourceSubscriptions":["a"],"resourceSubscriptions":["b"]}}"#,
         r#"{"notifications":{"resourceSubscriptions":["a"]},"notifications":{}}"#,
         r#"{"notifications":{"resourceSubscriptions":["a"],"ResourceSubscriptions":["b"]}}"#,
+        r#"{"notifications":{"resource_subscriptions":["a"]}}"#,
+        r#"{"notifications":{"resourceSubscriptions":["a"],"_Resource_Subscriptions":["b"]}}"#,
         r#"{"notifications":{"re\u017fourceSubscriptions":["b"]}}"#,
         r#"{"notifications":{},"Notifications":{"resourceSubscriptions":["b"]}}"#,
     ] {

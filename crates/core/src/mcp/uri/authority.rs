@@ -6,7 +6,7 @@ use alloc::{
 };
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{IN_PATH, escaped};
+use super::{IN_PATH, escaped, has_outer_space};
 use crate::oauth::resource::host_and_port;
 
 /// Schemes for which the WHATWG URL standard makes up an authority where none is written, and reads it in
@@ -68,6 +68,9 @@ impl Special {
 /// Slashes and authority under any other scheme, where servers give it whatever meaning they like. Refused is
 /// what WHATWG parsers make the same as a shorter one.
 pub(super) fn form(authority: &str, is_open: bool) -> Option<String> {
+    if has_outer_space(authority, &['@', ':', '[', ']']) {
+        return None;
+    }
     let authority = escaped(authority, IN_PATH);
     // Escapes stay in upper case.
     let form = escaped(&authority.to_ascii_lowercase(), IN_PATH);

@@ -19,9 +19,10 @@ use crate::oauth::resource::is_scheme;
 /// §6.2.2, §6.2.3, RFC 8089).
 ///
 /// `None` for what some server resolves to something that no pattern names, or reads as another URI:
-/// characters that no URI has (parsers leave out tabs and line feeds, and take `\` for `/`), escapes that
-/// encode nothing, no text, a separator or a control character, dot segments and empty ones, and
-/// authorities of `http` and the like in one of their other spellings.
+/// characters that no URI has (parsers leave out tabs and line feeds, and take `\` for `/`), fragments, which
+/// are separated before a resource is looked up (RFC 3986 §3.5), escapes that encode nothing, no text, a
+/// separator or a control character, dot segments and empty ones, and authorities of `http` and the like in
+/// one of their other spellings.
 pub(crate) fn comparable(uri: &str) -> Option<String> {
     form(uri, Part::Whole)
 }
@@ -32,6 +33,15 @@ pub(crate) fn comparable_beginning(beginning: &str) -> Option<String> {
     form(beginning, Part::Beginning)
 }
 
+/// The beginnings of a form that are all of it to servers which look at the path alone: without its query
+/// (`new URL(uri).pathname`), and without what follows a semicolon in its last segment (Python's `urlparse`).
+pub(crate) fn bare(form: &str) -> impl Iterator<Item = &str> {
+    let path = form.split('?').next().unwrap_or(form);
+    let last = path.rfind('/').unwrap_or(0);
+    let plain = path.get(last..).and_then(|segment| path.get(..last + segment.find(';')?));
+    [Some(path), plain].into_iter().flatten().filter(move |bare| bare.len() < form.len())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Beginning,
@@ -39,14 +49,17 @@ enum Part {
 }
 
 fn form(uri: &str, part: Part) -> Option<String> {
-    if !uri.bytes().all(may_stand) || !is_text(uri) {
+    if !uri.bytes().all(|byte| may_stand(byte) || byte == b' ')
+        || has_outer_space(uri, &['?'])
+        || !is_text(uri)
+    {
         return None;
     }
     let Some((scheme, rest)) = uri.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
         return without_scheme(uri, part);
     };
     let scheme = scheme.to_ascii_lowercase();
-    let (hierarchy, tail) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let (hierarchy, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
     let (authority, path) = match hierarchy.strip_prefix("//") {
         Some(rest) => {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -56,12 +69,12 @@ fn form(uri: &str, part: Part) -> Option<String> {
     };
     // Whether more of the authority may follow, or the authority as a whole.
     let is_open = part == Part::Beginning
-        && tail.is_empty()
+        && query.is_empty()
         && (path.is_empty() || (authority.is_none() && path == "/"));
     let special = Special::of(&scheme);
-    let (path, tail) = (path_form(path)?, escaped(tail, IN_TAIL));
-    // To what opens files a question mark may be a letter like any other.
-    if special == Some(Special::File) && !is_plain_path(&tail) {
+    let (path, query) = (path_form(path)?, escaped(query, IN_QUERY));
+    // To what opens files a question mark ends the name, or is a letter like any other.
+    if special == Some(Special::File) && !query.is_empty() {
         return None;
     }
     let prefix = match (special, authority) {
@@ -73,23 +86,23 @@ fn form(uri: &str, part: Part) -> Option<String> {
         (None, Some(authority)) => authority::form(authority, is_open)?,
     };
     let root = if special.is_some() && path.is_empty() && !is_open { "/" } else { "" };
-    Some([scheme.as_str(), ":", &prefix, root, &path, &tail].concat())
+    Some([scheme.as_str(), ":", &prefix, root, &path, &query].concat())
 }
 
 /// A relative reference, for servers that name their resources so.
 fn without_scheme(uri: &str, part: Part) -> Option<String> {
-    let (path, tail) = uri.split_at(uri.find(['?', '#']).unwrap_or(uri.len()));
+    let (path, query) = uri.split_at(uri.find('?').unwrap_or(uri.len()));
     let path = path_form(path)?;
     // RFC 3986 §4.2; and with its escapes decoded it must not become the URI that it is not.
     if path.split('/').next().is_some_and(|first| first.contains(':')) {
         return None;
     }
     // It could go on with a colon: then it is a scheme, which is compared in lower case.
-    let may_be_scheme = part == Part::Beginning && tail.is_empty() && is_scheme(&path);
+    let may_be_scheme = part == Part::Beginning && query.is_empty() && is_scheme(&path);
     if may_be_scheme && path.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
-    Some(path + &escaped(tail, IN_TAIL))
+    Some(path + &escaped(query, IN_QUERY))
 }
 
 fn path_form(path: &str) -> Option<String> {
@@ -97,16 +110,24 @@ fn path_form(path: &str) -> Option<String> {
     (is_plain_path(&path) && !path.contains("//")).then_some(path)
 }
 
-/// Whether nobody finds a way up in an escaped path, or a separator that is not there.
+/// Whether nobody finds a way up in an escaped path, also without parameters (`..;a`), or a separator that is
+/// not there.
 fn is_plain_path(path: &str) -> bool {
     !path.contains("%2F")
         && !path.contains("%5C")
-        && path.split(['/', '?', '#']).all(|segment| segment != "." && segment != "..")
+        && path.split('/').all(|segment| !matches!(segment.split(';').next(), Some("." | "..")))
 }
 
-/// Whether this may stand in a URI (RFC 3986 §2). What is not ASCII stands for its escapes (RFC 3987 §3.1).
+/// Whether this may stand in a URI (RFC 3986 §2), but for what separates a fragment. What is
+/// not ASCII stands for its escapes (RFC 3987 §3.1).
 fn may_stand(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f && !b"\"<>\\^`{|}".contains(&byte)
+    byte > b' ' && byte != 0x7f && !b"\"#<>\\^`{|}".contains(&byte)
+}
+
+/// Whether a space stands at either end of a part, where parsers leave it out. Elsewhere it is `%20` to those
+/// who take it at all.
+fn has_outer_space(text: &str, separators: &[char]) -> bool {
+    text.split(separators).any(|part| part.starts_with(' ') || part.ends_with(' '))
 }
 
 /// Whether every `%` encodes something (RFC 3986 §2.1), and all of it is text without control characters.
@@ -121,8 +142,8 @@ fn is_text(uri: &str) -> bool {
 /// What means something else in a path when it is escaped.
 const IN_PATH: &[u8] = b"/\\?#%";
 
-/// The same in query and fragment.
-const IN_TAIL: &[u8] = b"#%";
+/// The same in a query.
+const IN_QUERY: &[u8] = b"#%";
 
 /// With escapes in upper case, and only where a character cannot stand for itself or is `meaningful`.
 fn escaped(text: &str, meaningful: &[u8]) -> String {

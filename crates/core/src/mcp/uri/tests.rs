@@ -3,7 +3,7 @@ use alloc::{format, string::String, vec::Vec};
 use proptest::prelude::*;
 use url::Url;
 
-use super::{comparable, comparable_beginning, unescaped};
+use super::{bare, comparable, comparable_beginning, unescaped};
 
 #[test]
 fn what_servers_read_differently_never_compares() {
@@ -12,6 +12,10 @@ fn what_servers_read_differently_never_compares() {
         "file:///public/%2e%2E/secret",
         "file:///public/.%2e/secret",
         "file:///public/./x",
+        // Without their parameters.
+        "https://host/public/..;x/secret",
+        "file:///public/%2e.%3Bx",
+        "users/.;",
         "file:///public%2f..%2Fsecret",
         "file:///public%2Fsecret",
         "file:////secret",
@@ -36,12 +40,34 @@ fn what_servers_read_differently_never_compares() {
         "file:///public/x?/../../../secret",
         "file:///public/x?%2F..",
         "file:///public/x#/./secret",
+        // Separated before the file is opened.
+        "file:///secret?",
+        "file:///secret?x",
+        "file:///secret#",
+        "note://x?y#",
+        "users/a#b",
         // WHATWG URL: left out, and then dot segments.
         "file:///public/.\t./secret",
         "file:///public/.\n./secret",
         "file:///public/.\r./secret",
         " file:///secret",
         "file:///secret ",
+        "https://host/secret ?a",
+        "https://host/secret? a",
+        "https://ho st/secret",
+        "https:// host/secret",
+        "https://host /secret",
+        "https://host: 80/secret",
+        "http s://host/secret",
+        "note ://a/b",
+        "note:a ?b",
+        "note:// a/b",
+        "note://a /b",
+        "note://a: 80/b",
+        "note://u @a/b",
+        "note://[::1 ]/b",
+        "file://a b/c",
+        "my note:a",
         "\u{1}file:///secret",
         "fi\tle:///secret",
         "file:///secret?a b",
@@ -125,7 +151,10 @@ fn spellings_of_one_uri_compare_equal() {
         ("file://server/a", &["file://SERVER/a", "file://server./a"]),
         ("file:///", &["file:/", "file://", "file://localhost"]),
         ("file:///caf%C3%A9", &["file:///caf\u{e9}", "file:///caf%c3%a9", "file:///c%61f%C3%a9"]),
-        ("file:///my%20docs", &["file:///my%20docs"]),
+        ("file:///my%20docs", &["file:///my docs", "file:/m%79 docs"]),
+        ("weather://san%20francisco/cur%20rent", &["weather://San Francisco/cur rent"]),
+        ("https://host/a%20/b?c%20d", &["https://host/a /b?c d"]),
+        ("my%20users/a%20b", &["my users/a b"]),
         ("file:///private(1)", &["file:///private%281%29", "file:///private(1%29"]),
         ("file:///a%3Fb%23c%25d%7B", &["file:///a%3fb%23c%25d%7b"]),
         ("file:///a..b/...", &["file:///a..b/..."]),
@@ -176,6 +205,8 @@ fn beginnings() {
         ("note:", "note:"),
         ("note:/a/", "note:///a/"),
         ("users/", "users/"),
+        ("file:///my do", "file:///my%20do"),
+        ("weather://San F", "weather://san%20f"),
     ] {
         assert_eq!(comparable_beginning(beginning).as_deref(), Some(form), "{beginning}");
     }
@@ -200,7 +231,10 @@ fn beginnings() {
         "file:///a%2",
         "file:///a%C3",
         "file:///a/.",
-        "file:///my docs",
+        "file:///a?",
+        "note://a#",
+        "file:///my ",
+        "weather://San ",
     ] {
         assert_eq!(comparable_beginning(beginning), None, "{beginning}");
     }
@@ -208,7 +242,7 @@ fn beginnings() {
 
 /// Pieces of URIs: those of one row are spellings of the same, or nearly.
 const SCHEMES: &[&[&str]] = &[
-    &["https:", "HTTPS:", "https:", "ht\ttps:"],
+    &["https:", "HTTPS:", "https: ", "ht\ttps:"],
     &["http:", "Http:", "http:", " http:"],
     &["file:", "FILE:", "file:", "file:\n"],
     &["ws:", "wss:", "ftp:", "note:"],
@@ -219,6 +253,7 @@ const HOSTS: &[&[&str]] = &[
     &["host", "HOST", "ho%73t", "host"],
     &["host", "host:443", "host:80", "host:0443"],
     &["host", "u@host", "host.", ":@host"],
+    &["h t", "h%20t", "H t", "h t "],
     &["127.0.0.1", "127.1", "0x7f.0.0.1", "2130706433"],
     &["[::1]", "[0::1]", "[::1]:443", "[::0:1]"],
     &["", "localhost", "LOCALHOST", "local%68ost"],
@@ -234,12 +269,17 @@ const SEGMENTS: &[&[&str]] = &[
     &["/a%2Fb", "/a%2fb", "/a/b", "/a%5Cb"],
     &["", "/", "/.", "//"],
     &["/a%3Fb", "/a?b", "/a%3fb", "/a%253Fb"],
+    &["/a b", "/a%20b", "/a  b", "/a /b"],
     &["/a;b", "/a%3Bb", "/a%3bb", "/A;b"],
 ];
 const TAILS: &[&[&str]] = &[
     &["", "", " ", "\n"],
     &["?q=a", "?q=%61", "?q=\ta", "?q=a#"],
     &["?q=%41/../b", "?q=A/../b", "?q=A%2F../b", "#q=A"],
+    &["", "?", "#", "?q#"],
+    &["?a b", "?a%20b", " ?a b", "? a b"],
+    &["", "?q", "#q", ";q"],
+    &[";q", ";", "%3Bq", ";q?q;q"],
 ];
 
 /// Two URIs of pieces from the same rows.
@@ -275,6 +315,27 @@ fn resolved(uri: &str) -> Option<(String, [Option<Vec<u8>>; 3])> {
     Some((origin, parts.map(|part| decoded(part?))))
 }
 
+/// As Python's `urlparse` has the path.
+fn without_parameters(uri: &str) -> &str {
+    let path = uri.split(['?', '#']).next().unwrap_or_default();
+    let last = path.rfind('/').unwrap_or(0);
+    path[last..].find(';').map_or(path, |at| &path[..last + at])
+}
+
+#[test]
+fn what_servers_that_look_at_the_path_see() {
+    for (form, expected) in [
+        ("https://host/a", &[][..]),
+        ("https://host/a?", &["https://host/a"]),
+        ("https://host/a;b/c?d;e", &["https://host/a;b/c"]),
+        ("https://host/a;b;c?d", &["https://host/a;b;c", "https://host/a"]),
+        ("https://host/a;", &["https://host/a"]),
+        ("a;b?c", &["a;b", "a"]),
+    ] {
+        assert_eq!(bare(form).collect::<Vec<_>>(), expected, "{form}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
@@ -288,12 +349,26 @@ proptest! {
         }
     }
 
+    /// Whatever the path alone makes the same is the same where servers look at no more.
+    #[test]
+    fn no_query_falls_through([a, b] in spellings()) {
+        let (Some(first), Some(second)) = (comparable(&a), comparable(&b)) else { return Ok(()) };
+        let of_path: fn(&str) -> _ =
+            |uri| resolved(uri).map(|(origin, [path, ..])| (origin, path));
+        let barest = |form: &str| bare(form).last().map_or_else(|| form.into(), String::from);
+        let plain = |uri: &str| of_path(without_parameters(uri));
+        let [with, without] = [[of_path(&a), of_path(&b)], [plain(&a), plain(&b)]];
+        if [with, without].iter().any(|[a, b]| a.is_some() && a == b) {
+            prop_assert_eq!(barest(&first), barest(&second), "{:?} {:?}", a, b);
+        }
+    }
+
     /// The form means what the URI means, and is its own form.
     #[test]
     fn the_form_means_the_same([uri, _] in spellings()) {
         let Some(form) = comparable(&uri) else { return Ok(()) };
         prop_assert_eq!(comparable(&form), Some(form.clone()), "{}", uri);
-        prop_assert_eq!(resolved(&form), resolved(&uri), "{} {}", form, uri);
+        prop_assert_eq!(resolved(&form), resolved(&uri.replace(' ', "%20")), "{} {}", form, uri);
     }
 
     /// A beginning that compares is the beginning of every URI that begins with it.

@@ -126,9 +126,54 @@ pub fn is_callable(url: &str, origin: &str) -> bool {
         && (scheme(url) == Some("https") || scheme(url) == scheme(origin))
 }
 
+/// Whether a URL may be shown as a link to a page: of `http` or `https` with a host, and maybe a fragment,
+/// without user information.
+#[must_use]
+pub fn is_page(url: &str) -> bool {
+    let is_web = split(url).is_some_and(|(scheme, ..)| {
+        ["https", "http"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    });
+    // A fragment has the characters of a query (RFC 3986 §3.5).
+    is_web && ResourceId::parse(&url.replacen('#', "?", 1)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages() {
+        for page in [
+            "https://h",
+            "HTTP://h:80/a?b",
+            "https://h/a#b",
+            "https://h/a?b#c?d/e",
+            "https://h#a@b",
+            "https://[::1]/#",
+        ] {
+            assert!(is_page(page), "{page}");
+        }
+        for url in [
+            "",
+            "docs",
+            "javascript:alert(1)",
+            "javascript://h/#\nalert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "https:h",
+            "https:///a",
+            "https://#a",
+            "https://u@h/#a",
+            "https://h/a b",
+            "https://h/#a b",
+            "https://h/#a#b",
+            "https://h/\n",
+            "https://h/#\u{1}",
+            "#https://h",
+        ] {
+            assert!(!is_page(url), "{url:?}");
+        }
+    }
 
     /// RFC 9728 §3.1.
     #[test]

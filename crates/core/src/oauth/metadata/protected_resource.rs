@@ -7,7 +7,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{MetadataError, flag, is_callable, members, text, texts};
+use super::{MetadataError, flag, is_callable, is_page, members, text, texts};
 use crate::{
     jose::{
         alg::Algorithm,
@@ -84,7 +84,7 @@ pub struct ProtectedResourceMetadata {
     pub bearer_methods: Vec<String>,
     /// A name for people. Text of the server's: to be shown as such.
     pub name: Option<String>,
-    /// A page for developers.
+    /// A page for developers. `None` too for what is not the URL of one.
     pub documentation: Option<String>,
     /// The algorithms that DPoP proofs may be signed with, by name.
     pub dpop_algorithms: Vec<String>,
@@ -128,11 +128,8 @@ impl ProtectedResourceMetadata {
         if !authorization_servers.iter().all(|issuer| is_callable(issuer, expected)) {
             return Err(MetadataError::Malformed("authorization_servers"));
         }
-        let documentation = optional("resource_documentation")?;
-        // Clients show it as a link: `javascript:` must not be one.
-        if documentation.as_ref().is_some_and(|page| !is_callable(page, expected)) {
-            return Err(MetadataError::Malformed("resource_documentation"));
-        }
+        // Clients show it as a link: `javascript:` must not be one. The rest is good without it.
+        let documentation = optional("resource_documentation")?.filter(|page| is_page(page));
         let scopes = texts(&members, "scopes_supported")?;
         let scopes: Result<ScopeSet, _> = scopes.into_iter().map(Scope::parse).collect();
         Ok(Self {
