@@ -27,9 +27,10 @@ pub(crate) struct BackupArguments {
 /// All of the database is replaced in one transaction. Logins, codes, remembered consents and, unless
 /// --keep-grants says otherwise, grants end: what was used or revoked since the backup would count
 /// again. Keys that were revoked stay revoked, and users and clients that are disabled now stay
-/// disabled.
+/// disabled. Passwords, client secrets and the keys of clients stay what they are now.
 ///
-/// For PostgreSQL, stop the servers, use pg_restore, and run this without a file.
+/// For PostgreSQL, stop the servers, use pg_restore, and run this without a file. Nothing is known then
+/// of what was revoked, disabled, deleted or changed since the backup: do it again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RestoreArguments {
     /// The backup; not for PostgreSQL

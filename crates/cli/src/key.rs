@@ -25,7 +25,8 @@ enum Command {
     /// Make the next signing key; it is published at once and signs in half an hour
     ///
     /// The key that signs now stays published for another day, until no token of it is valid. The
-    /// server does all of this by itself every --key-rotation seconds.
+    /// server does all of this by itself every --key-rotation seconds. Where no server ran for five
+    /// minutes, or a clock leapt, no key takes over for an hour, unless by --now.
     Rotate {
         /// Of which algorithm
         #[arg(long, value_name = "ALG", default_value = "ES256",
@@ -78,7 +79,12 @@ pub(crate) async fn run(arguments: Arguments, global: &Global) -> Outcome {
             let when = if now { Rotation::AtOnce } else { Rotation::Announced };
             let keys = existing(options, global).await?;
             keys.rotate(&alg, when).await?;
-            let next = if now { "signs now" } else { "is published, and signs in half an hour" };
+            let next = if now {
+                "signs now"
+            } else {
+                "is published, and signs in half an hour, or up to an hour later where the servers were \
+                 stopped or a clock leapt"
+            };
             print(global.json, &json!({ "alg": alg, "now": now }), || {
                 format!("The next {alg} key {next}. See: countersign key list")
             })?;

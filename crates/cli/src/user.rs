@@ -32,7 +32,7 @@ pub(crate) enum Command {
         /// Read the password from the first line of standard input
         #[arg(long)]
         password_stdin: bool,
-        /// End what the person allowed to clients too; access tokens are revoked
+        /// End what the person allowed to clients too, and ask again; access tokens are revoked
         #[arg(long)]
         revoke_grants: bool,
     },

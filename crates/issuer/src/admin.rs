@@ -129,8 +129,8 @@ impl Store {
         Ok(user)
     }
 
-    /// Gives a user another password. Logins end; grants stay unless they are to end too. Says how many
-    /// of these did.
+    /// Gives a user another password. Logins end; grants and remembered consents stay unless they are to
+    /// end too. Says how many grants did.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a password of under 8 characters, or when there is no user of this name;
@@ -140,7 +140,7 @@ impl Store {
         name: &str,
         password: &str,
         revoke_grants: bool,
-    ) -> Result<usize, Error> {
+    ) -> Result<u64, Error> {
         check_password(password)?;
         self.replace_password(name, &password::hash(password).await?, revoke_grants).await
     }

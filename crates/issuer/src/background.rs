@@ -101,27 +101,35 @@ impl Tidying {
                 Ok::<_, Error>(())
             })
             .await?;
+        self.round(app, app.store.server_clock().await?).await
+    }
+
+    /// `server` is what the database server's clock says, where there is one.
+    async fn round(&self, app: &App, server: Option<i64>) -> Result<(), Error> {
         let now = clock::now();
-        let (horizon, has_leapt) = {
+        let (own, has_leapt) = {
             let mut time = self.passed();
             (time.horizon(now, Instant::now()), time.leap.is_some())
         };
-        let server = app.store.server_clock().await?.unwrap_or(horizon);
-        let is_behind = horizon.saturating_sub(server) > LEAP;
+        let server = server.unwrap_or(own);
+        let is_behind = own.saturating_sub(server) > LEAP;
         if is_behind && !self.is_behind.swap(true, Ordering::Relaxed) {
-            let hint = "nothing is tidied up before its time there";
+            let hint = "nothing is deleted before its time there";
             tracing::warn!(
                 reason = "clocks_differ",
                 "the database server's clock is behind: {hint}"
             );
         }
-        let horizon = horizon.min(server);
+        // What is deleted does not come back: by the earlier one.
+        let horizon = own.min(server);
         if !app.store.take_lease("tidy", &app.node, now, LEASE).await? {
             return Ok(());
         }
         // A key that took over by a time that is not believed yet would be dropped too soon when it is.
-        if !has_leapt && !is_behind {
-            app.keys.tend(horizon).await?;
+        // One that takes over by this node's own time, where the other clock is behind, is not: both must
+        // say so.
+        if !has_leapt {
+            app.keys.tend(own, horizon).await?;
         }
         let deleted = app.store.prune(horizon).await?;
         if deleted > 0 {
@@ -150,7 +158,7 @@ impl Passed {
             *self = Self { began: (last, start), leap: Some((ahead, start)) };
             tracing::info!(
                 "no server tidied up here for {ahead} s by this machine's clock, which is believed in \
-                 an hour"
+                 an hour: until then no signing key is announced, takes over or is dropped"
             );
         }
     }
@@ -175,7 +183,8 @@ impl Passed {
             // A new one, or a further one.
             _ => {
                 self.leap = Some((ahead, moment));
-                let hint = "nothing is tidied up by its time for an hour";
+                let hint =
+                    "nothing is tidied up by its time for an hour, and no signing key takes over";
                 tracing::warn!(reason = "clock_leapt", "the clock leapt by {ahead} s: {hint}");
             }
         }
@@ -289,6 +298,35 @@ mod tests {
                 let server = store.server_clock().await.unwrap().unwrap();
                 assert!((server - clock::now()).abs() < 60);
             }
+        }
+    }
+
+    /// Keys go by the node's own time, and are dropped when both clocks say so.
+    #[tokio::test]
+    async fn keys_take_over_where_the_database_servers_clock_is_behind() {
+        for store in test_stores::each().await {
+            let app = store.app().await;
+            let tidying = Tidying::default();
+            let behind = || Some(clock::now() - 3600);
+            store.run("UPDATE signing_keys SET sign_until = 0").await;
+            tidying.round(&app, behind()).await.unwrap();
+            let pending = "SELECT COUNT(*) FROM signing_keys WHERE state = 'pending'";
+            assert_eq!(store.number(pending).await, 1, "it is announced");
+            // Its time has come here, and not there.
+            store
+                .run("UPDATE signing_keys SET sign_from = sign_from - 1860 WHERE state = 'pending'")
+                .await;
+            tidying.round(&app, behind()).await.unwrap();
+            let retiring = "SELECT COUNT(*) FROM signing_keys WHERE state = 'retiring'";
+            assert_eq!((store.number(pending).await, store.number(retiring).await), (0, 1));
+            // A day and five minutes, and one more.
+            store
+                .run("UPDATE signing_keys SET drop_at = drop_at - 86760 WHERE state = 'retiring'")
+                .await;
+            tidying.round(&app, behind()).await.unwrap();
+            assert_eq!(store.number(retiring).await, 1);
+            tidying.round(&app, Some(clock::now())).await.unwrap();
+            assert_eq!(store.number(retiring).await, 0);
         }
     }
 

@@ -36,7 +36,7 @@ pub struct SigningKeys {
 /// When a new key begins to sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotation {
-    /// Once every cache knows it: in half an hour.
+    /// Once every cache knows it: in half an hour, if the server's clock is believed by then.
     Announced,
     /// Now. Guards that do not know the key yet fetch the key set.
     AtOnce,
@@ -127,9 +127,9 @@ impl SigningKeys {
         Ok(())
     }
 
-    /// What the schedule says for this moment. Every step is one conditional change: that several
-    /// nodes do it at once does no harm.
-    pub(super) async fn tend(&self, now: i64) -> Result<(), Error> {
+    /// What the schedule says for this moment; keys are dropped that were over by the other one. Every
+    /// step is one conditional change: that several nodes do it at once does no harm.
+    pub(super) async fn tend(&self, now: i64, over: i64) -> Result<(), Error> {
         let rows = self.store.signing_keys().await?;
         let pending = |alg: &str| rows.iter().any(|row| row.state == "pending" && row.alg == alg);
         for row in rows.iter().filter(|row| row.state == "active") {
@@ -147,7 +147,7 @@ impl SigningKeys {
         for row in rows.iter().filter(|row| row.state == "pending" && row.sign_from <= now) {
             self.promote(&row.alg, now, now).await?;
         }
-        let dropped = self.store.drop_signing_keys(now).await?;
+        let dropped = self.store.drop_signing_keys(over).await?;
         if dropped > 0 {
             tracing::info!(dropped, "dropped signing keys that are over");
         }

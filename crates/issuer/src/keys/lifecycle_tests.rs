@@ -34,7 +34,7 @@ impl Fixture {
 
     /// The keys after the schedule was looked at.
     async fn at(&self, now: i64) -> Vec<SigningKeyInfo> {
-        self.keys.tend(now).await.unwrap();
+        self.keys.tend(now, now).await.unwrap();
         self.keys.store.signing_key_infos().await.unwrap()
     }
 

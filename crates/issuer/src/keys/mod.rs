@@ -106,9 +106,9 @@ impl Keys {
         self.signer(DEFAULT_ALGORITHM).await.map(drop)
     }
 
-    /// Makes, activates, retires and drops keys whose time has come by then.
-    pub(crate) async fn tend(&self, now: i64) -> Result<(), Error> {
-        self.stored.tend(now).await?;
+    /// Makes, activates and retires keys whose time has come, and drops those that were over by then.
+    pub(crate) async fn tend(&self, now: i64, over: i64) -> Result<(), Error> {
+        self.stored.tend(now, over).await?;
         self.refresh().await
     }
 

@@ -44,9 +44,9 @@ const END_GRANTS: &str =
 const COUNT_UP: &str = "UPDATE counters SET value = value + 1 WHERE name IN ('key_set', 'resources', \
                         'restored', 'settings')";
 
-/// What the present database knows of what is revoked, disabled or deleted. The rows of keys and grants
+/// What the present database knows of what is revoked, disabled, deleted or replaced. The rows of keys and grants
 /// that are revoked go after a day or more; the log knows them still.
-const REMEMBER: [&str; 6] = [
+const REMEMBER: [&str; 8] = [
     "CREATE TEMP TABLE revoked_keys AS SELECT kid, drop_at FROM main.signing_keys \
      WHERE state = 'revoked' UNION ALL SELECT ref, MAX(revoked_at) FROM main.revocation_log \
      WHERE kind = 'key' AND ref NOT IN (SELECT kid FROM main.signing_keys WHERE state = 'revoked') \
@@ -70,10 +70,14 @@ const REMEMBER: [&str; 6] = [
     // Also those that were trusted or linked anew since: with other keys, or to somebody else.
     "CREATE TEMP TABLE ended_trust AS SELECT kind, ref FROM main.revocation_log WHERE kind IN \
      ('identity_provider', 'identity') AND seq NOT IN (SELECT seq FROM backup.revocation_log)",
+    // They may have been replaced since, because somebody else knew those before.
+    "CREATE TEMP TABLE known_passwords AS SELECT id, password_hash FROM main.users",
+    "CREATE TEMP TABLE known_secrets AS SELECT id, secret_hash, registration_token_hash, jwks, jwks_uri \
+     FROM main.clients",
 ];
 
 /// It stays so, whatever the backup says.
-const AGAIN: [&str; 10] = [
+const AGAIN: [&str; 12] = [
     "UPDATE main.signing_keys SET state = 'revoked', private_sealed = x'', drop_at = \
      (SELECT drop_at FROM revoked_keys WHERE revoked_keys.kid = signing_keys.kid) \
      WHERE kid IN (SELECT kid FROM revoked_keys)",
@@ -90,6 +94,11 @@ const AGAIN: [&str; 10] = [
     "UPDATE main.clients SET (disabled_at, not_before) = (SELECT COALESCE(ended.disabled_at, \
      clients.disabled_at), MAX(ended.not_before, clients.not_before) FROM ended_clients AS ended \
      WHERE ended.id = clients.id) WHERE id IN (SELECT id FROM ended_clients)",
+    "UPDATE main.users SET password_hash = known.password_hash FROM known_passwords AS known \
+     WHERE known.id = users.id",
+    "UPDATE main.clients SET secret_hash = known.secret_hash, registration_token_hash = \
+     known.registration_token_hash, jwks = known.jwks, jwks_uri = known.jwks_uri \
+     FROM known_secrets AS known WHERE known.id = clients.id",
     "UPDATE main.counters SET value = MAX(value, \
      (SELECT value FROM backup.counters AS old WHERE old.name = counters.name)) \
      WHERE name IN (SELECT name FROM backup.counters)",
@@ -144,7 +153,7 @@ impl Store {
 
     /// Replaces the content of the database by that of a backup, all of it or nothing. Servers go on
     /// meanwhile. See [`Store::after_restore`] for what does not come back; who and what is disabled
-    /// or revoked now stays so.
+    /// or revoked now stays so, and passwords, secrets and keys of clients stay what they are now.
     ///
     /// # Errors
     /// [`Error::Invalid`] for PostgreSQL; [`Error::Database`], [`Error::Io`].

@@ -205,6 +205,51 @@ async fn trust_that_ended_stays_so() {
     assert_eq!(other.identities().await.unwrap().len(), 5);
 }
 
+/// Somebody else may know those of the backup. Who is not here any more has what the backup says.
+#[tokio::test]
+async fn what_was_replaced_stays_so() {
+    let (store, _) = backed_up().await;
+    for statement in [
+        "UPDATE users SET password_hash = 'old'",
+        "INSERT INTO users (id, name, name_key, password_hash, created_at) VALUES ('v', 'Grace', \
+         'grace', 'hers', 0)",
+        "UPDATE clients SET secret_hash = x'01', registration_token_hash = x'02' WHERE id = 'c'",
+        "UPDATE clients SET jwks = 'old', secret_hash = x'03' WHERE id = 's'",
+    ] {
+        store.run(statement).await;
+    }
+    let backup = store.folder.join("replaced.db");
+    store.back_up(&backup).await.unwrap();
+
+    store.set_password("ada", "correct horse", false).await.unwrap();
+    let (_, password) = store.credentials("ada").await.unwrap().unwrap();
+    store.renew_client_secret("c").await.unwrap();
+    let replace = "UPDATE clients SET name = 'later', registration_token_hash = x'04'";
+    store.run(replace).await;
+    store.run("UPDATE clients SET jwks = 'new' WHERE id = 's'").await;
+    let before = store.client("c").await.unwrap().unwrap();
+    store.run("DELETE FROM users WHERE id = 'v'").await;
+    restore(&store, &backup, false).await.unwrap();
+    assert_eq!(store.credentials("ada").await.unwrap().unwrap().1, password);
+    assert_eq!(store.credentials("grace").await.unwrap().unwrap().1, "hers");
+    let client = store.client("c").await.unwrap().unwrap();
+    assert_ne!(client.client.name, "later");
+    assert_eq!(client.secret_hash, before.secret_hash);
+    assert_eq!(client.registration_token_hash, Some(vec![4]));
+    assert_eq!(store.client("s").await.unwrap().unwrap().jwks.as_deref(), Some("new"));
+
+    store.delete_client("s").await.unwrap();
+    restore(&store, &backup, false).await.unwrap();
+    let client = store.client("s").await.unwrap().unwrap();
+    assert_eq!((client.secret_hash, client.jwks.as_deref()), (Some(vec![3]), Some("old")));
+
+    // A machine that knows of none of them.
+    let other = test_stores::sqlite().await;
+    restore(&other, &backup, false).await.unwrap();
+    assert_eq!(other.credentials("ada").await.unwrap().unwrap().1, "old");
+    assert_eq!(other.client("c").await.unwrap().unwrap().secret_hash, Some(vec![1]));
+}
+
 /// Consents may have been taken back since: everybody is asked once more.
 #[tokio::test]
 async fn consents_do_not_come_back() {

@@ -5,43 +5,45 @@ use super::{
     Client, ClientResource, ClientRow, Resource, Store, Transaction,
     clients::{insert_resources, locked_client},
     resources::{insert_parts, locked_resource},
-    revocation::log,
+    revocation::{Of, end_grants, log, log_grants_of},
+    sql::again_if_deadlocked,
     status::Places,
 };
 use crate::{Error, clock};
 
-/// Whose grants end.
-#[derive(Clone, Copy, Debug)]
-enum Of<'a> {
-    Resource(&'a str),
-    User(&'a str),
-}
-
 impl Store {
     /// Gives a user another password: nobody stays logged in by the old one. Says how many grants ended,
-    /// where they shall.
+    /// where they shall; what was allowed before is asked again then.
     pub(crate) async fn replace_password(
         &self,
         name: &str,
         password_hash: &str,
         revoke_grants: bool,
-    ) -> Result<usize, Error> {
-        let mut transaction = self.begin().await?;
-        let update = "UPDATE users SET password_hash = $1 WHERE name_key = $2 RETURNING id";
-        let update = transaction.sql(update).bind(password_hash).bind(name.to_ascii_lowercase());
-        let user: Option<(String,)> = update.returning().await?;
-        let (user,) = user.ok_or_else(|| no_user(name))?;
-        transaction.sql("DELETE FROM sessions WHERE user_id = $1").bind(&user).execute().await?;
-        let mut ended = 0;
-        if revoke_grants {
-            let (grants, places) =
-                end_grants(&mut transaction, Of::User(&user), "password_changed").await?;
-            ended = grants.len();
-            places.revoke(&mut transaction).await?;
-            log(&mut transaction, "user", &user, "password_changed").await?;
-        }
-        transaction.commit().await?;
-        Ok(ended)
+    ) -> Result<u64, Error> {
+        again_if_deadlocked(async || {
+            let mut transaction = self.begin().await?;
+            let update = "UPDATE users SET password_hash = $1 WHERE name_key = $2 RETURNING id";
+            let update =
+                transaction.sql(update).bind(password_hash).bind(name.to_ascii_lowercase());
+            let user: Option<(String,)> = update.returning().await?;
+            let (user,) = user.ok_or_else(|| no_user(name))?;
+            let delete = "DELETE FROM sessions WHERE user_id = $1";
+            transaction.sql(delete).bind(&user).execute().await?;
+            let mut ended = 0;
+            if revoke_grants {
+                let (of, reason) = (Of::User(&user), "password_changed");
+                let (grants, places) =
+                    end_grants(&mut transaction, of, reason, clock::now()).await?;
+                ended = grants;
+                let delete = "DELETE FROM consents WHERE user_id = $1";
+                transaction.sql(delete).bind(&user).execute().await?;
+                places.revoke(&mut transaction).await?;
+                log(&mut transaction, "user", &user, reason).await?;
+            }
+            transaction.commit().await?;
+            Ok(ended)
+        })
+        .await
     }
 
     /// Forgets a user, after everything that speaks for them has ended.
@@ -49,16 +51,22 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] when there is none of this name, [`Error::Database`].
     pub async fn delete_user(&self, name: &str) -> Result<(), Error> {
+        again_if_deadlocked(|| self.end_and_delete_user(name)).await
+    }
+
+    async fn end_and_delete_user(&self, name: &str) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
+        let now = clock::now();
         // Whoever makes a grant looks at this row first: it comes before all of this, or not at all.
         let lock = "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE name_key = $2 \
                     RETURNING id";
-        let lock = transaction.sql(lock).bind(clock::now()).bind(name.to_ascii_lowercase());
+        let lock = transaction.sql(lock).bind(now).bind(name.to_ascii_lowercase());
         let user: Option<(String,)> = lock.returning().await?;
         let (user,) = user.ok_or_else(|| no_user(name))?;
-        let (_, places) = end_grants(&mut transaction, Of::User(&user), "user_deleted").await?;
+        let (of, reason) = (Of::User(&user), "user_deleted");
+        let (_, places) = end_grants(&mut transaction, of, reason, now).await?;
         places.revoke(&mut transaction).await?;
-        log(&mut transaction, "user", &user, "user_deleted").await?;
+        log(&mut transaction, "user", &user, reason).await?;
         // Sessions, consents, grants and identities go along.
         transaction.sql("DELETE FROM users WHERE id = $1").bind(&user).execute().await?;
         transaction.commit().await
@@ -120,7 +128,14 @@ impl Store {
     /// # Errors
     /// [`Error::Invalid`] when there is none, [`Error::InUse`], [`Error::Database`].
     pub async fn delete_resource(&self, uri: &str, force: bool) -> Result<(), Error> {
+        again_if_deadlocked(|| self.end_and_delete_resource(uri, force)).await?;
+        self.cache.look_again();
+        Ok(())
+    }
+
+    async fn end_and_delete_resource(&self, uri: &str, force: bool) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
+        let (now, reason) = (clock::now(), "resource_deleted");
         // Clients before the resource, as whoever makes a grant locks them; then grants, lists, the
         // number of the log, as whoever revokes does: in a line and not in a circle.
         let clients = match force {
@@ -131,27 +146,23 @@ impl Store {
             return Err(no_resource(uri));
         }
         if force {
-            let (grants, mut places) =
-                end_grants(&mut transaction, Of::Resource(uri), "resource_deleted").await?;
+            let (_, mut places) =
+                end_grants(&mut transaction, Of::Resource(uri), reason, now).await?;
             own_places(&mut transaction, uri, &clients, &mut places).await?;
             places.revoke(&mut transaction).await?;
             for client in &clients {
                 let end = "UPDATE status_leases SET revoked_at = $1 WHERE client_id = $2 AND \
                            revoked_at IS NULL";
-                transaction.sql(end).bind(clock::now()).bind(client).execute().await?;
-                log(&mut transaction, "client", client, "resource_deleted").await?;
+                transaction.sql(end).bind(now).bind(client).execute().await?;
+                log(&mut transaction, "client", client, reason).await?;
             }
-            for grant in &grants {
-                log(&mut transaction, "grant", grant, "resource_deleted").await?;
-            }
+            log_grants_of(&mut transaction, uri, reason, now).await?;
         } else {
             refuse_if_used(&mut transaction, uri).await?;
         }
         // Scopes, tools, aliases, consents, grants and what clients may do with it go along.
         transaction.sql("DELETE FROM resources WHERE uri = $1").bind(uri).execute().await?;
-        transaction.commit().await?;
-        self.cache.look_again();
-        Ok(())
+        transaction.commit().await
     }
 
     /// Changes a client that the administrator added as `change` says, which sees it as it is and
@@ -234,39 +245,6 @@ const WITHOUT_SCOPE: [&str; 5] = [
     without_scope!("client_resources", "scopes"),
     without_scope!("client_resources", "exchanges"),
 ];
-
-/// Ends grants. Gives the names of those that were alive, and the places to revoke: of their access
-/// tokens, and of those that came of them by exchange.
-async fn end_grants(
-    transaction: &mut Transaction,
-    of: Of<'_>,
-    reason: &'static str,
-) -> Result<(Vec<String>, Places), Error> {
-    let now = clock::now();
-    let (end, tokens, name) = match of {
-        Of::Resource(uri) => (
-            "UPDATE grants SET revoked_at = $1, reason = $2 WHERE resource = $3 AND revoked_at IS \
-             NULL RETURNING id",
-            "SELECT status_list, status_index FROM issued_tokens JOIN grants ON grants.id = \
-             grant_id WHERE grants.resource = $1 AND issued_tokens.expires_at > $2",
-            uri,
-        ),
-        Of::User(id) => (
-            "UPDATE grants SET revoked_at = $1, reason = $2 WHERE user_id = $3 AND revoked_at IS \
-             NULL RETURNING id",
-            "SELECT status_list, status_index FROM issued_tokens JOIN grants ON grants.id = \
-             grant_id WHERE grants.user_id = $1 AND issued_tokens.expires_at > $2",
-            id,
-        ),
-    };
-    let ended: Vec<(String,)> =
-        transaction.sql(end).bind(now).bind(reason).bind(name).all().await?;
-    // Whoever reads the tokens now sees those of everybody who was faster: they held the row.
-    let rows = transaction.sql(tokens).bind(name).bind(now).all().await?;
-    let mut places = Places::default();
-    places.add(rows);
-    Ok((ended.into_iter().map(|(id,)| id).collect(), places))
-}
 
 /// The clients that act for themselves at a resource, or have tokens for it by exchange. Nodes take no more places of the blocks that they
 /// hold for them, and nobody means the resource when they name none.

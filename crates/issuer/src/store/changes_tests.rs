@@ -75,12 +75,24 @@ async fn another_password_ends_logins_and_grants_if_they_shall() {
         assert!(store.session(b"2").await.unwrap().is_none(), "nobody stays logged in");
         assert!(store.session(b"1").await.unwrap().is_some(), "nor is anybody else logged out");
         assert_eq!((revoked(&store).await, logged(&store).await), (0, vec![]));
+        let consents = "SELECT COUNT(*) FROM consents";
+        store
+            .run(
+                "INSERT INTO consents (user_id, client_id, resource, redirect_uri, scopes, granted_at) \
+                 VALUES ('v', 'c', 'https://r', '', 'a', 0)",
+            )
+            .await;
+        store.set_password("bob", "correct horse", false).await.unwrap();
+        assert_eq!(store.number(consents).await, 3);
 
         assert_eq!(store.set_password("bob", "battery staple", true).await.unwrap(), 1);
         assert_eq!(revoked(&store).await, 1 << 2);
         assert_eq!(logged(&store).await, [entry("user", "v", "password_changed")]);
         assert_eq!(store.grants(Some("bob"), None).await.unwrap().len(), 0);
         assert_eq!(store.grants(Some("ada"), None).await.unwrap().len(), 2);
+        let of_bob = "SELECT COUNT(*) FROM consents WHERE user_id = 'v'";
+        assert_eq!(store.number(of_bob).await, 0, "nothing is granted again without a question");
+        assert_eq!(store.number(consents).await, 2);
 
         for (name, password) in [("bob", "short"), ("eve", "correct horse")] {
             let refused = store.set_password(name, password, true).await.unwrap_err();
@@ -213,6 +225,33 @@ async fn a_resource_that_is_used_stays_unless_it_must_go() {
             store.delete_resource("https://q", true).await.unwrap_err().reason(),
             "value_invalid"
         );
+    }
+}
+
+/// They are written down in one statement, since all writes wait meanwhile; the log has no gaps.
+#[tokio::test]
+async fn a_resource_goes_with_all_its_grants_at_once() {
+    for store in test_stores::each().await {
+        filled(&store).await;
+        store
+            .run(
+                "INSERT INTO grants (id, user_id, client_id, resource, scopes, auth_time, created_at) \
+                 WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \
+                 10000) SELECT CAST(n AS TEXT), 'u', 'c', 'https://r', '', 0, 0 FROM numbers",
+            )
+            .await;
+        store
+            .run("UPDATE grants SET revoked_at = 1, reason = 'resource_deleted' WHERE id = '7'")
+            .await;
+        store.delete_resource("https://r", true).await.unwrap();
+        let logged = "SELECT COUNT(*) FROM revocation_log WHERE kind = 'grant' AND reason = \
+                      'resource_deleted'";
+        assert_eq!(store.number(logged).await, 10_001, "but for the one that had ended before");
+        let last = store.number("SELECT value FROM counters WHERE name = 'revocations'").await;
+        assert_eq!(store.number("SELECT MAX(seq) FROM revocation_log").await, last);
+        assert_eq!(store.number("SELECT MIN(seq) FROM revocation_log").await, last - 10_001);
+        store.revoke_grant("gq", "revoked").await.unwrap();
+        assert_eq!(store.number("SELECT MAX(seq) FROM revocation_log").await, last + 1);
     }
 }
 

@@ -24,6 +24,14 @@ pub struct Grant {
     pub last_used_at: Option<i64>,
 }
 
+/// Whose grants end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Of<'a> {
+    Client(&'a str),
+    Resource(&'a str),
+    User(&'a str),
+}
+
 impl Store {
     /// The grants that are alive, the newest first; of a user or of a client, where one is named.
     ///
@@ -148,32 +156,8 @@ impl Store {
             return Err(Error::Invalid(format!("there is no user {name}")));
         };
         transaction.sql("DELETE FROM sessions WHERE user_id = $1").bind(&user).execute().await?;
-        take_grants(
-            &mut transaction,
-            "SELECT id FROM grants WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id FOR UPDATE",
-            &user,
-        )
-        .await?;
-        transaction
-            .sql(
-                "UPDATE grants SET revoked_at = $1, reason = 'user_disabled' WHERE user_id = $2 \
-                 AND revoked_at IS NULL",
-            )
-            .bind(now)
-            .bind(&user)
-            .execute()
-            .await?;
-        let rows = transaction
-            .sql(
-                "SELECT status_list, status_index FROM issued_tokens JOIN grants ON grants.id = \
-                 grant_id WHERE grants.user_id = $1 AND issued_tokens.expires_at > $2",
-            )
-            .bind(&user)
-            .bind(now)
-            .all()
-            .await?;
-        let mut places = Places::default();
-        places.add(rows);
+        let (_, places) =
+            end_grants(&mut transaction, Of::User(&user), "user_disabled", now).await?;
         places.revoke(&mut transaction).await?;
         log(&mut transaction, "user", &user, "user_disabled").await?;
         transaction.commit().await
@@ -251,17 +235,54 @@ impl Store {
     }
 }
 
-/// Takes grants in the order of their names, so that two who end the same ones wait for each other in a line
-/// and not in a circle. SQLite is alone from the beginning.
-async fn take_grants(
+/// What takes the grants with this column in the order of their names, ends them, and reads their places.
+macro_rules! end_grants_sql {
+    ($column:literal) => {
+        [
+            concat!(
+                "SELECT id FROM grants WHERE ",
+                $column,
+                " = $1 AND revoked_at IS NULL ORDER BY id FOR UPDATE"
+            ),
+            concat!(
+                "UPDATE grants SET revoked_at = $1, reason = $2 WHERE ",
+                $column,
+                " = $3 AND revoked_at IS NULL"
+            ),
+            concat!(
+                "SELECT status_list, status_index FROM issued_tokens JOIN grants ON grants.id = \
+                 grant_id WHERE grants.",
+                $column,
+                " = $1 AND issued_tokens.expires_at > $2"
+            ),
+        ]
+    };
+}
+
+/// Ends grants, in the order of their names, so that two who end the same ones wait for each other in a
+/// line and not in a circle. Gives how many were alive, and the places to revoke: of their access tokens,
+/// and of those that came of them by exchange.
+pub(super) async fn end_grants(
     transaction: &mut Transaction,
-    take: &'static str,
-    of: &str,
-) -> Result<(), Error> {
+    of: Of<'_>,
+    reason: &'static str,
+    now: i64,
+) -> Result<(u64, Places), Error> {
+    let ([take, end, tokens], name) = match of {
+        Of::Client(id) => (end_grants_sql!("client_id"), id),
+        Of::Resource(uri) => (end_grants_sql!("resource"), uri),
+        Of::User(id) => (end_grants_sql!("user_id"), id),
+    };
+    // SQLite is alone from the beginning.
     if let Transaction::Postgres(_) = transaction {
-        transaction.sql(take).bind(of).execute().await?;
+        transaction.sql(take).bind(name).execute().await?;
     }
-    Ok(())
+    let ended = transaction.sql(end).bind(now).bind(reason).bind(name).execute().await?;
+    // Whoever reads the tokens now sees those of everybody who was faster: they held the row.
+    let rows = transaction.sql(tokens).bind(name).bind(now).all().await?;
+    let mut places = Places::default();
+    places.add(rows);
+    Ok((ended, places))
 }
 
 async fn end_client(
@@ -284,33 +305,7 @@ async fn end_client(
     if done == 0 {
         return Err(Error::Invalid(format!("there is no client {id}")));
     }
-    take_grants(
-        transaction,
-        "SELECT id FROM grants WHERE client_id = $1 AND revoked_at IS NULL ORDER BY id FOR UPDATE",
-        id,
-    )
-    .await?;
-    transaction
-        .sql(
-            "UPDATE grants SET revoked_at = $1, reason = $2 WHERE client_id = $3 AND revoked_at IS \
-             NULL",
-        )
-        .bind(now)
-        .bind(reason)
-        .bind(id)
-        .execute()
-        .await?;
-    let mut places = Places::default();
-    let rows = transaction
-        .sql(
-            "SELECT status_list, status_index FROM issued_tokens JOIN grants ON grants.id = \
-             grant_id WHERE grants.client_id = $1 AND issued_tokens.expires_at > $2",
-        )
-        .bind(id)
-        .bind(now)
-        .all()
-        .await?;
-    places.add(rows);
+    let (_, mut places) = end_grants(transaction, Of::Client(id), reason, now).await?;
     // What it has by exchange belongs to grants of other clients.
     let rows = transaction
         .sql(
@@ -348,13 +343,7 @@ pub(super) async fn log(
     name: &str,
     reason: &str,
 ) -> Result<(), Error> {
-    let seq: Option<(i64,)> = transaction
-        .sql("UPDATE counters SET value = value + 1 WHERE name = 'revocations' RETURNING value")
-        .returning()
-        .await?;
-    let Some((seq,)) = seq else {
-        return Err(Error::Crypto("the counter of revocations is missing"));
-    };
+    let seq = count_up(transaction, 1).await?;
     transaction
         .sql(
             "INSERT INTO revocation_log (seq, kind, ref, revoked_at, reason) VALUES ($1, $2, \
@@ -368,4 +357,38 @@ pub(super) async fn log(
         .execute()
         .await?;
     Ok(())
+}
+
+/// Writes down that the grants of a resource have ended just now, all at once: there may be many.
+pub(super) async fn log_grants_of(
+    transaction: &mut Transaction,
+    resource: &str,
+    reason: &'static str,
+    now: i64,
+) -> Result<(), Error> {
+    let count =
+        "SELECT COUNT(*) FROM grants WHERE resource = $1 AND reason = $2 AND revoked_at = $3";
+    let count = transaction.sql(count).bind(resource).bind(reason).bind(now);
+    let count: Option<i64> = count.scalar().await?;
+    let last = count_up(transaction, count.unwrap_or_default()).await?;
+    transaction
+        .sql(
+            "INSERT INTO revocation_log (seq, kind, ref, revoked_at, reason) SELECT $1 + 1 - \
+             row_number() OVER (ORDER BY id DESC), 'grant', id, revoked_at, reason FROM grants WHERE \
+             resource = $2 AND reason = $3 AND revoked_at = $4",
+        )
+        .bind(last)
+        .bind(resource)
+        .bind(reason)
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Takes so many numbers of the log; gives the last of them.
+async fn count_up(transaction: &mut Transaction, by: i64) -> Result<i64, Error> {
+    let count = "UPDATE counters SET value = value + $1 WHERE name = 'revocations' RETURNING value";
+    let last: Option<(i64,)> = transaction.sql(count).bind(by).returning().await?;
+    last.map(|(last,)| last).ok_or(Error::Crypto("the counter of revocations is missing"))
 }
