@@ -1,0 +1,283 @@
+//! What can go wrong between this client, an MCP server and its authorization server.
+
+use std::{fmt, path::PathBuf};
+
+use countersign_core::oauth::metadata::MetadataError;
+
+/// An error answer of an authorization server (OAuth 2.1 §3.2.4, §4.1.2.1). The texts are the server's:
+/// cut in length, and without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its code, like `invalid_grant`.
+    pub error: String,
+    /// What it says about it.
+    pub description: Option<String>,
+    /// The status code, where it came as an answer to a request of ours.
+    pub status: Option<u16>,
+}
+
+impl Refusal {
+    /// Longest text of a server that is shown, in characters.
+    const LONGEST: usize = 300;
+
+    /// Takes over what a server says.
+    #[must_use]
+    pub fn new(error: &str, description: Option<&str>, status: Option<u16>) -> Self {
+        let shown = |text: &str| -> String {
+            text.chars().filter(|char| !char.is_control()).take(Self::LONGEST).collect()
+        };
+        Self { error: shown(error), description: description.map(shown), status }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)?;
+        if let Some(description) = &self.description {
+            write!(f, " ({description})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a client could not do what it was asked for. Each has a stable [code](Self::reason), and says in
+/// words what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// An answer is not what the protocol has there; whose it is, and what is wrong with it.
+    Answer {
+        /// What was called.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The user or the authorization server refused.
+    AuthorizationRefused(Refusal),
+    /// The redirect that was received is not the answer to the request that was sent (RFC 9207, OAuth
+    /// 2.1 §7.14); the text says how it differs. Nothing of it is used.
+    CallbackForeign(&'static str),
+    /// Nobody came back from the browser in time.
+    CallbackTimeout,
+    /// No way is left to become a client of this authorization server.
+    ClientUnknown {
+        /// The authorization server.
+        issuer: String,
+    },
+    /// The authorization server's metadata are not usable.
+    IssuerMetadata {
+        /// What was called.
+        url: String,
+        /// What is wrong.
+        error: MetadataError,
+    },
+    /// The authorization server has no metadata where they should stand.
+    IssuerMetadataMissing {
+        /// The authorization server.
+        issuer: String,
+    },
+    /// It answers, but says that it is another one: its metadata must not be used (RFC 8414 §3.3).
+    IssuerMismatch {
+        /// The authorization server.
+        issuer: String,
+        /// What was called.
+        url: String,
+    },
+    /// The issuer that was asked for is none of the resource's.
+    IssuerNotListed {
+        /// The authorization server.
+        issuer: String,
+        /// Those that the resource names.
+        listed: Vec<String>,
+    },
+    /// There is no token for this server, and none can be had without a user.
+    LoginRequired {
+        /// What was called.
+        url: String,
+    },
+    /// The server answers with an error of MCP or JSON-RPC.
+    Mcp {
+        /// The code of JSON-RPC.
+        code: i64,
+        /// The server's words.
+        message: String,
+    },
+    /// The server asks for no token and has no metadata.
+    NotProtected {
+        /// What was called.
+        url: String,
+    },
+    /// The authorization server does not say that it does PKCE with S256; a client must refuse it then
+    /// (MCP authorization, security considerations).
+    PkceMissing {
+        /// The authorization server.
+        issuer: String,
+    },
+    /// No randomness, or a key that cannot be used.
+    Crypto(&'static str),
+    /// The authorization server does not register this client.
+    RegistrationRefused(Refusal),
+    /// The resource's metadata are not usable.
+    ResourceMetadata {
+        /// What was called.
+        url: String,
+        /// What is wrong.
+        error: MetadataError,
+    },
+    /// The metadata are another resource's (RFC 9728 §3.3).
+    ResourceMismatch {
+        /// What was called.
+        url: String,
+        /// Whose they are.
+        resource: String,
+    },
+    /// The server asks for scopes although the token was made with them.
+    ScopeInsufficient {
+        /// What it asks for.
+        scope: String,
+    },
+    /// The file with tokens cannot be read or written.
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The TLS library cannot be set up.
+    Tls,
+    /// The authorization server gave no token.
+    TokenRefused(Refusal),
+    /// An answer is longer than is read.
+    TooLong {
+        /// What was called.
+        url: String,
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// No answer came.
+    Unreachable {
+        /// What was called.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A URL that is not to be called.
+    Url {
+        /// What was called.
+        url: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+impl Error {
+    /// A stable snake_case code.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Answer { .. } => "answer_invalid",
+            Self::AuthorizationRefused(_) => "authorization_refused",
+            Self::CallbackForeign(_) => "callback_foreign",
+            Self::CallbackTimeout => "callback_timeout",
+            Self::ClientUnknown { .. } => "client_unknown",
+            Self::Crypto(_) => "crypto_failed",
+            Self::IssuerMetadata { .. } => "issuer_metadata_invalid",
+            Self::IssuerMetadataMissing { .. } => "issuer_metadata_missing",
+            Self::IssuerMismatch { .. } => "issuer_mismatch",
+            Self::IssuerNotListed { .. } => "issuer_not_listed",
+            Self::LoginRequired { .. } => "login_required",
+            Self::Mcp { .. } => "mcp_error",
+            Self::NotProtected { .. } => "not_protected",
+            Self::PkceMissing { .. } => "pkce_missing",
+            Self::RegistrationRefused(_) => "registration_refused",
+            Self::ResourceMetadata { .. } => "resource_metadata_invalid",
+            Self::ResourceMismatch { .. } => "resource_mismatch",
+            Self::ScopeInsufficient { .. } => "scope_insufficient",
+            Self::Store { .. } => "store_failed",
+            Self::Tls => "tls_failed",
+            Self::TokenRefused(_) => "token_refused",
+            Self::TooLong { .. } => "answer_too_long",
+            Self::Unreachable { .. } => "server_unreachable",
+            Self::Url { .. } => "url_invalid",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer { url, why } => write!(f, "{url}: {why}"),
+            Self::AuthorizationRefused(refusal) => {
+                write!(f, "the authorization server says {refusal}")
+            }
+            Self::CallbackForeign(why) => write!(
+                f,
+                "what came back from the browser is not the answer to this login: {why}; log in again"
+            ),
+            Self::CallbackTimeout => {
+                f.write_str("nobody came back from the browser in time; log in again")
+            }
+            Self::ClientUnknown { issuer } => write!(
+                f,
+                "{issuer} registers no clients by itself: ask its administrator for a client, and give \
+                 it with --client-id (on Countersign: countersign client add)"
+            ),
+            Self::Crypto(why) => f.write_str(why),
+            Self::IssuerMetadata { url, error } | Self::ResourceMetadata { url, error } => {
+                write!(f, "{url}: {error}")
+            }
+            Self::IssuerMetadataMissing { issuer } => write!(
+                f,
+                "{issuer} has no authorization server metadata at any of the places where MCP looks"
+            ),
+            Self::IssuerMismatch { issuer, url } => write!(
+                f,
+                "{url} is not the metadata of {issuer}: the issuer in it must be the same byte for \
+                 byte (RFC 8414 §3.3)"
+            ),
+            Self::IssuerNotListed { issuer, listed } => write!(
+                f,
+                "the server does not take tokens of {issuer}; it names {}",
+                listed.join(", ")
+            ),
+            Self::LoginRequired { url } => {
+                write!(f, "no token for {url}; next: countersign login {url}")
+            }
+            Self::Mcp { code, message } => write!(f, "the MCP server says: {message} ({code})"),
+            Self::NotProtected { url } => write!(
+                f,
+                "{url} asks for no token and has no metadata (RFC 9728): there is nothing to log in to"
+            ),
+            Self::PkceMissing { issuer } => write!(
+                f,
+                "the metadata of {issuer} do not list S256 in code_challenge_methods_supported; MCP \
+                 forbids to go on"
+            ),
+            Self::RegistrationRefused(refusal) => {
+                write!(f, "the authorization server does not register this client: {refusal}")
+            }
+            Self::ResourceMismatch { url, resource } => write!(
+                f,
+                "the metadata for {url} are those of {resource} (RFC 9728 §3.3); if that is the server \
+                 you mean, use that URL"
+            ),
+            Self::ScopeInsufficient { scope } => write!(
+                f,
+                "the server asks for the scope {scope}, and goes on asking although the token was made \
+                 for it; the user may not have it"
+            ),
+            Self::Store { path, why } => write!(f, "{}: {why}", path.display()),
+            Self::Tls => f.write_str("the TLS library cannot be set up"),
+            Self::TokenRefused(refusal) => {
+                write!(f, "the authorization server gives no token: {refusal}")
+            }
+            Self::TooLong { url, limit } => {
+                write!(f, "{url}: the answer is longer than {limit} bytes")
+            }
+            Self::Unreachable { url, why } => write!(f, "{url}: {why}"),
+            Self::Url { url, why } => write!(f, "{url:?}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,20 @@
+//! An OAuth 2.1 client for MCP servers: what `countersign login`, `call` and `audit` are made of.
+//!
+//! A login goes through these files, in this order: [`discovery`] finds the resource's metadata and its
+//! authorization server, [`registration`] becomes a client there, [`authorization`] asks a user by way
+//! of their browser, [`callback`] receives the answer, [`token`] trades it for tokens, and [`store`]
+//! keeps them. [`session`] has a token ready for each request, and renews it. All of it is held to MCP's
+//! authorization specification, revision 2026-07-28, and to what that asks of clients; older servers are
+//! understood where that costs no safety.
+#![forbid(unsafe_code)]
+
+pub mod discovery;
+mod error;
+mod http;
+mod secret;
+
+pub use self::{
+    error::{Error, Refusal},
+    http::{Answer, Http, check_url},
+    secret::Secret,
+};
