@@ -3,6 +3,9 @@
 use std::{fmt, path::PathBuf};
 
 use countersign_core::oauth::metadata::MetadataError;
+use serde_json::Value;
+
+use crate::Answer;
 
 /// An error answer of an authorization server (OAuth 2.1 §3.2.4, §4.1.2.1). The texts are the server's:
 /// cut in length, and without control characters.
@@ -27,6 +30,17 @@ impl Refusal {
             text.chars().filter(|char| !char.is_control()).take(Self::LONGEST).collect()
         };
         Self { error: shown(error), description: description.map(shown), status }
+    }
+
+    /// What an answer says (OAuth 2.1 §3.2.4, RFC 7591 §3.2.2), or its status where it says nothing.
+    #[must_use]
+    pub fn of(answer: &Answer) -> Self {
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        match text("error") {
+            Some(error) => Self::new(error, text("error_description"), Some(answer.status)),
+            None => Self::new(&format!("status {}", answer.status), None, Some(answer.status)),
+        }
     }
 }
 
@@ -258,7 +272,7 @@ impl fmt::Display for Error {
             }
             Self::ResourceMismatch { url, resource } => write!(
                 f,
-                "the metadata for {url} are those of {resource} (RFC 9728 §3.3); if that is the server \
+                "the metadata for {url} are those of {resource:?} (RFC 9728 §3.3); if that is the server \
                  you mean, use that URL"
             ),
             Self::ScopeInsufficient { scope } => write!(

@@ -8,10 +8,20 @@
 //! understood where that costs no safety.
 #![forbid(unsafe_code)]
 
+pub mod authorization;
+pub mod callback;
+pub mod client_auth;
 pub mod discovery;
+pub mod dpop;
 mod error;
 mod http;
+pub mod login;
+mod random;
+pub mod registration;
 mod secret;
+pub mod session;
+pub mod store;
+pub mod token;
 
 pub use self::{
     error::{Error, Refusal},

@@ -1,0 +1,226 @@
+//! A login in use: a token for each request, renewed in time, and widened when more is asked for.
+
+use countersign_core::oauth::scope::ScopeSet;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use crate::{
+    Error, Http, Secret,
+    discovery::{self, Challenge},
+    login::{self, Ask, Options},
+    registration::Ways,
+    store::{Login, Store},
+    token::{Asking, Grant, Tokens, now},
+};
+
+/// A token that ends within this many seconds is renewed before it is used.
+const MARGIN: u64 = 30;
+
+/// Most logins for more scopes within one session: a server that asks again and again has no end in mind
+/// (MCP authorization, step-up authorization flow).
+const MAX_STEP_UPS: u8 = 2;
+
+/// What to do about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The same request once more: there is a new token, or a new nonce.
+    Retry,
+    /// Only a user can help: log in anew, with [`Session::log_in_again`].
+    LogIn,
+}
+
+/// A login in use.
+#[derive(Debug)]
+pub struct Session<'a> {
+    http: &'a Http,
+    store: &'a Store,
+    url: &'a str,
+    login: Login,
+    /// The nonce for proofs that the server gave last (RFC 9449 §9).
+    nonce: Option<String>,
+    has_renewed: bool,
+    step_ups: u8,
+}
+
+impl<'a> Session<'a> {
+    /// Takes up the login to an MCP server.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`], [`Error::Store`].
+    pub fn open(http: &'a Http, store: &'a Store, url: &'a str) -> Result<Self, Error> {
+        let login = store.login(url)?;
+        let login = login.ok_or_else(|| Error::LoginRequired { url: url.to_owned() })?;
+        Ok(Self::new(http, store, url, login))
+    }
+
+    /// Takes up a login that was just made.
+    #[must_use]
+    pub const fn new(http: &'a Http, store: &'a Store, url: &'a str, login: Login) -> Self {
+        Self { http, store, url, login, nonce: None, has_renewed: false, step_ups: 0 }
+    }
+
+    /// The login as it is now.
+    #[must_use]
+    pub const fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// An access token that is good for some time yet.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`], and those of a renewal.
+    pub async fn access_token(&mut self) -> Result<&Secret, Error> {
+        if self.is_ending() && !self.renew().await? {
+            return Err(Error::LoginRequired { url: self.url.to_owned() });
+        }
+        Ok(&self.login.tokens.access_token)
+    }
+
+    fn is_ending(&self) -> bool {
+        self.login.tokens.expires_at.is_some_and(|end| end <= now().saturating_add(MARGIN))
+    }
+
+    /// The headers for one request (RFC 6750 §2.1, RFC 9449 §7.1).
+    ///
+    /// # Errors
+    /// Those of [`Self::access_token`].
+    pub async fn headers(&mut self, method: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+        self.access_token().await?;
+        let Login { tokens, dpop, .. } = &self.login;
+        let key = dpop.as_ref().filter(|_| tokens.is_dpop);
+        let scheme = if key.is_some() { "DPoP" } else { "Bearer" };
+        let token = tokens.access_token.expose();
+        let mut headers = vec![(AUTHORIZATION, sensitive(&format!("{scheme} {token}"))?)];
+        if let Some(key) = key {
+            let token = Some(&tokens.access_token);
+            let proof = key.proof(method, self.url, token, self.nonce.as_deref(), now())?;
+            headers.push((HeaderName::from_static("dpop"), sensitive(proof.expose())?));
+        }
+        Ok(headers)
+    }
+
+    /// Decides what to do about a 401 or 403.
+    ///
+    /// # Errors
+    /// [`Error::ScopeInsufficient`] when more scopes were asked for often enough, and those of a renewal.
+    pub async fn refused(
+        &mut self,
+        status: u16,
+        challenge: Option<&Challenge>,
+        headers: &HeaderMap,
+    ) -> Result<Next, Error> {
+        let error = challenge.and_then(|challenge| challenge.error.as_deref());
+        if error == Some("use_dpop_nonce") {
+            let nonce = headers.get("dpop-nonce").and_then(|nonce| nonce.to_str().ok());
+            if let Some(nonce) = nonce.filter(|nonce| self.nonce.as_deref() != Some(*nonce)) {
+                self.nonce = Some(nonce.to_owned());
+                return Ok(Next::Retry);
+            }
+        }
+        if status == 403 || error == Some("insufficient_scope") {
+            return self.stepping_up(challenge);
+        }
+        // Once: a token that is refused as soon as it was made will not be better the next time.
+        if !self.has_renewed && self.renew().await? {
+            self.has_renewed = true;
+            return Ok(Next::Retry);
+        }
+        Ok(Next::LogIn)
+    }
+
+    fn stepping_up(&mut self, challenge: Option<&Challenge>) -> Result<Next, Error> {
+        let scope = challenge.and_then(|challenge| challenge.scope.as_ref());
+        if self.step_ups == MAX_STEP_UPS {
+            let scope = scope.map(ToString::to_string).unwrap_or_default();
+            return Err(Error::ScopeInsufficient { scope });
+        }
+        self.step_ups += 1;
+        Ok(Next::LogIn)
+    }
+
+    /// Asks the user again: for what was asked for before, and what a challenge asks for besides (MCP
+    /// authorization, step-up authorization flow: a refresh cannot widen).
+    ///
+    /// # Errors
+    /// Those of [`login::login`].
+    pub async fn log_in_again(
+        &mut self,
+        challenge: Option<&Challenge>,
+        user: &impl Ask,
+    ) -> Result<(), Error> {
+        let asked = ScopeSet::parse(&self.login.asked_scope).unwrap_or_default();
+        let more = challenge.and_then(|challenge| challenge.scope.as_ref());
+        let options = Options {
+            // Without a challenge the server's metadata say what to ask for, as at the first time.
+            scope: more.map(|more| asked.union(more)),
+            ways: Ways::of(&self.login.client),
+            dpop: self.login.tokens.is_dpop,
+            client_credentials: self.login.is_client_credentials,
+            ..Options::default()
+        };
+        self.login = login::login(self.http, self.store, self.url, &options, user).await?;
+        self.has_renewed = false;
+        Ok(())
+    }
+
+    /// Gets a new token without a user, if that is possible: `false` means that only a login helps.
+    ///
+    /// The server is asked again who gives tokens for it: where that changed, what was given by another
+    /// one is shown to nobody (MCP authorization, authorization server binding).
+    async fn renew(&mut self) -> Result<bool, Error> {
+        let mut locked = self.store.lock().await?;
+        match locked.login(self.url) {
+            // Another program was faster.
+            Some(login) if login.tokens != self.login.tokens => {
+                self.login = login.clone();
+                if !self.is_ending() {
+                    return Ok(true);
+                }
+            }
+            Some(_) => {}
+            None => return Ok(false),
+        }
+        let resource = discovery::resource(self.http, self.url).await?;
+        if !resource.issuers.contains(&self.login.issuer) || resource.id != self.login.resource {
+            return Ok(false);
+        }
+        let server = login::server(self.http, &resource, &self.login.issuer).await?;
+        let asking = Asking {
+            server: &server,
+            client: &self.login.client,
+            resource: &resource.id,
+            dpop: self.login.dpop.as_ref(),
+        };
+        let scope = ScopeSet::parse(&self.login.asked_scope).unwrap_or_default();
+        let grant = match &self.login.tokens.refresh_token {
+            _ if self.login.is_client_credentials => Grant::ClientCredentials,
+            Some(token) => Grant::Refresh(token),
+            None => return Ok(false),
+        };
+        let renewed = match asking.tokens(self.http, &grant, &scope).await {
+            Ok(renewed) => renewed,
+            // What was given is over. A server that is down or busy is another matter.
+            Err(Error::TokenRefused(refusal))
+                if matches!(refusal.error.as_str(), "invalid_grant" | "invalid_client") =>
+            {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        self.login.tokens = kept(renewed, &self.login.tokens);
+        locked.keep(self.url, self.login.clone())?;
+        Ok(true)
+    }
+}
+
+/// A refresh token that is not replaced stays good (OAuth 2.1 §4.3.3), and so does the scope.
+fn kept(renewed: Tokens, before: &Tokens) -> Tokens {
+    let refresh_token = renewed.refresh_token.or_else(|| before.refresh_token.clone());
+    Tokens { refresh_token, ..renewed }
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| Error::Crypto("the token does not fit into a header; log in again"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
