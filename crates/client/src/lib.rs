@@ -11,6 +11,7 @@
 pub mod discovery;
 mod error;
 mod http;
+pub mod mcp;
 mod secret;
 
 pub use self::{
