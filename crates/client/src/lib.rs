@@ -16,6 +16,7 @@ pub mod dpop;
 mod error;
 mod http;
 pub mod login;
+pub mod mcp;
 mod random;
 pub mod registration;
 mod secret;

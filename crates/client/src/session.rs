@@ -1,7 +1,10 @@
 //! A login in use: a token for each request, renewed in time, and widened when more is asked for.
 
 use countersign_core::oauth::scope::ScopeSet;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{
+    Method,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
 
 use crate::{
     Error, Http, Secret,
@@ -22,7 +25,7 @@ const MAX_STEP_UPS: u8 = 2;
 /// What to do about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The same request once more: there is a new token, or a new nonce.
+    /// The same request once more: there is a new token, or a nonce.
     Retry,
     /// Only a user can help: log in anew, with [`Session::log_in_again`].
     LogIn,
@@ -37,6 +40,7 @@ pub struct Session<'a> {
     login: Login,
     /// The nonce for proofs that the server gave last (RFC 9449 §9).
     nonce: Option<String>,
+    nonce_was_asked: bool,
     has_renewed: bool,
     step_ups: u8,
 }
@@ -55,7 +59,16 @@ impl<'a> Session<'a> {
     /// Takes up a login that was just made.
     #[must_use]
     pub const fn new(http: &'a Http, store: &'a Store, url: &'a str, login: Login) -> Self {
-        Self { http, store, url, login, nonce: None, has_renewed: false, step_ups: 0 }
+        Self {
+            http,
+            store,
+            url,
+            login,
+            nonce: None,
+            nonce_was_asked: false,
+            has_renewed: false,
+            step_ups: 0,
+        }
     }
 
     /// The login as it is now.
@@ -79,23 +92,31 @@ impl<'a> Session<'a> {
         self.login.tokens.expires_at.is_some_and(|end| end <= now().saturating_add(MARGIN))
     }
 
-    /// The headers for one request (RFC 6750 §2.1, RFC 9449 §7.1).
+    /// The headers for one request with the token as it is now (RFC 6750 §2.1, RFC 9449 §7.1).
     ///
     /// # Errors
-    /// Those of [`Self::access_token`].
-    pub async fn headers(&mut self, method: &str) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
-        self.access_token().await?;
+    /// [`Error::Crypto`].
+    pub fn headers(&self, method: &Method, url: &str) -> Result<HeaderMap, Error> {
         let Login { tokens, dpop, .. } = &self.login;
         let key = dpop.as_ref().filter(|_| tokens.is_dpop);
         let scheme = if key.is_some() { "DPoP" } else { "Bearer" };
         let token = tokens.access_token.expose();
-        let mut headers = vec![(AUTHORIZATION, sensitive(&format!("{scheme} {token}"))?)];
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, sensitive(&format!("{scheme} {token}"))?);
         if let Some(key) = key {
             let token = Some(&tokens.access_token);
-            let proof = key.proof(method, self.url, token, self.nonce.as_deref(), now())?;
-            headers.push((HeaderName::from_static("dpop"), sensitive(proof.expose())?));
+            let proof = key.proof(method.as_str(), url, token, self.nonce.as_deref(), now())?;
+            headers.insert(HeaderName::from_static("dpop"), sensitive(proof.expose())?);
         }
         Ok(headers)
+    }
+
+    /// Takes the nonce for further proofs out of an answer (RFC 9449 §8.2).
+    pub fn learn(&mut self, headers: &HeaderMap) {
+        let nonce = headers.get("dpop-nonce").and_then(|nonce| nonce.to_str().ok());
+        if let Some(nonce) = nonce {
+            self.nonce = Some(nonce.to_owned());
+        }
     }
 
     /// Decides what to do about a 401 or 403.
@@ -106,15 +127,12 @@ impl<'a> Session<'a> {
         &mut self,
         status: u16,
         challenge: Option<&Challenge>,
-        headers: &HeaderMap,
     ) -> Result<Next, Error> {
         let error = challenge.and_then(|challenge| challenge.error.as_deref());
-        if error == Some("use_dpop_nonce") {
-            let nonce = headers.get("dpop-nonce").and_then(|nonce| nonce.to_str().ok());
-            if let Some(nonce) = nonce.filter(|nonce| self.nonce.as_deref() != Some(*nonce)) {
-                self.nonce = Some(nonce.to_owned());
-                return Ok(Next::Retry);
-            }
+        // The nonce came with the refusal. A second time it is no nonce that is missing.
+        if error == Some("use_dpop_nonce") && !self.nonce_was_asked {
+            self.nonce_was_asked = true;
+            return Ok(Next::Retry);
         }
         if status == 403 || error == Some("insufficient_scope") {
             return self.stepping_up(challenge);
