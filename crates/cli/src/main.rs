@@ -4,14 +4,18 @@
 #![forbid(unsafe_code)]
 
 mod backup;
+mod browser;
+mod call;
 mod client;
 mod client_set;
 mod config;
+mod credentials;
 mod explain;
 mod grant;
 mod idp;
 mod input;
 mod key;
+mod login;
 mod output;
 mod policy;
 mod resource;
@@ -81,6 +85,9 @@ enum Command {
     Idp(idp::Command),
     /// List, rotate and revoke signing keys, and seal them anew
     Key(key::Arguments),
+    Login(login::LoginArguments),
+    Logout(login::LogoutArguments),
+    Call(call::Arguments),
     Backup(backup::BackupArguments),
     Restore(backup::RestoreArguments),
     /// Check the authorization server's configuration
@@ -110,6 +117,9 @@ async fn main() -> ExitCode {
         Command::Grant(command) => grant::run(command, &global).await,
         Command::Idp(command) => idp::run(command, &global).await,
         Command::Key(arguments) => key::run(arguments, &global).await,
+        Command::Login(arguments) => login::log_in(arguments, &global).await,
+        Command::Logout(arguments) => login::log_out(arguments, &global).await,
+        Command::Call(arguments) => call::run(arguments, &global).await,
         Command::Backup(arguments) => backup::back_up(arguments, &global).await,
         Command::Restore(arguments) => backup::restore(arguments, &global).await,
         Command::Config(command) => config::run(command, &global),

@@ -145,9 +145,18 @@ pub enum Error {
         /// Whose they are.
         resource: String,
     },
+    /// The authorization server did not revoke.
+    RevocationRefused(Refusal),
     /// The server asks for scopes although the token was made with them.
     ScopeInsufficient {
         /// What it asks for.
+        scope: String,
+    },
+    /// More scopes are needed, which only a user can allow.
+    StepUpRequired {
+        /// What was called.
+        url: String,
+        /// All that a login has to ask for.
         scope: String,
     },
     /// The file with tokens cannot be read or written.
@@ -206,7 +215,9 @@ impl Error {
             Self::RegistrationRefused(_) => "registration_refused",
             Self::ResourceMetadata { .. } => "resource_metadata_invalid",
             Self::ResourceMismatch { .. } => "resource_mismatch",
+            Self::RevocationRefused(_) => "revocation_refused",
             Self::ScopeInsufficient { .. } => "scope_insufficient",
+            Self::StepUpRequired { .. } => "step_up_required",
             Self::Store { .. } => "store_failed",
             Self::Tls => "tls_failed",
             Self::TokenRefused(_) => "token_refused",
@@ -275,10 +286,18 @@ impl fmt::Display for Error {
                 "the metadata for {url} are those of {resource:?} (RFC 9728 §3.3); if that is the server \
                  you mean, use that URL"
             ),
+            Self::RevocationRefused(refusal) => {
+                write!(f, "the authorization server did not revoke: {refusal}")
+            }
             Self::ScopeInsufficient { scope } => write!(
                 f,
                 "the server asks for the scope {scope}, and goes on asking although the token was made \
                  for it; the user may not have it"
+            ),
+            Self::StepUpRequired { url, scope } => write!(
+                f,
+                "the server asks for more than the login has; next: countersign login {url} --scope \
+                 \"{scope}\""
             ),
             Self::Store { path, why } => write!(f, "{}: {why}", path.display()),
             Self::Tls => f.write_str("the TLS library cannot be set up"),

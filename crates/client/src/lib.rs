@@ -3,11 +3,13 @@
 //! A login goes through these files, in this order: [`discovery`] finds the resource's metadata and its
 //! authorization server, [`registration`] becomes a client there, [`authorization`] asks a user by way
 //! of their browser, [`callback`] receives the answer, [`token`] trades it for tokens, and [`store`]
-//! keeps them. [`session`] has a token ready for each request, and renews it. All of it is held to MCP's
+//! keeps them. [`session`] has a token ready for each request, renews it, and asks for more where a server
+//! does; [`mcp`] makes the requests; [`logout`] gives back what was given. All of it is held to MCP's
 //! authorization specification, revision 2026-07-28, and to what that asks of clients; older servers are
 //! understood where that costs no safety.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod authorization;
 pub mod callback;
 pub mod client_auth;
@@ -16,6 +18,7 @@ pub mod dpop;
 mod error;
 mod http;
 pub mod login;
+pub mod logout;
 pub mod mcp;
 mod random;
 pub mod registration;
@@ -23,6 +26,8 @@ mod secret;
 pub mod session;
 pub mod store;
 pub mod token;
+
+pub use reqwest::Url;
 
 pub use self::{
     error::{Error, Refusal},
