@@ -19,10 +19,7 @@ use reqwest::{
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE},
 };
 
-use crate::{
-    Answer, Error, Http, check_url,
-    http::{MAX_DOCUMENT, read, redirect_of},
-};
+use crate::{Answer, Error, Http, check_url, http::moved};
 
 /// What a server asks for when it refuses a request (RFC 6750 §3, RFC 9728 §5.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,14 +123,10 @@ async fn probe(http: &Http, url: &str) -> Result<(u16, Option<Challenge>), Error
     let response = http.stream(request).await?;
     let status = response.status().as_u16();
     let challenge = Challenge::of(response.headers());
-    if response.status().is_redirection() {
-        let answer = read(response, MAX_DOCUMENT).await?;
-        let to = redirect_of(&answer).unwrap_or("another place");
-        let why =
-            format!("the server redirects to {to}; if that is the one you mean, use that URL");
-        return Err(Error::Answer { url: url.to_owned(), why });
+    match moved(url, &response) {
+        Some(error) => Err(error),
+        None => Ok((status, challenge)),
     }
-    Ok((status, challenge))
 }
 
 /// The resource's metadata: from where the challenge says, else from the well-known path with the

@@ -7,6 +7,12 @@ use serde_json::Value;
 
 use crate::Answer;
 
+/// A server's words as far as they are shown: cut in length, and without control characters.
+pub(crate) fn shown(text: &str) -> String {
+    const LONGEST: usize = 300;
+    text.chars().filter(|char| !char.is_control()).take(LONGEST).collect()
+}
+
 /// An error answer of an authorization server (OAuth 2.1 §3.2.4, §4.1.2.1). The texts are the server's:
 /// cut in length, and without control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,15 +26,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Longest text of a server that is shown, in characters.
-    const LONGEST: usize = 300;
-
     /// Takes over what a server says.
     #[must_use]
     pub fn new(error: &str, description: Option<&str>, status: Option<u16>) -> Self {
-        let shown = |text: &str| -> String {
-            text.chars().filter(|char| !char.is_control()).take(Self::LONGEST).collect()
-        };
         Self { error: shown(error), description: description.map(shown), status }
     }
 
@@ -97,6 +97,8 @@ pub enum Error {
         /// What was called.
         url: String,
     },
+    /// The server asks for what a person or a model has to give, and not a command line.
+    InputRequired,
     /// The issuer that was asked for is none of the resource's.
     IssuerNotListed {
         /// The authorization server.
@@ -131,6 +133,8 @@ pub enum Error {
     Crypto(&'static str),
     /// The authorization server does not register this client.
     RegistrationRefused(Refusal),
+    /// A request to an MCP server that cannot be sent; what is wrong with it.
+    Request(&'static str),
     /// The resource's metadata are not usable.
     ResourceMetadata {
         /// What was called.
@@ -147,6 +151,13 @@ pub enum Error {
     },
     /// The authorization server did not revoke.
     RevocationRefused(Refusal),
+    /// The MCP server speaks no revision that this client speaks.
+    RevisionUnknown {
+        /// What was called.
+        url: String,
+        /// Those that it names.
+        listed: Vec<String>,
+    },
     /// The server asks for scopes although the token was made with them.
     ScopeInsufficient {
         /// What it asks for.
@@ -177,6 +188,22 @@ pub enum Error {
         /// The bound, in bytes.
         limit: usize,
     },
+    /// A tool that must not be called, since its description is not in order.
+    ToolExcluded {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The server has no time for requests now.
+    Unavailable {
+        /// What was called.
+        url: String,
+        /// 429 or 503.
+        status: u16,
+        /// After how many seconds it wants to be asked again, where it says it.
+        retry_after: Option<u64>,
+    },
     /// No answer came.
     Unreachable {
         /// What was called.
@@ -204,6 +231,7 @@ impl Error {
             Self::CallbackTimeout => "callback_timeout",
             Self::ClientUnknown { .. } => "client_unknown",
             Self::Crypto(_) => "crypto_failed",
+            Self::InputRequired => "input_required",
             Self::IssuerMetadata { .. } => "issuer_metadata_invalid",
             Self::IssuerMetadataMissing { .. } => "issuer_metadata_missing",
             Self::IssuerMismatch { .. } => "issuer_mismatch",
@@ -213,15 +241,19 @@ impl Error {
             Self::NotProtected { .. } => "not_protected",
             Self::PkceMissing { .. } => "pkce_missing",
             Self::RegistrationRefused(_) => "registration_refused",
+            Self::Request(_) => "request_invalid",
             Self::ResourceMetadata { .. } => "resource_metadata_invalid",
             Self::ResourceMismatch { .. } => "resource_mismatch",
             Self::RevocationRefused(_) => "revocation_refused",
+            Self::RevisionUnknown { .. } => "revision_unknown",
             Self::ScopeInsufficient { .. } => "scope_insufficient",
             Self::StepUpRequired { .. } => "step_up_required",
             Self::Store { .. } => "store_failed",
             Self::Tls => "tls_failed",
             Self::TokenRefused(_) => "token_refused",
             Self::TooLong { .. } => "answer_too_long",
+            Self::ToolExcluded { .. } => "tool_excluded",
+            Self::Unavailable { .. } => "server_unavailable",
             Self::Unreachable { .. } => "server_unreachable",
             Self::Url { .. } => "url_invalid",
         }
@@ -247,7 +279,11 @@ impl fmt::Display for Error {
                 "{issuer} registers no clients by itself: ask its administrator for a client, and give \
                  it with --client-id (on Countersign: countersign client add)"
             ),
-            Self::Crypto(why) => f.write_str(why),
+            Self::Crypto(why) | Self::Request(why) => f.write_str(why),
+            Self::InputRequired => f.write_str(
+                "the server asks for more input (an answer of a user or of a model) before it goes \
+                 on, which this client cannot give; use another client for this",
+            ),
             Self::IssuerMetadata { url, error } | Self::ResourceMetadata { url, error } => {
                 write!(f, "{url}: {error}")
             }
@@ -289,6 +325,11 @@ impl fmt::Display for Error {
             Self::RevocationRefused(refusal) => {
                 write!(f, "the authorization server did not revoke: {refusal}")
             }
+            Self::RevisionUnknown { url, listed } => write!(
+                f,
+                "{url} speaks no revision of MCP that this client speaks; it names {}",
+                listed.join(", ")
+            ),
             Self::ScopeInsufficient { scope } => write!(
                 f,
                 "the server asks for the scope {scope}, and goes on asking although the token was made \
@@ -306,6 +347,17 @@ impl fmt::Display for Error {
             }
             Self::TooLong { url, limit } => {
                 write!(f, "{url}: the answer is longer than {limit} bytes")
+            }
+            Self::ToolExcluded { name, why } => write!(
+                f,
+                "the tool {name:?} must not be called: {why}; whoever runs the server has to mend its \
+                 inputSchema"
+            ),
+            Self::Unavailable { url, status, retry_after: Some(seconds) } => {
+                write!(f, "{url}: status {status}; try again in {seconds} seconds")
+            }
+            Self::Unavailable { url, status, retry_after: None } => {
+                write!(f, "{url}: status {status}; try again later")
             }
             Self::Unreachable { url, why } => write!(f, "{url}: {why}"),
             Self::Url { url, why } => write!(f, "{url:?}: {why}"),

@@ -13,7 +13,7 @@ use reqwest::{
     redirect::Policy,
 };
 
-use crate::Error;
+use crate::{Error, error::shown};
 
 /// To connect, and then between two parts of an answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -149,13 +149,19 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// What stands in an answer that leads elsewhere.
-pub(crate) fn redirect_of(answer: &Answer) -> Option<&str> {
-    (300..400).contains(&answer.status).then(|| answer.header(LOCATION.as_str())).flatten()
+/// What is wrong with an MCP server that leads elsewhere. The user decides whether to follow.
+pub(crate) fn moved(url: &str, response: &Response) -> Option<Error> {
+    if !response.status().is_redirection() {
+        return None;
+    }
+    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+    let to = to.map_or_else(|| "another place".to_owned(), shown);
+    let why = format!("the server redirects to {to}; if that is the one you mean, use that URL");
+    Some(Error::Answer { url: url.to_owned(), why })
 }
 
 /// The innermost cause says what happened: `reqwest`'s own texts name the URL only.
-fn unreachable(error: &reqwest::Error) -> Error {
+pub(crate) fn unreachable(error: &reqwest::Error) -> Error {
     let url = error.url().map(Url::to_string).unwrap_or_default();
     if error.is_timeout() {
         return Error::Unreachable { url, why: "it did not answer in time".to_owned() };

@@ -6,13 +6,25 @@
 //! token and ask again. What a server sends is bounded in bytes and in time, and read strictly.
 
 mod connection;
+mod events;
+mod exchange;
+mod headers;
+mod message;
+mod negotiate;
+mod tools;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use reqwest::{Method, header::HeaderMap};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-pub use self::connection::Connection;
+pub use self::{
+    connection::Connection,
+    tools::{Excluded, Tool, Tools},
+};
 use crate::{Error, discovery::Challenge};
 
 /// The revisions of MCP that are spoken, in the order of their age.
@@ -109,33 +121,6 @@ pub struct Refused {
     pub status: u16,
     /// What the server asks for; `None` when it does not say it.
     pub challenge: Option<Challenge>,
-}
-
-/// What a server's tools are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tools {
-    /// Those that can be called, as the server describes them.
-    pub tools: Vec<Tool>,
-    /// Those that must not be called, since their `x-mcp-header` are not in order (2026-07-28).
-    pub excluded: Vec<Excluded>,
-}
-
-/// A tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tool {
-    /// Its name.
-    pub name: String,
-    /// All that the server says of it: `description`, `inputSchema` and more.
-    pub definition: Map<String, Value>,
-}
-
-/// A tool that must not be called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Excluded {
-    /// Its name.
-    pub name: String,
-    /// What is wrong with it.
-    pub why: &'static str,
 }
 
 /// Bounds of what a server may take.
