@@ -14,12 +14,13 @@ use countersign_core::{
         www_authenticate::ReceivedChallenge,
     },
 };
-use reqwest::{
-    Method,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE},
-};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
+use serde_json::Map;
 
-use crate::{Answer, Error, Http, check_url, http::moved};
+use crate::{
+    Answer, Error, Http, check_url,
+    mcp::{Connection, Outcome, Refused},
+};
 
 /// What a server asks for when it refuses a request (RFC 6750 §3, RFC 9728 §5.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,19 +79,25 @@ pub struct Resource {
 /// [`Error::NotProtected`], [`Error::ResourceMetadata`], [`Error::ResourceMismatch`], and those of
 /// requests.
 pub async fn resource(http: &Http, url: &str) -> Result<Resource, Error> {
-    let (status, challenge) = probe(http, url).await?;
+    let refused = probe(http, url).await;
+    let challenge = refused.as_ref().ok().and_then(|refused| refused.as_ref()?.challenge.clone());
     let challenge = challenge.unwrap_or_default();
-    match metadata(http, url, challenge.resource_metadata.as_deref()).await? {
-        Some(metadata) => Ok(described(metadata, challenge)),
+    if let Err(error @ (Error::Unreachable { .. } | Error::Redirected { .. })) = refused {
+        return Err(error);
+    }
+    if let Some(metadata) = metadata(http, url, challenge.resource_metadata.as_deref()).await? {
+        return Ok(described(metadata, challenge));
+    }
+    match refused? {
         // Revision 2025-03-26: the server's origin is its authorization server.
-        None if status == 401 => Ok(Resource {
+        Some(Refused { status: 401, .. }) => Ok(Resource {
             id: url.to_owned(),
             issuers: vec![check_url(url)?.origin().ascii_serialization()],
             scope: challenge.scope.unwrap_or_default(),
             is_dpop: challenge.is_dpop,
             metadata: None,
         }),
-        None => Err(Error::NotProtected { url: url.to_owned() }),
+        _ => Err(Error::NotProtected { url: url.to_owned() }),
     }
 }
 
@@ -105,27 +112,15 @@ fn described(metadata: ProtectedResourceMetadata, challenge: Challenge) -> Resou
     }
 }
 
-/// Asks without a token. `initialize` is what every revision before 2026-07-28 begins with; later ones
-/// refuse it, but not before they have asked for a token.
-async fn probe(http: &Http, url: &str) -> Result<(u16, Option<Challenge>), Error> {
-    const INITIALIZE: &str = concat!(
-        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
-        r#""capabilities":{},"clientInfo":{"name":"countersign","version":""#,
-        env!("CARGO_PKG_VERSION"),
-        r#""}}}"#
-    );
-    let request = http
-        .request(Method::POST, url)?
-        .header(ACCEPT, "application/json, text/event-stream")
-        .header(CONTENT_TYPE, "application/json")
-        .body(INITIALIZE);
-    // Its head is enough: the body may be a stream that stays open.
-    let response = http.stream(request).await?;
-    let status = response.status().as_u16();
-    let challenge = Challenge::of(response.headers());
-    match moved(url, &response) {
-        Some(error) => Err(error),
-        None => Ok((status, challenge)),
+/// Asks without a token, for what a client asks for next: some servers let anybody say hello, and want a
+/// token from there on.
+async fn probe(http: &Http, url: &str) -> Result<Option<Refused>, Error> {
+    let mut connection = Connection::new(http.clone(), url)?;
+    let listed = connection.request("tools/list", Map::new(), &mut ()).await;
+    connection.close(&mut ()).await;
+    match listed? {
+        Outcome::Refused(refused) => Ok(Some(refused)),
+        Outcome::Done(_) => Ok(None),
     }
 }
 

@@ -131,6 +131,13 @@ pub enum Error {
     },
     /// No randomness, or a key that cannot be used.
     Crypto(&'static str),
+    /// The server redirects, which is not followed.
+    Redirected {
+        /// What was called.
+        url: String,
+        /// Where it points.
+        to: String,
+    },
     /// The authorization server does not register this client.
     RegistrationRefused(Refusal),
     /// A request to an MCP server that cannot be sent; what is wrong with it.
@@ -240,6 +247,7 @@ impl Error {
             Self::Mcp { .. } => "mcp_error",
             Self::NotProtected { .. } => "not_protected",
             Self::PkceMissing { .. } => "pkce_missing",
+            Self::Redirected { .. } => "redirected",
             Self::RegistrationRefused(_) => "registration_refused",
             Self::Request(_) => "request_invalid",
             Self::ResourceMetadata { .. } => "resource_metadata_invalid",
@@ -313,6 +321,10 @@ impl fmt::Display for Error {
                 f,
                 "the metadata of {issuer} do not list S256 in code_challenge_methods_supported; MCP \
                  forbids to go on"
+            ),
+            Self::Redirected { url, to } => write!(
+                f,
+                "{url} redirects to {to}; if that is the server that you mean, use that URL"
             ),
             Self::RegistrationRefused(refusal) => {
                 write!(f, "the authorization server does not register this client: {refusal}")

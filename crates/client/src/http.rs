@@ -156,8 +156,7 @@ pub(crate) fn moved(url: &str, response: &Response) -> Option<Error> {
     }
     let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
     let to = to.map_or_else(|| "another place".to_owned(), shown);
-    let why = format!("the server redirects to {to}; if that is the one you mean, use that URL");
-    Some(Error::Answer { url: url.to_owned(), why })
+    Some(Error::Redirected { url: url.to_owned(), to })
 }
 
 /// The innermost cause says what happened: `reqwest`'s own texts name the URL only.
