@@ -58,6 +58,11 @@ function client() {
   if (context.client_secret) args.push('--client-secret-file', file('secret', context.client_secret));
   if (context.private_key_pem) args.push('--client-key-file', file('key.pem', context.private_key_pem));
   if (scenario.includes('client-credentials')) args.push('--client-credentials');
+  if (context.valid_jwt) args.push('--assertion-file', file('assertion', context.valid_jwt));
+  if (context.idp_id_token) {
+    args.push('--idp', context.idp_issuer, '--idp-client-id', context.idp_client_id);
+    args.push('--id-token-file', file('id-token', context.idp_id_token));
+  }
   if (scenario.includes('dpop')) args.push('--dpop');
   if (!context.client_id) {
     args.push('--client-metadata-url', 'https://conformance-test.local/client-metadata.json');
@@ -65,13 +70,23 @@ function client() {
   return args;
 }
 
+/** The calls that the suite names, else one of each tool. */
+function calls(tools) {
+  if (context.toolCalls) return context.toolCalls;
+  const given = scenario === 'tools_call' ? { a: 5, b: 3 } : {};
+  return tools.map(({ name }) => ({ name, arguments: given }));
+}
+
 try {
-  const login = await countersign('login', url, ...client());
-  if (login.code !== 0) process.exit(login.code);
+  if (scenario.startsWith('auth/')) {
+    const login = await countersign('login', url, ...client());
+    if (login.code !== 0) process.exit(login.code);
+  }
   const list = await countersign('call', url, '--login', '--json');
   if (list.code !== 0) process.exit(list.code);
-  for (const tool of JSON.parse(list.out).tools) {
-    const call = await countersign('call', url, tool.name, '--login', '--json');
+  for (const { name, arguments: given } of calls(JSON.parse(list.out).tools)) {
+    const givenFile = file('arguments', JSON.stringify(given));
+    const call = await countersign('call', url, name, '--arguments-file', givenFile, '--login', '--json');
     if (call.code !== 0) process.exit(call.code);
   }
 } finally {

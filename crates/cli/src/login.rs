@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use countersign_client::{
     Http, Secret, check_url,
     client_auth::ClientKey,
-    login::{self, Options},
+    identity::Identity,
+    login::{self, By, Options},
     logout::{self, Revocation},
     registration::{GivenClient, Ways},
     store::Login,
@@ -60,6 +61,28 @@ pub(crate) struct LoginArguments {
     /// Ask in the client's own name, without a user (client credentials)
     #[arg(long, requires = "client_id")]
     client_credentials: bool,
+    /// Ask with an assertion in this file (RFC 7523), without a user: a workload's own token, say
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_id",
+        conflicts_with = "client_credentials"
+    )]
+    assertion_file: Option<PathBuf>,
+    /// Ask with what your organisation's identity provider says of you (ID-JAG), without a browser: the
+    /// provider's URL
+    #[arg(long, value_name = "URL", requires_all = ["client_id", "idp_client_id", "id_token_file"],
+          conflicts_with_all = ["client_credentials", "assertion_file"])]
+    idp: Option<String>,
+    /// The client at the identity provider that has the ID token
+    #[arg(long, value_name = "CLIENT_ID", requires = "idp")]
+    idp_client_id: Option<String>,
+    /// The file with that client's secret, if it has one
+    #[arg(long, value_name = "FILE", requires = "idp")]
+    idp_client_secret_file: Option<PathBuf>,
+    /// The file with the ID token
+    #[arg(long, value_name = "FILE", requires = "idp")]
+    id_token_file: Option<PathBuf>,
     /// Bind the tokens to a key of this login (DPoP), even where the server does not demand it
     #[arg(long)]
     dpop: bool,
@@ -112,6 +135,31 @@ pub(crate) async fn log_in(arguments: LoginArguments, global: &Global) -> Outcom
 }
 
 impl LoginArguments {
+    fn by(&self) -> Result<By, Problem> {
+        let secret = |file: &Option<PathBuf>| -> Result<Option<Secret>, Problem> {
+            Ok(file.as_deref().map(read_text).transpose()?.map(Secret::new))
+        };
+        if self.client_credentials {
+            return Ok(By::Client);
+        }
+        if let Some(assertion) = secret(&self.assertion_file)? {
+            return Ok(By::Assertion(assertion));
+        }
+        let id_token = secret(&self.id_token_file)?;
+        match (&self.idp, &self.idp_client_id, id_token) {
+            (Some(provider), Some(client_id), Some(id_token)) => {
+                let client = GivenClient {
+                    client_id: client_id.clone(),
+                    client_secret: secret(&self.idp_client_secret_file)?,
+                    client_key: None,
+                };
+                let provider = provider.clone();
+                Ok(By::Identity(Box::new(Identity { provider, client, id_token })))
+            }
+            _ => Ok(By::User),
+        }
+    }
+
     fn options(&self) -> Result<Options, Problem> {
         let client_secret =
             self.client_secret_file.as_deref().map(read_text).transpose()?.map(Secret::new);
@@ -125,7 +173,7 @@ impl LoginArguments {
             ways: Ways { given, document: self.client_metadata_url.clone(), known: None },
             new_client: self.new_client,
             dpop: self.dpop,
-            client_credentials: self.client_credentials,
+            by: self.by()?,
             port: self.port,
         })
     }

@@ -103,7 +103,10 @@ impl Http {
     /// # Errors
     /// [`Error::Unreachable`].
     pub async fn stream(&self, request: RequestBuilder) -> Result<Response, Error> {
-        request.send().await.map_err(|error| unreachable(&error))
+        request.send().await.map_err(|error| {
+            let url = error.url().map(Url::to_string).unwrap_or_default();
+            unreachable(&url, &error)
+        })
     }
 }
 
@@ -112,7 +115,7 @@ pub(crate) async fn read(mut response: Response, limit: usize) -> Result<Answer,
     let url = response.url().to_string();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&url, &error))? {
         if body.len() + chunk.len() > limit {
             return Err(Error::TooLong { url, limit });
         }
@@ -160,8 +163,8 @@ pub(crate) fn moved(url: &str, response: &Response) -> Option<Error> {
 }
 
 /// The innermost cause says what happened: `reqwest`'s own texts name the URL only.
-pub(crate) fn unreachable(error: &reqwest::Error) -> Error {
-    let url = error.url().map(Url::to_string).unwrap_or_default();
+pub(crate) fn unreachable(url: &str, error: &reqwest::Error) -> Error {
+    let url = url.to_owned();
     if error.is_timeout() {
         return Error::Unreachable { url, why: "it did not answer in time".to_owned() };
     }

@@ -17,6 +17,7 @@ pub mod discovery;
 pub mod dpop;
 mod error;
 mod http;
+pub mod identity;
 pub mod login;
 pub mod logout;
 pub mod mcp;

@@ -7,11 +7,12 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::{
-    Error, Http,
+    Error, Http, Secret,
     authorization::{Code, Request},
     callback::Callback,
     discovery::{self, Resource, Server},
     dpop,
+    identity::{self, Identity},
     registration::{self, Origin, Registration, Ways},
     store::{Locked, Login, Store},
     token::{Asking, Grant, now},
@@ -38,10 +39,24 @@ pub struct Options {
     pub new_client: bool,
     /// Bind the tokens to a key even where the server does not demand it.
     pub dpop: bool,
-    /// Ask in the client's own name, without a user.
-    pub client_credentials: bool,
+    /// Who allows it.
+    pub by: By,
     /// The port to receive the answer on; one that is free if not given.
     pub port: Option<u16>,
+}
+
+/// Who allows what a login asks for.
+#[derive(Clone, Debug, Default)]
+pub enum By {
+    /// Whoever has this assertion, by what it says (RFC 7523 §2.1): a workload, say.
+    Assertion(Secret),
+    /// The client itself has the right.
+    Client,
+    /// A user's organisation.
+    Identity(Box<Identity>),
+    /// A user, by way of a browser.
+    #[default]
+    User,
 }
 
 /// Who asks the user: opens a browser at the URL, or shows it. Lines that come from the channel are taken
@@ -144,7 +159,7 @@ impl Attempt<'_> {
         let known = locked.client(&self.server.issuer).filter(|_| !anew).cloned();
         let ways = Ways { known, ..self.options.ways.clone() };
         let found = ways.without_request(self.server, now())?;
-        if self.options.client_credentials {
+        if !matches!(self.options.by, By::User) {
             let given = found.filter(|client| client.origin == Origin::Given);
             let missing = || Error::ClientUnknown { issuer: self.server.issuer.clone() };
             let registration = given.ok_or_else(missing)?;
@@ -203,10 +218,14 @@ impl Attempt<'_> {
             dpop: dpop.as_ref(),
         };
         let tokens = match redirect {
-            None => asking.tokens(self.http, &Grant::ClientCredentials, &scope).await?,
             Some(redirect) => {
                 let code = self.ask(&asking, redirect, &scope, user).await?;
                 asking.tokens(self.http, &Grant::Code(&code), &scope).await?
+            }
+            None => {
+                let assertion = self.assertion(&asking, &scope).await?;
+                let grant = assertion.as_ref().map_or(Grant::ClientCredentials, Grant::Assertion);
+                asking.tokens(self.http, &grant, &scope).await?
             }
         };
         let login = Login {
@@ -214,12 +233,29 @@ impl Attempt<'_> {
             issuer: self.server.issuer.clone(),
             client: registration,
             asked_scope: scope.to_string(),
-            is_client_credentials: self.options.client_credentials,
+            is_client_credentials: matches!(self.options.by, By::Client),
             tokens,
             dpop,
         };
         self.store.lock().await?.keep(self.url, login.clone())?;
         Ok(login)
+    }
+
+    /// What vouches for the request; `None` where the client does.
+    async fn assertion(
+        &self,
+        asking: &Asking<'_>,
+        scope: &ScopeSet,
+    ) -> Result<Option<Secret>, Error> {
+        let (server, resource) = (self.server, asking.resource);
+        Ok(match &self.options.by {
+            By::Assertion(assertion) => Some(assertion.clone()),
+            By::Identity(identity) => {
+                let scope = scope.to_string();
+                Some(identity::assertion(self.http, identity, server, resource, &scope).await?)
+            }
+            By::Client | By::User => None,
+        })
     }
 
     /// What to ask for. `offline_access` is added only where the authorization server knows it (MCP
@@ -232,7 +268,7 @@ impl Attempt<'_> {
         let offline = "offline_access";
         let is_known = self.server.texts("scopes_supported")?.contains(&offline);
         Ok(match ScopeSet::parse(offline) {
-            Ok(offline) if is_known && !self.options.client_credentials => scope.union(&offline),
+            Ok(offline) if is_known && matches!(self.options.by, By::User) => scope.union(&offline),
             _ => scope,
         })
     }

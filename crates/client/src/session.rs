@@ -9,7 +9,7 @@ use reqwest::{
 use crate::{
     Error, Http, Secret,
     discovery::{self, Challenge},
-    login::{self, Ask, Options},
+    login::{self, Ask, By, Options},
     registration::Ways,
     store::{Login, Store},
     token::{Asking, Grant, Tokens, now},
@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
             scope: more.map(|more| asked.union(more)),
             ways: Ways::of(&self.login.client),
             dpop: self.login.tokens.is_dpop,
-            client_credentials: self.login.is_client_credentials,
+            by: if self.login.is_client_credentials { By::Client } else { By::User },
             ..Options::default()
         };
         self.login = login::login(self.http, self.store, self.url, &options, user).await?;

@@ -36,6 +36,8 @@ pub struct Tokens {
 /// By what right tokens are asked for.
 #[derive(Debug)]
 pub enum Grant<'a> {
+    /// What an assertion says (RFC 7523 §2.1).
+    Assertion(&'a Secret),
     /// The client's own right.
     ClientCredentials,
     /// What a user allowed.
@@ -71,6 +73,10 @@ impl Asking<'_> {
         let scope = scope.to_string();
         let mut form = vec![("resource", self.resource)];
         match grant {
+            Grant::Assertion(assertion) => form.extend([
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("assertion", assertion.expose()),
+            ]),
             Grant::ClientCredentials => form.push(("grant_type", "client_credentials")),
             Grant::Code(code) => form.extend([
                 ("grant_type", "authorization_code"),
@@ -83,7 +89,7 @@ impl Asking<'_> {
             }
         }
         // A code has its scopes; a refresh token keeps its own when none are named.
-        if matches!(grant, Grant::ClientCredentials) && !scope.is_empty() {
+        if matches!(grant, Grant::Assertion(_) | Grant::ClientCredentials) && !scope.is_empty() {
             form.push(("scope", &scope));
         }
         let answer = self.post(http, &form).await?;

@@ -197,7 +197,7 @@ impl Exchange<'_, '_> {
         let part = match self.in_time(response.chunk()).await? {
             Ok(Some(part)) => part,
             Ok(None) => return Ok(Ok(None)),
-            Err(error) => return Ok(Err(unreachable(&error))),
+            Err(error) => return Ok(Err(unreachable(self.url, &error))),
         };
         let left = self.run.bytes_left.checked_sub(part.len());
         let (url, limit) = (self.url, self.run.limits.bytes);
