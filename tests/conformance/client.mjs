@@ -73,6 +73,8 @@ function client() {
 /** The calls that the suite names, else one of each tool. */
 function calls(tools) {
   if (context.toolCalls) return context.toolCalls;
+  // Its server has schemas to look at, and nothing behind them.
+  if (scenario.startsWith('json-schema')) return [];
   const given = scenario === 'tools_call' ? { a: 5, b: 3 } : {};
   return tools.map(({ name }) => ({ name, arguments: given }));
 }
