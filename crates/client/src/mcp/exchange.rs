@@ -68,6 +68,11 @@ impl<'a> Run<'a> {
         Self { caller, limits, deadline, bytes_left: limits.bytes }
     }
 
+    /// Asks the caller what the server wants to know.
+    pub(super) fn asked(&mut self, requests: &Map<String, Value>) -> Option<Map<String, Value>> {
+        self.caller.asked(requests)
+    }
+
     fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
