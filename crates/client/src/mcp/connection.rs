@@ -21,7 +21,7 @@ const MAX_TOOLS: usize = 10_000;
 /// Most rounds of a request that the server wants to be asked again.
 const MAX_ROUNDS: usize = 10;
 
-/// For each message of a goodbye.
+/// How long each message of a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// An MCP server that is spoken to.
@@ -168,8 +168,8 @@ impl Connection {
         self.request("tools/call", params, caller).await
     }
 
-    /// Says goodbye: cancels a request whose future was dropped or that took too long, and ends the session, where there is
-    /// one. What the server answers makes no difference.
+    /// Says goodbye: cancels a request whose future was dropped or that took too long, and ends the
+    /// session, where there is one. What the server answers makes no difference.
     pub async fn close(&mut self, caller: &mut dyn Caller) {
         let era = std::mem::take(&mut self.era);
         let pending = self.pending.take();
