@@ -337,11 +337,13 @@ impl fmt::Display for Error {
             Self::RevocationRefused(refusal) => {
                 write!(f, "the authorization server did not revoke: {refusal}")
             }
-            Self::RevisionUnknown { url, listed } => write!(
-                f,
-                "{url} speaks no revision of MCP that this client speaks; it names {}",
-                listed.join(", ")
-            ),
+            Self::RevisionUnknown { url, listed } => {
+                let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+                write!(
+                    f,
+                    "{url} speaks no revision of MCP that this client speaks; it names {listed}"
+                )
+            }
             Self::ScopeInsufficient { scope } => write!(
                 f,
                 "the server asks for the scope {scope}, and goes on asking although the token was made \

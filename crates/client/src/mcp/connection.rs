@@ -21,7 +21,7 @@ const MAX_TOOLS: usize = 10_000;
 /// Most rounds of a request that the server wants to be asked again.
 const MAX_ROUNDS: usize = 10;
 
-/// For each message of a goodbye.
+/// How long each message of a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// An MCP server that is spoken to.
@@ -33,7 +33,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub struct Connection {
     pub(super) http: Http,
     pub(super) url: String,
-    pub(super) extensions: Map<String, Value>,
+    /// What the client says it can.
+    pub(super) capabilities: Map<String, Value>,
     pub(super) era: Era,
     pub(super) about: Option<Value>,
     limits: Limits,
@@ -54,7 +55,7 @@ impl Connection {
         Ok(Self {
             http,
             url: url.to_owned(),
-            extensions: Map::new(),
+            capabilities: Map::new(),
             era: Era::default(),
             about: None,
             limits: Limits::default(),
@@ -75,7 +76,19 @@ impl Connection {
     /// `io.modelcontextprotocol/oauth-client-credentials`.
     #[must_use]
     pub fn with_extension(mut self, id: &str) -> Self {
-        self.extensions.insert(id.to_owned(), json!({}));
+        let extensions = self.capabilities.entry("extensions").or_insert_with(|| json!({}));
+        if let Some(extensions) = extensions.as_object_mut() {
+            extensions.insert(id.to_owned(), json!({}));
+        }
+        self
+    }
+
+    /// With a capability that the client says it has, like `elicitation`: the caller is then
+    /// [asked](Caller::asked). Servers with sessions are not told of it, since they ask in another way,
+    /// which is not supported.
+    #[must_use]
+    pub fn with_capability(mut self, name: &str, settings: Value) -> Self {
+        self.capabilities.insert(name.to_owned(), settings);
         self
     }
 
@@ -155,8 +168,8 @@ impl Connection {
         self.request("tools/call", params, caller).await
     }
 
-    /// Says goodbye: cancels a request whose future was dropped or that took too long, and ends the session, where there is
-    /// one. What the server answers makes no difference.
+    /// Says goodbye: cancels a request whose future was dropped or that took too long, and ends the
+    /// session, where there is one. What the server answers makes no difference.
     pub async fn close(&mut self, caller: &mut dyn Caller) {
         let era = std::mem::take(&mut self.era);
         let pending = self.pending.take();
@@ -221,23 +234,24 @@ impl Connection {
     }
 
     /// Sends one request until it has a result: again in a new session where the old one is gone
-    /// (2025-11-25, session management), and again with the state that the server wants to see again
+    /// (2025-11-25, session management), and again with what the server wants to have before it goes on
     /// (2026-07-28, multi round-trip requests).
     async fn ask(
         &mut self,
         method: &str,
-        params: &Map<String, Value>,
+        first: &Map<String, Value>,
         mirrored: &HeaderMap,
         run: &mut Run<'_>,
     ) -> Result<Map<String, Value>, Stop> {
-        let mut params = params.clone();
+        let mut params = first.clone();
         let mut has_renewed = false;
         for _ in 0..MAX_ROUNDS {
             let gone = match self.send(method, &params, mirrored, run).await? {
-                Reply::Result(result) => match self.continuation(method, &result)? {
+                Reply::Result(result) => match self.continuation(method, &result, run)? {
                     None => return Ok(result),
-                    Some(state) => {
-                        params.insert("requestState".to_owned(), state);
+                    Some(more) => {
+                        params.clone_from(first);
+                        params.extend(more);
                         continue;
                     }
                 },
@@ -280,27 +294,41 @@ impl Connection {
         reply
     }
 
-    /// What a result asks to be sent again with; `None` when it is complete (2026-07-28, result type).
+    /// What the request has to be made with once more; `None` when its result is complete (2026-07-28,
+    /// result type).
     fn continuation(
         &self,
         method: &str,
         result: &Map<String, Value>,
-    ) -> Result<Option<Value>, Stop> {
+        run: &mut Run<'_>,
+    ) -> Result<Option<Map<String, Value>>, Stop> {
         if !matches!(self.era, Era::Stateless) {
             return Ok(None);
         }
         match result.get("resultType").map(|kind| kind.as_str().unwrap_or_default()) {
-            None | Some("complete") => Ok(None),
+            None | Some("complete") => return Ok(None),
             Some("input_required")
-                if matches!(method, "tools/call" | "prompts/get" | "resources/read") =>
-            {
-                match (result.get("inputRequests"), result.get("requestState")) {
-                    (None, Some(state @ Value::String(_))) => Ok(Some(state.clone())),
-                    _ => Err(Error::InputRequired.into()),
-                }
-            }
-            Some(_) => Err(self.wrong("a result of a type that this client does not know")),
+                if matches!(method, "tools/call" | "prompts/get" | "resources/read") => {}
+            Some(_) => return Err(self.wrong("a result of a type that this client does not know")),
         }
+        let mut more = Map::new();
+        match result.get("inputRequests") {
+            Some(Value::Object(requests)) => {
+                let responses = run.asked(requests).ok_or(Error::InputRequired)?;
+                more.insert("inputResponses".to_owned(), Value::Object(responses));
+            }
+            Some(_) => return Err(self.wrong("it asks for input without saying which")),
+            None => {}
+        }
+        match result.get("requestState") {
+            Some(state @ Value::String(_)) => {
+                more.insert("requestState".to_owned(), state.clone());
+            }
+            Some(_) => return Err(self.wrong("a state that is no text")),
+            None if more.is_empty() => return Err(self.wrong("it asks for input, and for none")),
+            None => {}
+        }
+        Ok(Some(more))
     }
 
     pub(super) fn exchange<'a, 'run>(

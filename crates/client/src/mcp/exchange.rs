@@ -19,12 +19,16 @@ use super::{
 use crate::{
     Error, Http,
     discovery::Challenge,
+    error::shown,
     http::{MAX_DOCUMENT, moved, read, unreachable},
 };
 
 /// The media type of an answer.
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
+
+/// Most requests of a server that are answered on the way to its own answer.
+const MAX_ANSWERS: usize = 100;
 
 /// What came of a message.
 #[derive(Debug)]
@@ -57,19 +61,52 @@ impl From<Error> for Stop {
 /// What a caller asked for, and how much of its bounds is left: however many messages it takes.
 pub(super) struct Run<'a> {
     caller: &'a mut dyn Caller,
-    limits: Limits,
-    deadline: Instant,
+    clock: Clock,
+    limit: usize,
     bytes_left: usize,
+    /// How many more requests of the server are answered.
+    answers_left: usize,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(limits: Limits, caller: &'a mut dyn Caller) -> Self {
-        let deadline = Instant::now() + limits.total;
-        Self { caller, limits, deadline, bytes_left: limits.bytes }
+        let Limits { silence, total, bytes } = limits;
+        let clock = Clock { silence, total, deadline: Instant::now().checked_add(total) };
+        Self { caller, clock, limit: bytes, bytes_left: bytes, answers_left: MAX_ANSWERS }
     }
 
-    fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+    /// Asks the caller what the server wants to know.
+    pub(super) fn asked(&mut self, requests: &Map<String, Value>) -> Option<Map<String, Value>> {
+        self.caller.asked(requests)
+    }
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    silence: Duration,
+    total: Duration,
+    /// `None` when it is so far away that no clock knows it.
+    deadline: Option<Instant>,
+}
+
+impl Clock {
+    fn left(self) -> Duration {
+        let now = Instant::now();
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// Waits for a server, but no longer than the bounds allow.
+    async fn wait<T>(self, url: &str, future: impl Future<Output = T>) -> Result<T, Error> {
+        let waited = timeout(self.left().min(self.silence), future).await;
+        waited.map_err(|_| {
+            let why = if self.left().is_zero() {
+                format!("no answer within {} seconds", self.total.as_secs())
+            } else {
+                format!("it said nothing for {} seconds", self.silence.as_secs())
+            };
+            Error::Unreachable { url: url.to_owned(), why }
+        })
     }
 }
 
@@ -95,17 +132,17 @@ impl Exchange<'_, '_> {
     ) -> Result<Reply, Stop> {
         let response = self.post(message, mirrored).await?;
         if !response.status().is_success() {
-            return Ok(self.failed(response, id).await?);
+            return Ok(failed(self.url, self.run.clock, response, id).await?);
         }
         self.session = response.headers().get(SESSION_ID).cloned();
         match media_type(&response).as_str() {
             JSON => self.document(response, id).await,
             EVENTS => self.stream(response, id).await,
             other => {
-                let kind = if other.is_empty() { "nothing" } else { other };
+                let kind = if other.is_empty() { "no media type".to_owned() } else { shown(other) };
                 let status = response.status().as_u16();
                 Err(self.wrong(format!(
-                    "status {status} with {kind} in it is no answer of an MCP server"
+                    "status {status} and {kind}: that is no answer of an MCP server"
                 )))
             }
         }
@@ -144,7 +181,7 @@ impl Exchange<'_, '_> {
 
     /// Sends, and looks at the head of the answer.
     async fn head(&mut self, request: RequestBuilder) -> Result<Response, Stop> {
-        let response = self.in_time(self.http.stream(request)).await??;
+        let response = self.run.clock.wait(self.url, self.http.stream(request)).await??;
         self.run.caller.answered(response.headers());
         let status = response.status().as_u16();
         match status {
@@ -159,23 +196,6 @@ impl Exchange<'_, '_> {
             }
             _ => moved(self.url, &response).map_or(Ok(response), |error| Err(error.into())),
         }
-    }
-
-    /// An answer that HTTP calls a failure. Where it is an error of JSON-RPC too, that says more.
-    async fn failed(&self, response: Response, id: u64) -> Result<Reply, Error> {
-        let status = response.status().as_u16();
-        let body = match self.in_time(read(response, MAX_DOCUMENT)).await? {
-            Ok(answer) => answer.body,
-            Err(Error::TooLong { .. }) => return Ok(Reply::Failed { status }),
-            Err(error) => return Err(error),
-        };
-        let message = message::read(&body, false).ok().and_then(|mut messages| messages.pop());
-        Ok(match message {
-            Some(Incoming::Error { id: of, error }) if of.as_ref().is_none_or(|of| *of == id) => {
-                Reply::Error { status, error }
-            }
-            _ => Reply::Failed { status },
-        })
     }
 
     async fn document(&mut self, mut response: Response, id: u64) -> Result<Reply, Stop> {
@@ -194,13 +214,13 @@ impl Exchange<'_, '_> {
         &mut self,
         response: &mut Response,
     ) -> Result<Result<Option<Vec<u8>>, Error>, Error> {
-        let part = match self.in_time(response.chunk()).await? {
+        let part = match self.run.clock.wait(self.url, response.chunk()).await? {
             Ok(Some(part)) => part,
             Ok(None) => return Ok(Ok(None)),
             Err(error) => return Ok(Err(unreachable(self.url, &error))),
         };
         let left = self.run.bytes_left.checked_sub(part.len());
-        let (url, limit) = (self.url, self.run.limits.bytes);
+        let (url, limit) = (self.url, self.run.limit);
         self.run.bytes_left = left.ok_or_else(|| Error::TooLong { url: url.to_owned(), limit })?;
         Ok(Ok(Some(part.to_vec())))
     }
@@ -218,6 +238,9 @@ impl Exchange<'_, '_> {
                 }
                 Incoming::Notification(notification) => self.run.caller.notified(&notification),
                 Incoming::Request { id, method } if self.revision.has_sessions() => {
+                    let left = self.run.answers_left.checked_sub(1);
+                    let left = left.ok_or_else(|| self.wrong("it asks too much".to_owned()))?;
+                    self.run.answers_left = left;
                     // If it does not arrive, the server does without; ours goes on.
                     let answer = message::answer_to(&id, &method);
                     let _ = self.post(&answer, HeaderMap::new()).await;
@@ -234,21 +257,6 @@ impl Exchange<'_, '_> {
         Ok(reply)
     }
 
-    /// Waits, but no longer than the bounds allow.
-    async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, Error> {
-        let left = self.run.left().min(self.run.limits.silence);
-        timeout(left, future).await.map_err(|_| self.late())
-    }
-
-    fn late(&self) -> Error {
-        let why = if self.run.left().is_zero() {
-            format!("no answer within {} seconds", self.run.limits.total.as_secs())
-        } else {
-            format!("it said nothing for {} seconds", self.run.limits.silence.as_secs())
-        };
-        Error::Unreachable { url: self.url.to_owned(), why }
-    }
-
     fn wrong(&self, why: String) -> Stop {
         Error::Answer { url: self.url.to_owned(), why }.into()
     }
@@ -258,4 +266,21 @@ impl Exchange<'_, '_> {
 fn media_type(response: &Response) -> String {
     let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// An answer that HTTP calls a failure. Where it is an error of JSON-RPC too, that says more.
+async fn failed(url: &str, clock: Clock, response: Response, id: u64) -> Result<Reply, Error> {
+    let status = response.status().as_u16();
+    let body = match clock.wait(url, read(response, MAX_DOCUMENT)).await? {
+        Ok(answer) => answer.body,
+        Err(Error::TooLong { .. }) => return Ok(Reply::Failed { status }),
+        Err(error) => return Err(error),
+    };
+    let message = message::read(&body, false).ok().and_then(|mut messages| messages.pop());
+    Ok(match message {
+        Some(Incoming::Error { id: of, error }) if of.as_ref().is_none_or(|of| *of == id) => {
+            Reply::Error { status, error }
+        }
+        _ => Reply::Failed { status },
+    })
 }

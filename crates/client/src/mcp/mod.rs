@@ -19,7 +19,7 @@ mod tests;
 use std::time::Duration;
 
 use reqwest::{Method, header::HeaderMap};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use self::{
     connection::Connection,
@@ -81,6 +81,14 @@ pub trait Caller: Send {
     /// The headers of each answer, refusals too, before anything is made of it: `DPoP-Nonce`.
     fn answered(&mut self, headers: &HeaderMap) {
         let _ = headers;
+    }
+
+    /// What the server wants to have before it goes on (2026-07-28, multi round-trip requests): its
+    /// requests by their names. Gives back the result of each by the same name, or `None` where there
+    /// is nobody to ask. Servers ask only for [what the client says it can](Connection::with_capability).
+    fn asked(&mut self, requests: &Map<String, Value>) -> Option<Map<String, Value>> {
+        let _ = requests;
+        None
     }
 
     /// Something that the server tells on the way to its answer.

@@ -146,9 +146,12 @@ impl Connection {
     /// Begins a session: the first half of the handshake.
     pub(super) async fn initialize(&mut self, run: &mut Run<'_>) -> Result<(), Stop> {
         self.era = Era::Unknown;
+        // Servers with sessions ask with requests of their own, of which this client answers none.
+        let mut capabilities = self.capabilities.clone();
+        capabilities.retain(|name, _| name == "extensions");
         let params = json!({
             "protocolVersion": LAST_WITH_SESSIONS.as_str(),
-            "capabilities": self.capabilities(),
+            "capabilities": capabilities,
             "clientInfo": client_info(),
         });
         let id = self.next_id();
@@ -210,19 +213,12 @@ impl Connection {
             let own = |name: &str| format!("io.modelcontextprotocol/{name}");
             meta.insert(own("protocolVersion"), revision.as_str().into());
             meta.insert(own("clientInfo"), client_info());
-            meta.insert(own("clientCapabilities"), self.capabilities());
+            meta.insert(own("clientCapabilities"), Value::Object(self.capabilities.clone()));
         }
         if !meta.is_empty() {
             params.insert("_meta".to_owned(), Value::Object(meta));
         }
         params
-    }
-
-    fn capabilities(&self) -> Value {
-        match self.extensions.is_empty() {
-            true => json!({}),
-            false => json!({ "extensions": self.extensions }),
-        }
     }
 }
 

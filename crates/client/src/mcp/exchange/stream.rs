@@ -93,7 +93,7 @@ impl Exchange<'_, '_> {
         };
         events.reconnect();
         let wait = events.retry().map_or(WAIT, Duration::from_millis).max(SHORTEST_WAIT);
-        if wait >= self.run.left() {
+        if wait >= self.run.clock.left() {
             return Err(why.into());
         }
         sleep(wait).await;

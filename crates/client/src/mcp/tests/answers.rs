@@ -63,6 +63,20 @@ async fn silence_and_time_are_bounded() {
     assert!(began.elapsed() < Duration::from_secs(6));
 }
 
+/// Bounds that no clock knows are none. And whoever calls may do so from any thread.
+#[tokio::test]
+async fn time_without_an_end() {
+    fn sent<T: Send>(future: T) -> T {
+        future
+    }
+    let stub = stateless(|seen| seen.result(json!({})));
+    let limits = Limits { silence: Duration::MAX, total: Duration::MAX, ..SHORT };
+    let mut connection = connection(&stub).with_limits(limits);
+    done(sent(connection.request("a", Map::new(), &mut ())).await);
+    done(sent(connection.list_tools(&mut ())).await);
+    sent(connection.close(&mut ())).await;
+}
+
 #[tokio::test]
 async fn nobody_there() {
     let stub = stateless(|_| Page::status(200));

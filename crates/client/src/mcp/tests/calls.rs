@@ -112,45 +112,90 @@ async fn a_tool_that_has_changed_is_looked_at_again() {
     assert_eq!(stub.seen().len(), 3);
 }
 
-/// 2026-07-28, multi round-trip requests: state goes back as it came, in a request of its own. What
-/// asks for a person is not for a command line.
+/// 2026-07-28, multi round-trip requests: state goes back as it came, in a request of its own, and not
+/// where none came.
 #[tokio::test]
-async fn state_goes_back_and_questions_do_not() {
-    let stub = stateless(|seen| match seen.body["params"]["requestState"].as_str() {
-        None => seen.result(json!({ "resultType": "input_required", "requestState": "{ }" })),
-        Some("{ }") => seen.result(json!({ "resultType": "complete", "a": 1 })),
-        other => panic!("{other:?}"),
-    });
-    let result = done(connection(&stub).call_tool("t", Map::new(), &mut ()).await);
-    assert_eq!(result["a"], 1);
-    let seen = stub.seen();
-    assert_ne!(seen[2].body["id"], seen[3].body["id"]);
+async fn state_and_answers_go_back() {
+    #[derive(Debug)]
+    struct Person(bool);
+    impl Caller for Person {
+        fn headers(&mut self, _: &Method, _: &str) -> Result<HeaderMap, Error> {
+            Ok(HeaderMap::new())
+        }
 
-    for (method, result, reason) in [
-        (
-            "tools/call",
-            json!({ "resultType": "input_required", "inputRequests": {}, "requestState": "s" }),
-            "input_required",
-        ),
-        ("tools/call", json!({ "resultType": "input_required" }), "input_required"),
-        (
-            "prompts/list",
-            json!({ "resultType": "input_required", "requestState": "s" }),
-            "answer_invalid",
-        ),
-        (
-            "prompts/get",
-            json!({ "resultType": "input_required", "requestState": "for ever" }),
-            "answer_invalid",
-        ),
-        ("prompts/list", json!({ "resultType": "task" }), "answer_invalid"),
-        ("prompts/list", json!({ "resultType": 7 }), "answer_invalid"),
+        fn asked(&mut self, requests: &Map<String, Value>) -> Option<Map<String, Value>> {
+            assert_eq!(requests["name"]["method"], "elicitation/create");
+            self.0.then(|| object(json!({ "name": { "action": "decline" } })))
+        }
+    }
+    let stub = stateless(|seen| {
+        let requests = json!({ "name": { "method": "elicitation/create" } });
+        seen.result(match seen.number {
+            2 => json!({ "resultType": "input_required", "requestState": "{ }" }),
+            3 => json!({
+                "resultType": "input_required", "inputRequests": requests, "requestState": "s",
+            }),
+            4 => json!({ "resultType": "input_required", "inputRequests": requests }),
+            _ => json!({ "resultType": "complete", "a": 1 }),
+        })
+    });
+    let mut connection = connection(&stub).with_capability("elicitation", json!({}));
+    let arguments = object(json!({ "x": 1 }));
+    let result = done(connection.call_tool("t", arguments.clone(), &mut Person(true)).await);
+    assert_eq!(result["a"], 1);
+    let answers = json!({ "name": { "action": "decline" } });
+    let rounds = [
+        (Value::Null, Value::Null),
+        (Value::Null, "{ }".into()),
+        (answers.clone(), "s".into()),
+        (answers, Value::Null),
+    ];
+    let calls = &stub.seen()[2..];
+    assert_eq!(calls.len(), rounds.len());
+    for (call, (responses, state)) in calls.iter().zip(rounds) {
+        let params = &call.body["params"];
+        assert_eq!((&params["inputResponses"], &params["requestState"]), (&responses, &state));
+        assert_eq!(params["arguments"], json!({ "x": 1 }));
+        assert_eq!(params["_meta"]["progressToken"], call.body["id"]);
+        let capabilities = &params["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+        assert_eq!(capabilities, &json!({ "elicitation": {} }));
+    }
+    let ids: std::collections::BTreeSet<_> =
+        calls.iter().map(|call| &call.body["id"]).map(Value::as_u64).collect();
+    assert_eq!(ids.len(), calls.len());
+
+    let stub = stateless(|seen| {
+        let requests = json!({ "name": { "method": "elicitation/create" } });
+        seen.result(json!({ "resultType": "input_required", "inputRequests": requests }))
+    });
+    let mut connection = super::connection(&stub);
+    let error = connection.call_tool("t", arguments, &mut Person(false)).await;
+    assert_eq!(error, Err(Error::InputRequired));
+    assert_eq!(stub.seen().len(), 3);
+}
+
+/// 2026-07-28, result type; multi round-trip requests, supported requests and server requirements.
+#[tokio::test]
+async fn results_are_of_a_known_type() {
+    for (method, result) in [
+        ("tools/call", json!({ "resultType": "input_required" })),
+        ("tools/call", json!({ "resultType": "input_required", "inputRequests": [] })),
+        ("tools/call", json!({ "resultType": "input_required", "requestState": 7 })),
+        ("prompts/list", json!({ "resultType": "input_required", "requestState": "s" })),
+        ("prompts/get", json!({ "resultType": "input_required", "requestState": "for ever" })),
+        ("prompts/list", json!({ "resultType": "task" })),
+        ("prompts/list", json!({ "resultType": 7 })),
     ] {
         let stub = stateless(move |seen| seen.result(result.clone()));
         let error = connection(&stub).request(method, Map::new(), &mut ()).await.unwrap_err();
-        assert_eq!(error.reason(), reason, "{method}");
+        assert_eq!(error.reason(), "answer_invalid", "{method}");
         assert!(stub.seen().len() < 20);
     }
+    // Before, it was a word like any other.
+    let result = json!({ "resultType": "task" });
+    let stub = with_sessions("2025-11-25", move |seen| seen.result(result.clone()));
+    let result = done(connection(&stub).request("prompts/list", Map::new(), &mut ()).await);
+    assert_eq!(result["resultType"], "task");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ mod stub;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use self::stub::{Page, Seen, Stub};
 use super::*;

@@ -66,7 +66,7 @@ async fn older_servers_get_their_handshake() {
             "notifications/initialized" => Page::status(202),
             _ => seen.result(json!({})),
         });
-        let mut connection = connection(&stub);
+        let mut connection = connection(&stub).with_capability("elicitation", json!({}));
         done(connection.request("prompts/list", Map::new(), &mut ()).await);
         let handshake =
             ["server/discover", "initialize", "notifications/initialized", "prompts/list"];

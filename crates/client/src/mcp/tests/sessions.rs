@@ -100,6 +100,19 @@ async fn servers_requests_are_answered_on_the_way() {
     assert_eq!(seen[5].header("mcp-session-id"), "s-1");
 }
 
+#[tokio::test]
+async fn servers_that_ask_without_an_end_are_left() {
+    let stub = with_sessions("2025-06-18", |seen| match seen.method() {
+        "a" => {
+            Page::events("data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n\n").forever()
+        }
+        _ => Page::status(202),
+    });
+    let error = ask(&stub).await.unwrap_err();
+    assert!(error.to_string().ends_with("it asks too much"), "{error}");
+    assert_eq!(stub.seen().len(), 104);
+}
+
 /// 2025-03-26, batching: clients must read batches.
 #[tokio::test]
 async fn batches_of_the_revision_that_has_them() {
@@ -176,6 +189,14 @@ async fn breaks_have_an_end() {
     let stub = with_sessions("2025-11-25", |_| Page::events("id: 1\nretry: 99999999\ndata:\n\n"));
     assert_eq!(ask(&stub).await.unwrap_err().reason(), "answer_invalid");
     assert_eq!(stub.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn connections_that_break_are_named() {
+    let stub = with_sessions("2025-11-25", |_| Page::json("{").header("content-length", "1000"));
+    let error = ask(&stub).await.unwrap_err();
+    assert_eq!(error.reason(), "server_unreachable");
+    assert!(error.to_string().starts_with(&stub.url), "{error}");
 }
 
 /// 2025-11-25, cancellation: a closed stream says nothing, so it is said.
