@@ -6,6 +6,7 @@
 mod backup;
 mod client;
 mod client_set;
+mod completions;
 mod config;
 mod explain;
 mod grant;
@@ -97,6 +98,7 @@ enum Command {
 
 /// A server for years: what requests took is given back, and found again quickly.
 #[global_allocator]
+    Completions(completions::Arguments),
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
@@ -122,6 +124,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             problem.print(global.json);
+        Command::Completions(arguments) => completions::run(&arguments),
             problem.exit_code()
         }
     }

@@ -4,6 +4,7 @@
 mod administration;
 mod backup;
 mod changes;
+mod completions;
 mod configuration;
 mod documented;
 mod explain;
