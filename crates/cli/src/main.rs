@@ -19,6 +19,7 @@ mod resource;
 mod resource_set;
 mod serve;
 mod settings;
+mod token;
 mod user;
 mod verify;
 
@@ -77,6 +78,9 @@ enum Command {
     /// List and revoke what users allowed
     #[command(subcommand)]
     Grant(grant::Command),
+    /// Say what a single token is worth, and revoke it
+    #[command(subcommand)]
+    Token(token::Command),
     /// Identity providers that say which clients may act for which users
     #[command(subcommand)]
     Idp(idp::Command),
@@ -94,11 +98,11 @@ enum Command {
     /// Print the OpenAPI document of the authorization server's endpoints
     Openapi,
     Verify(verify::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// A server for years: what requests took is given back, and found again quickly.
 #[global_allocator]
-    Completions(completions::Arguments),
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
@@ -110,6 +114,7 @@ async fn main() -> ExitCode {
         Command::Resource(command) => resource::run(command, &global).await,
         Command::Client(command) => client::run(command, &global).await,
         Command::Grant(command) => grant::run(command, &global).await,
+        Command::Token(command) => token::run(command, &global).await,
         Command::Idp(command) => idp::run(command, &global).await,
         Command::Key(arguments) => key::run(arguments, &global).await,
         Command::Backup(arguments) => backup::back_up(arguments, &global).await,
@@ -119,12 +124,12 @@ async fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments, &global),
         Command::Openapi => openapi(),
         Command::Verify(arguments) => verify::run(&arguments, &global),
+        Command::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             problem.print(global.json);
-        Command::Completions(arguments) => completions::run(&arguments),
             problem.exit_code()
         }
     }

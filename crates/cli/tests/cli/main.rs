@@ -13,5 +13,6 @@ mod explain;
 mod http;
 mod keys;
 mod server;
+mod token;
 mod tool;
 mod verify;
