@@ -8,6 +8,7 @@ mod browser;
 mod call;
 mod client;
 mod client_set;
+mod completions;
 mod config;
 mod credentials;
 mod explain;
@@ -22,6 +23,7 @@ mod resource;
 mod resource_set;
 mod serve;
 mod settings;
+mod token;
 mod user;
 mod verify;
 
@@ -80,6 +82,9 @@ enum Command {
     /// List and revoke what users allowed
     #[command(subcommand)]
     Grant(grant::Command),
+    /// Say what a single token is worth, and revoke it
+    #[command(subcommand)]
+    Token(token::Command),
     /// Identity providers that say which clients may act for which users
     #[command(subcommand)]
     Idp(idp::Command),
@@ -100,6 +105,7 @@ enum Command {
     /// Print the OpenAPI document of the authorization server's endpoints
     Openapi,
     Verify(verify::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// A server for years: what requests took is given back, and found again quickly.
@@ -115,6 +121,7 @@ async fn main() -> ExitCode {
         Command::Resource(command) => resource::run(command, &global).await,
         Command::Client(command) => client::run(command, &global).await,
         Command::Grant(command) => grant::run(command, &global).await,
+        Command::Token(command) => token::run(command, &global).await,
         Command::Idp(command) => idp::run(command, &global).await,
         Command::Key(arguments) => key::run(arguments, &global).await,
         Command::Login(arguments) => login::log_in(arguments, &global).await,
@@ -127,6 +134,7 @@ async fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments, &global),
         Command::Openapi => openapi(),
         Command::Verify(arguments) => verify::run(&arguments, &global),
+        Command::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,5 @@
 //! `countersign resource`: the MCP servers that tokens are issued for.
 
-use std::net::SocketAddr;
-
 use clap::Subcommand;
 use countersign_issuer::{NewResource, NewScope, Resource, ToolRule};
 use serde_json::{Map, Value, json};
@@ -10,7 +8,7 @@ use crate::{
     Global,
     output::{Outcome, Problem, lines, print, print_line},
     resource_set,
-    settings::{issuer_of, open_database, open_existing_database},
+    settings::{IssuerOptions, open_database, open_existing_database},
 };
 
 const EXAMPLE: &str = "\
@@ -75,17 +73,8 @@ pub(crate) enum Command {
     Export {
         /// Its URL
         uri: String,
-        /// The issuer's public URL
-        #[arg(long, env = "COUNTERSIGN_ISSUER", hide_env_values = true, value_name = "URL")]
-        issuer: Option<String>,
-        /// Where `serve` listens, if it has no other URL [default: 127.0.0.1:8090]
-        #[arg(
-            long,
-            env = "COUNTERSIGN_LISTEN",
-            hide_env_values = true,
-            value_name = "ADDRESS:PORT"
-        )]
-        listen: Option<SocketAddr>,
+        #[command(flatten)]
+        issuer: IssuerOptions,
         /// Envoy's cluster for the issuer
         #[arg(long, value_name = "NAME")]
         cluster: Option<String>,
@@ -139,14 +128,14 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
                 format!("The resource {uri} is removed.")
             })?;
         }
-        Command::Export { uri, issuer, listen, cluster, deny_unlisted } => {
+        Command::Export { uri, issuer, cluster, deny_unlisted } => {
             let store = open_existing_database(global).await?;
             let resources = store.resources().await?;
             let resource = resources.iter().find(|resource| resource.uri == uri);
             let resource = resource.ok_or_else(|| {
                 Problem::new("value_invalid", format!("there is no resource {uri}"))
             })?;
-            let issuer = issuer_of(issuer, listen, global)?;
+            let issuer = issuer.url(global)?;
             let policy = resource.policy(&issuer, cluster.as_deref(), deny_unlisted)?;
             // The same for people and programs: it is a document to be saved.
             print_line(format_args!("{policy:#}"))?;

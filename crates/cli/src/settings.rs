@@ -125,6 +125,47 @@ pub(crate) enum RegistrationMode {
     Off,
 }
 
+/// Which issuer it is, for commands that are not the server.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct IssuerOptions {
+    /// The issuer's public URL
+    #[arg(long, env = "COUNTERSIGN_ISSUER", hide_env_values = true, value_name = "URL")]
+    issuer: Option<String>,
+    /// Where `serve` listens, if it has no other URL [default: 127.0.0.1:8090]
+    #[arg(long, env = "COUNTERSIGN_LISTEN", hide_env_values = true, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+/// What tells the issuer's own tokens from others.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TokenOptions {
+    #[command(flatten)]
+    issuer: IssuerOptions,
+    /// The file with the key that seals the signing keys; or COUNTERSIGN_KEY in the environment. Needed
+    /// only for tokens of clients that act for themselves, once one of them was shut out
+    /// [default: countersign.key beside the database]
+    #[arg(long, env = "COUNTERSIGN_KEY_FILE", hide_env_values = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl IssuerOptions {
+    /// The issuer that `serve` would be.
+    pub(crate) fn url(self, global: &Global) -> Result<String, Problem> {
+        let Self { issuer, listen } = self;
+        let config = Options { issuer, listen, ..Options::default() }.resolve(global)?;
+        config.check()?;
+        Ok(config.issuer_url()?)
+    }
+}
+
+impl TokenOptions {
+    /// The server's configuration, as far as its tokens are concerned.
+    pub(crate) fn resolve(self, global: &Global) -> Result<Config, Problem> {
+        let Self { issuer: IssuerOptions { issuer, listen }, key_file } = self;
+        Options { issuer, listen, key_file, ..Options::default() }.resolve(global)
+    }
+}
+
 /// What opens the signing keys, for commands that are not the server.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct KeyOptions {
@@ -278,17 +319,6 @@ fn networks(text: Option<String>) -> Result<Vec<Network>, Problem> {
             })
         })
         .collect()
-}
-
-/// The issuer that `serve` would be with these options.
-pub(crate) fn issuer_of(
-    issuer: Option<String>,
-    listen: Option<SocketAddr>,
-    global: &Global,
-) -> Result<String, Problem> {
-    let config = Options { issuer, listen, ..Options::default() }.resolve(global)?;
-    config.check()?;
-    Ok(config.issuer_url()?)
 }
 
 /// The database of this configuration.

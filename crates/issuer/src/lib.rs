@@ -31,6 +31,7 @@ mod secret;
 mod server;
 mod status;
 mod store;
+mod tokens;
 mod turns;
 
 /// The endpoints as an OpenAPI 3.1 document, in JSON: for tools that test or call them.
@@ -46,6 +47,7 @@ pub use redis::RedisUrl;
 pub use seal::new_sealing_key;
 pub use server::Server;
 pub use store::{
-    Backup, Client, ClientDocument, ClientKind, ClientResource, Grant, Identity, IdentityProvider,
-    InitialToken, Resource, ScopeText, SigningKeyInfo, Store, ToolRule, User,
+    Backup, Client, ClientDocument, ClientKind, ClientResource, Grant, GrantState, Identity,
+    IdentityProvider, InitialToken, Resource, ScopeText, SigningKeyInfo, Store, ToolRule, User,
 };
+pub use tokens::{Refusal, RevokedToken, StatusPlace, TokenInfo, TokenKind, TokenReport, Tokens};

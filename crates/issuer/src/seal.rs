@@ -67,6 +67,15 @@ impl KeyRing {
         }
     }
 
+    /// The keys, if they are on this machine; else none, which opens nothing and says so then.
+    pub(crate) fn load_if_there(config: &Config) -> Result<Self, Error> {
+        let file = config.sealing_key_file();
+        match env::var_os(VARIABLE).is_some() || file.is_some_and(|path| path.exists()) {
+            true => Self::load(config, true),
+            false => Ok(Self(Vec::new())),
+        }
+    }
+
     /// Whether [`KeyRing::load`] would find keys, or a place for the first one. Nothing is made.
     pub(crate) fn check(config: &Config) -> Result<(), Error> {
         if let Ok(text) = env::var(VARIABLE) {

@@ -4,6 +4,7 @@
 mod administration;
 mod backup;
 mod changes;
+mod completions;
 mod configuration;
 mod documented;
 mod explain;
@@ -12,5 +13,6 @@ mod explain;
 mod http;
 mod keys;
 mod server;
+mod token;
 mod tool;
 mod verify;

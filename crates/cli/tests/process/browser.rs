@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
+use countersign_core::jose::base64url;
 use serde_json::Value;
 use ureq::{Agent, Error, http::Request};
 
@@ -54,6 +55,21 @@ pub fn post_json(url: &str, body: &Value) -> Result<Answer, Error> {
 
 pub fn post_form(url: &str, cookies: &str, parameters: &[(&str, &str)]) -> Result<Answer, Error> {
     let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookies)];
+    send("POST", url, &headers, &encode(parameters))
+}
+
+/// The same by a client with a secret (RFC 6749 §2.3.1).
+pub fn post_form_as(
+    (id, secret): (&str, &str),
+    url: &str,
+    parameters: &[(&str, &str)],
+) -> Result<Answer, Error> {
+    // Both have no characters but those of base64url.
+    let encoded = base64url::encode(format!("{id}:{secret}")).replace('-', "+").replace('_', "/");
+    let padding = "=".repeat(encoded.len().wrapping_neg() % 4);
+    let basic = format!("Basic {encoded}{padding}");
+    let headers =
+        [("content-type", "application/x-www-form-urlencoded"), ("authorization", &*basic)];
     send("POST", url, &headers, &encode(parameters))
 }
 

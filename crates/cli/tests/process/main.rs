@@ -9,3 +9,4 @@ mod program;
 mod refusals;
 #[cfg(target_os = "linux")]
 mod synced;
+mod tokens;

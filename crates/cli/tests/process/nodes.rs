@@ -4,7 +4,7 @@ use countersign_testkit::postgres;
 
 use crate::{
     browser::{Answer, Browser, encode, post_form},
-    program::{Folder, Serving, free_port},
+    program::{Ended, Folder, Serving, free_port},
 };
 
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -62,6 +62,11 @@ impl Nodes {
             nodes.nodes.push(node);
         }
         nodes
+    }
+
+    /// Runs a command beside them, to its end.
+    pub fn run(&self, arguments: &[&str], input: &str) -> Ended {
+        self.folder.run_with(&[&["--database", &self.database], arguments].concat(), input)
     }
 
     /// Starts a node that was killed.

@@ -12,9 +12,7 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    App, Shared,
-    access_token::OwnToken,
-    client_auth,
+    App, Shared, client_auth,
     limit::client_address,
     params::Params,
     post::{self, Failure, refuse},
@@ -23,8 +21,8 @@ use super::{
 use crate::{
     Error, clock,
     keys::DEFAULT_ALGORITHM,
-    secret::{self, Kind},
-    store::Client,
+    store::{Client, RefreshRow},
+    tokens::{OwnToken, Token, Verdict},
 };
 
 /// The media type, and `typ`, of a signed answer (RFC 9701 §4, §5).
@@ -51,11 +49,13 @@ async fn introspect(
 ) -> Result<Response, Failure> {
     let client = client_auth::authenticate_confidential(app, headers, form, address).await?;
     let token = form.get("token").ok_or_else(|| refuse("invalid_request", "token is missing"))?;
-    let found = match OwnToken::read(app, token) {
-        Some(own) => access_token(app, &client, &own).await?,
-        None => refresh_token(app, &client, token).await?,
+    let answer = match app.judge().verdict(token).await? {
+        Verdict::Own(token, None) if concerns(app, &client, &token).await? => match &token {
+            Token::Access(own) => access_token(own)?,
+            Token::Refresh(row) => refresh_token(app, row),
+        },
+        Verdict::Own(..) | Verdict::Foreign(_) => json!({ "active": false }),
     };
-    let answer = found.unwrap_or_else(|| json!({ "active": false }));
     if !wants_signed(headers) {
         return Ok(reply::json(StatusCode::OK, &answer));
     }
@@ -74,18 +74,22 @@ async fn introspect(
     Ok(response)
 }
 
-/// For the server of the resource that it is for, and for the client that has it.
-async fn access_token(app: &App, client: &Client, own: &OwnToken) -> Result<Option<Value>, Error> {
-    let claims = &own.claims;
-    let is_own = claims.client_id.as_ref() == Some(&client.id);
-    let concerns =
-        is_own
-            || app.store.client_resources(&client.id).await?.iter().any(|resource| {
-                resource.introspects && claims.audience.contains(&resource.resource)
-            });
-    if !concerns || own.is_revoked(app).await? {
-        return Ok(None);
+/// An access token is for the server of its resource, and for the client that has it; a refresh token for
+/// its client only.
+async fn concerns(app: &App, client: &Client, token: &Token) -> Result<bool, Error> {
+    if token.client_id() == Some(&client.id) {
+        return Ok(true);
     }
+    let Token::Access(own) = token else {
+        return Ok(false);
+    };
+    let resources = app.store.client_resources(&client.id).await?;
+    let is_for = |uri: &String| own.claims.audience.contains(uri);
+    Ok(resources.iter().any(|resource| resource.introspects && is_for(&resource.resource)))
+}
+
+fn access_token(own: &OwnToken) -> Result<Value, Error> {
+    let claims = &own.claims;
     let mut answer = Map::new();
     answer.insert("active".to_owned(), Value::Bool(true));
     // RFC 9449 §6.2: with `cnf`, since it is no bearer token.
@@ -99,32 +103,20 @@ async fn access_token(app: &App, client: &Client, own: &OwnToken) -> Result<Opti
             answer.insert(name.to_owned(), value.map_err(|_| Error::Crypto("not JSON"))?);
         }
     }
-    Ok(Some(Value::Object(answer)))
+    Ok(Value::Object(answer))
 }
 
-/// For its client only. `token_type` keeps everybody from taking it for an access token.
-async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option<Value>, Error> {
-    if !secret::is_well_formed(Kind::RefreshToken, token) {
-        return Ok(None);
-    }
-    let row = app.store.refresh_token(&secret::hash(Kind::RefreshToken, token)).await?;
-    let is_good = |row: &crate::store::RefreshRow| {
-        row.client_id == client.id
-            && row.rotated_at.is_none()
-            && !row.is_over()
-            && row.expires_at > clock::now()
-    };
-    Ok(row.filter(is_good).map(|row| {
-        json!({
-            "active": true,
-            "token_type": "refresh_token",
-            "iss": app.issuer.as_str(),
-            "sub": row.user_id,
-            "client_id": row.client_id,
-            "scope": row.scopes,
-            "exp": row.expires_at,
-        })
-    }))
+/// `token_type` keeps everybody from taking it for an access token.
+fn refresh_token(app: &App, row: &RefreshRow) -> Value {
+    json!({
+        "active": true,
+        "token_type": "refresh_token",
+        "iss": app.issuer.as_str(),
+        "sub": row.user_id,
+        "client_id": row.client_id,
+        "scope": row.scopes,
+        "exp": row.expires_at,
+    })
 }
 
 /// RFC 9701 §4: asked for by `Accept`.

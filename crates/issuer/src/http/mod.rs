@@ -1,6 +1,5 @@
 //! The endpoints.
 
-mod access_token;
 mod approval;
 mod assertion;
 mod authorize;
@@ -48,8 +47,14 @@ use axum::{
 use countersign_core::jose::alg::Algorithm;
 
 use crate::{
-    Config, Error, background, issuer::Issuer, keys::Keys, outbound::Fetcher, redis::Redis,
-    status::StatusLists, store::Store,
+    Config, Error, background,
+    issuer::Issuer,
+    keys::Keys,
+    outbound::Fetcher,
+    redis::Redis,
+    status::StatusLists,
+    store::Store,
+    tokens::{Judge, OwnKeys},
 };
 
 pub(crate) use request::GENERAL_SCOPES;
@@ -71,11 +76,11 @@ pub(crate) struct App {
     pub(crate) redis: Option<Redis>,
     /// The name of this process in leases.
     pub(crate) node: String,
-    status: StatusLists,
+    pub(crate) status: StatusLists,
     fetcher: Fetcher,
     /// Turns for documents of clients, which strangers name.
     fetches: fetches::Fetches,
-    own_keys: access_token::OwnKeys,
+    own_keys: OwnKeys,
     /// Where proofs must carry one.
     dpop_nonces: Option<dpop::Nonces>,
     /// Keys of clients that registered themselves or came with a document.
@@ -115,7 +120,7 @@ impl App {
             fetcher: Fetcher::new(&config.outbound)?,
             fetches: fetches::Fetches::default(),
             status: StatusLists::default(),
-            own_keys: access_token::OwnKeys::default(),
+            own_keys: OwnKeys::default(),
             dpop_nonces: config.dpop_nonces.then(|| dpop::Nonces::new(keys.ring())),
             client_keys: client_keys::ClientKeys::default(),
             trusted_keys: client_keys::ClientKeys::default(),
@@ -126,6 +131,18 @@ impl App {
             node: background::node_name()?,
             pages: pages::Pages::new()?,
         })
+    }
+
+    /// What judges tokens of our own, by the key set and the revocations of this moment.
+    pub(crate) fn judge(&self) -> Judge<'_> {
+        Judge {
+            issuer: self.issuer.as_str(),
+            published: self.keys.published(),
+            keys: &self.own_keys,
+            status: &self.status,
+            store: &self.store,
+            ring: self.keys.ring(),
+        }
     }
 }
 

@@ -10,15 +10,13 @@ use axum::{
 };
 
 use super::{
-    App, Shared,
-    access_token::OwnToken,
-    client_auth,
+    App, Shared, client_auth,
     limit::client_address,
     params::Params,
     post::{self, Failure, refuse},
     reply,
 };
-use crate::secret::{self, Kind};
+use crate::tokens::{By, Token};
 
 pub(super) async fn endpoint(
     State(app): Shared,
@@ -33,10 +31,8 @@ pub(super) async fn endpoint(
     post::answer(revoke(&app, address, &headers, &form).await)
 }
 
-/// `token_type_hint` is not needed: a token of ours says what it is (§2.1).
-///
 /// A refresh token ends its grant, with all access tokens. An access token ends alone: the client goes
-/// on with its refresh token.
+/// on with its refresh token. `token_type_hint` is not needed (§2.1).
 async fn revoke(
     app: &App,
     address: Option<IpAddr>,
@@ -45,18 +41,16 @@ async fn revoke(
 ) -> Result<Response, Failure> {
     let client = client_auth::authenticate(app, headers, form, address).await?;
     let token = form.get("token").ok_or_else(|| refuse("invalid_request", "token is missing"))?;
-    if let Some(own) = OwnToken::read(app, token) {
-        if own.claims.client_id.as_ref() == Some(&client.id) {
-            let jti = own.claims.token_id.as_deref().unwrap_or("");
-            app.store.revoke_access_token(&own.place.list, own.place.index, jti).await?;
-            tracing::info!(client = client.id, "an access token was revoked by its client");
-        }
-    } else if secret::is_well_formed(Kind::RefreshToken, token) {
-        let row = app.store.refresh_token(&secret::hash(Kind::RefreshToken, token)).await?;
-        if let Some(row) = row.filter(|row| row.client_id == client.id) {
-            app.store.give_back_grant(&row.grant_id).await?;
-            tracing::info!(client = client.id, "a grant was revoked by its client");
-        }
+    let judge = app.judge();
+    if let Ok(token) = judge.find(token).await?
+        && token.client_id() == Some(&client.id)
+    {
+        judge.end(&token, By::Client).await?;
+        let what = match token {
+            Token::Access(_) => "an access token",
+            Token::Refresh(_) => "a grant",
+        };
+        tracing::info!(client = client.id, "{what} was revoked by its client");
     }
     // The same answer for what was not known, or is somebody else's (§2.2).
     let mut response = reply::with_type(StatusCode::OK, "application/json", "{}");

@@ -10,14 +10,13 @@ use countersign_core::jwt::confirmation::Presentation;
 use serde_json::json;
 
 use super::{
-    App, Shared,
-    access_token::OwnToken,
-    body,
+    App, Shared, body,
     dpop::{self, Refused},
     params::Params,
     post::{self, Failure, is_form},
     reply,
 };
+use crate::tokens::OwnToken;
 
 /// Its place under the issuer's URL.
 const PATH: &str = "/userinfo";
@@ -53,7 +52,8 @@ async fn userinfo(
     };
     let challenge = |status, error| challenge(scheme, status, error);
     let invalid = || challenge(StatusCode::UNAUTHORIZED, Some("invalid_token"));
-    let own = OwnToken::read(app, &token).ok_or_else(invalid)?;
+    let judge = app.judge();
+    let own = judge.access_token(&token).map_err(|_| invalid())?;
     let possession = match scheme {
         Scheme::Bearer => None,
         Scheme::Dpop => {
@@ -64,7 +64,7 @@ async fn userinfo(
     let shown =
         possession.as_ref().map_or(Presentation::Bearer, |shown| Presentation::Dpop(&shown.digest));
     // RFC 9449 §7.1, §7.2: a bound token with its key, and another without one.
-    if own.claims.confirmation.check(shown).is_err() || own.is_revoked(app).await? {
+    if own.claims.confirmation.check(shown).is_err() || judge.is_revoked(&own).await? {
         return Err(invalid());
     }
     if let Some(shown) = &possession {

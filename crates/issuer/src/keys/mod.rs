@@ -17,7 +17,7 @@ use crate::{
     Error, clock,
     seal::{KeyRing, WRONG_KEY},
     secret,
-    store::Store,
+    store::{SigningKeyRow, Store},
 };
 
 /// The algorithm where a resource names none.
@@ -47,6 +47,26 @@ pub(crate) struct Published {
     pub(crate) jwks: String,
     /// Its entity tag (RFC 9110 §8.8.3).
     pub(crate) etag: String,
+}
+
+impl Published {
+    /// The key set as the database has it, for who signs nothing.
+    pub(crate) async fn read(store: &Store) -> Result<Self, Error> {
+        // First the number, as a server does.
+        let generation = store.key_set_generation().await?;
+        Ok(Self::of(&store.signing_keys().await?, generation))
+    }
+
+    fn of(rows: &[SigningKeyRow], generation: i64) -> Self {
+        let keys: Vec<Value> = rows
+            .iter()
+            .filter(|row| row.state != "revoked")
+            .filter_map(|row| serde_json::from_str(&row.public_jwk).ok())
+            .collect();
+        let jwks = json!({ "keys": keys, GENERATION: generation }).to_string();
+        let etag = format!("\"{}\"", base64url::encode(secret::sha256(&[jwks.as_bytes()])));
+        Self { generation, jwks, etag }
+    }
 }
 
 impl Keys {
@@ -142,14 +162,7 @@ impl Keys {
             };
             signers.insert(alg, signer);
         }
-        let keys: Vec<Value> = rows
-            .iter()
-            .filter(|row| row.state != "revoked")
-            .filter_map(|row| serde_json::from_str(&row.public_jwk).ok())
-            .collect();
-        let jwks = json!({ "keys": keys, GENERATION: generation }).to_string();
-        let etag = format!("\"{}\"", base64url::encode(secret::sha256(&[jwks.as_bytes()])));
-        let published = Arc::new(Published { generation, jwks, etag });
+        let published = Arc::new(Published::of(&rows, generation));
         let current = Arc::new(Current { signers, sealed, published });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         Ok(())

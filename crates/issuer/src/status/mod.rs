@@ -109,11 +109,16 @@ impl StatusLists {
     }
 
     /// Whether the token at a place is revoked, as of now. A list that is gone has no valid tokens.
-    pub(crate) async fn is_revoked(&self, app: &App, place: &Place) -> Result<bool, Error> {
-        let Some(version) = app.store.status_list_version(&place.list).await? else {
+    pub(crate) async fn is_revoked(
+        &self,
+        store: &Store,
+        ring: &KeyRing,
+        place: &Place,
+    ) -> Result<bool, Error> {
+        let Some(version) = store.status_list_version(&place.list).await? else {
             return Ok(true);
         };
-        let list = self.read(app, &place.list, version).await?;
+        let list = self.read(store, ring, (&place.list, version)).await?;
         Ok(list.is_none_or(|list| list.bits.is_set(place.index)))
     }
 
@@ -150,7 +155,8 @@ impl StatusLists {
                 Published { looked_at, ..(*known).clone() }
             }
             _ => {
-                let Some(read) = self.read(app, list, version).await? else {
+                let Some(read) = self.read(&app.store, app.keys.ring(), (list, version)).await?
+                else {
                     return Ok(None);
                 };
                 let lifetime = app.config.status_list_lifetime_seconds();
@@ -171,12 +177,17 @@ impl StatusLists {
 
     /// A list at this version or a later one: from the database where it has changed since it was
     /// read. `None` when it is gone.
-    async fn read(&self, app: &App, list: &str, version: i64) -> Result<Option<Read>, Error> {
+    async fn read(
+        &self,
+        store: &Store,
+        ring: &KeyRing,
+        (list, version): (&str, i64),
+    ) -> Result<Option<Read>, Error> {
         let held = self.read_lists().get(list).cloned();
         if let Some(held) = held.filter(|held| held.version == version) {
             return Ok(Some(held));
         }
-        let Some(fresh) = read(&app.store, app.keys.ring(), list).await? else {
+        let Some(fresh) = read(store, ring, list).await? else {
             return Ok(None);
         };
         let mut lists = self.read_lists();

@@ -69,6 +69,7 @@ mod documents;
 mod exchange;
 mod grant_lock;
 mod identities;
+mod inspection;
 mod interactions;
 mod keys;
 mod leases;
@@ -104,6 +105,7 @@ pub use self::{
     clients::{Client, ClientKind, ClientResource},
     documents::ClientDocument,
     identities::{Identity, IdentityProvider},
+    inspection::GrantState,
     keys::SigningKeyInfo,
     registration::InitialToken,
     resources::{Resource, ScopeText, ToolRule},

@@ -14,6 +14,7 @@ use crate::{Error, clock};
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct RefreshRow {
     pub(crate) grant_id: String,
+    pub(crate) issued_at: i64,
     pub(crate) expires_at: i64,
     pub(crate) rotated_at: Option<i64>,
     pub(crate) successor_sealed: Option<Vec<u8>>,
@@ -61,7 +62,8 @@ impl NewRefreshToken<'_> {
 const FIND: &str = "SELECT token.grant_id, token.expires_at, token.rotated_at, \
     token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, client_id, user_id, \
     resource, scopes, auth_time, grants.created_at AS granted_at, revoked_at, users.disabled_at IS \
-    NOT NULL AS user_disabled, token.cnf, next.cnf AS successor_cnf FROM refresh_tokens AS token JOIN grants ON grants.id = \
+    NOT NULL AS user_disabled, token.cnf, next.cnf AS successor_cnf, \
+    token.issued_at FROM refresh_tokens AS token JOIN grants ON grants.id = \
     token.grant_id JOIN users ON users.id = user_id LEFT JOIN refresh_tokens AS next ON next.hash \
     = token.successor_hash WHERE token.hash = $1";
 
@@ -110,6 +112,7 @@ impl Store {
                     user_disabled: row.get(12)?,
                     cnf: row.get(13)?,
                     successor_cnf: row.get(14)?,
+                    issued_at: row.get(15)?,
                 })
             });
             found.optional()

@@ -115,21 +115,23 @@ impl Store {
         Ok(true)
     }
 
-    /// Revokes one access token. One that is revoked already changes nothing.
+    /// Revokes one access token. One that is revoked already changes nothing. Says whether it was not.
     pub(crate) async fn revoke_access_token(
         &self,
         status_list: &str,
         status_index: u32,
         jti: &str,
-    ) -> Result<(), Error> {
+        reason: &str,
+    ) -> Result<bool, Error> {
         let mut transaction = self.begin().await?;
         let mut places = Places::default();
         places.add(vec![(status_list.to_owned(), i64::from(status_index))]);
         if !places.revoke(&mut transaction).await? {
-            return Ok(());
+            return Ok(false);
         }
-        log(&mut transaction, "token", jti, "revoked_by_client").await?;
-        transaction.commit().await
+        log(&mut transaction, "token", jti, reason).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Locks a user out: no login, session, grant or token is worth anything any more.

@@ -97,7 +97,7 @@ async fn blocks_beside_tokens_that_were_revoked_before() {
                  ('l', 7, 'g', 9000000000)",
             )
             .await;
-        store.revoke_access_token("l", 7, "jti").await.unwrap();
+        store.revoke_access_token("l", 7, "jti", "test").await.unwrap();
         let now = generation(&store).await;
         block(&store, 32, Some(("s", now))).await.unwrap().unwrap();
         let version = store.status_list_version("l").await.unwrap();
@@ -117,13 +117,13 @@ async fn a_token_is_revoked_once() {
         let logged = async || store.number("SELECT COUNT(*) FROM revocation_log").await;
         let first = version().await;
         for _ in 0..3 {
-            store.revoke_access_token("l", 7, "jti").await.unwrap();
+            store.revoke_access_token("l", 7, "jti", "test").await.unwrap();
             assert_eq!((version().await, logged().await), (first + 1, 1));
         }
-        store.revoke_access_token("l", 8, "other").await.unwrap();
+        store.revoke_access_token("l", 8, "other", "test").await.unwrap();
         assert_eq!((version().await, logged().await), (first + 2, 2));
         // A list that is gone has nothing to revoke.
-        store.revoke_access_token("gone", 8, "other").await.unwrap();
+        store.revoke_access_token("gone", 8, "other", "test").await.unwrap();
         assert_eq!(logged().await, 2);
         assert_eq!(store.status_list("l").await.unwrap().unwrap().bits[..3], [0x80, 0x01, 0]);
     }

@@ -17,6 +17,7 @@ mod exchange;
 mod flow;
 mod http;
 mod identity_assertion;
+mod inspection;
 mod introspection;
 mod issuer;
 mod keys;

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use super::{
     super::{
         App,
-        access_token::{OwnToken, auth_time},
         dpop::Possession,
         issue::{self, Granted},
         params::Params,
@@ -26,6 +25,7 @@ use super::{
 use crate::{
     Error,
     store::{Client, ClientResource, Resource},
+    tokens::{OwnToken, auth_time},
 };
 
 /// RFC 8693 §3: what is taken and what is given.
@@ -44,9 +44,10 @@ pub(super) async fn exchange(
     let policy = app.store.client_resources(&client.id).await?;
     let resources = app.store.known_resources().await?;
     let text = form.get("subject_token").unwrap_or("");
-    let subject = OwnToken::read(app, text).ok_or_else(|| unacceptable("subject_token"))?;
+    let judge = app.judge();
+    let subject = judge.access_token(text).map_err(|_| unacceptable("subject_token"))?;
     let source = source(&subject, client, &policy, &resources)?;
-    if subject.is_revoked(app).await? {
+    if judge.is_revoked(&subject).await? {
         return Err(unacceptable("subject_token"));
     }
     // A client's own tokens have no user, and no grant that could be taken back.
@@ -135,13 +136,14 @@ async fn actor(
     let before = subject.claims.all.get("act").map(serde_json::to_value);
     let before = before.transpose().map_err(|_| Error::Crypto("not JSON"))?;
     if let Some(text) = form.get("actor_token") {
-        let own = OwnToken::read(app, text).filter(|own| {
+        let judge = app.judge();
+        let own = judge.access_token(text).ok().filter(|own| {
             own.claims.subject.as_ref() == Some(&client.id)
                 && own.claims.client_id.as_ref() == Some(&client.id)
                 && own.claims.confirmation == Confirmation::None
         });
         let own = own.ok_or_else(|| unacceptable("actor_token"))?;
-        if own.is_revoked(app).await? {
+        if judge.is_revoked(&own).await? {
             return Err(unacceptable("actor_token"));
         }
     } else if subject.claims.client_id.as_ref() == Some(&client.id) {

@@ -11,7 +11,6 @@ use serde_json::json;
 use super::{
     super::{
         App,
-        access_token::auth_time,
         assertion::{self, Expected},
         client_keys::{KeySource, signed},
         dpop::Possession,
@@ -26,6 +25,7 @@ use crate::{
     clock,
     secret::{self, Kind},
     store::{Client, NewGrant, Resource},
+    tokens::auth_time,
 };
 
 /// The only `typ` (RFC 8725 §3.11): nothing that was made for another purpose is taken for one.
