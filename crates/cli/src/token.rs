@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use countersign_client::{Http, session::Session};
 use countersign_core::Reason;
 use countersign_issuer::{
     GrantState, Refusal, RevokedToken, TokenInfo, TokenKind, TokenReport, Tokens,
@@ -13,7 +14,9 @@ use countersign_issuer::{
 use serde_json::{Value, json};
 
 use crate::{
-    Global, input,
+    Global,
+    credentials::Credentials,
+    input, login,
     output::{Outcome, Problem, date, print},
     settings::{TokenOptions, open_existing_database},
 };
@@ -35,6 +38,22 @@ pub(crate) enum Command {
     /// token the client goes on with its refresh token; `countersign grant revoke` ends that too. What
     /// was revoked before stays so, and is no error.
     Revoke(Shown),
+    /// Print the access token of a login, renewed if that is needed, for curl and other programs
+    ///
+    /// Of what `countersign login` keeps, not of the issuer. Whoever has the token can use it: give it on
+    /// as it is, like -H "Authorization: Bearer $(countersign token show MCP_URL)". A token that is bound
+    /// to a key (DPoP) is of no use to others, and is not printed.
+    Show(Show),
+}
+
+/// Whose token is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// The URL of the MCP server
+    #[arg(value_name = "MCP_URL", value_parser = login::url)]
+    url: String,
+    #[command(flatten)]
+    credentials: Credentials,
 }
 
 /// A token, and whose it should be.
@@ -49,6 +68,7 @@ pub(crate) struct Shown {
 
 pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
     match command {
+        Command::Show(arguments) => show(&arguments, global).await,
         Command::Inspect(shown) => {
             let (tokens, text) = shown.read(global).await?;
             inspect(&tokens.inspect(&text).await?, tokens.issuer(), global)
@@ -64,6 +84,22 @@ pub(crate) async fn run(command: Command, global: &Global) -> Outcome {
             }
         }
     }
+}
+
+async fn show(arguments: &Show, global: &Global) -> Outcome {
+    let (http, store) = (Http::new()?, arguments.credentials.store()?);
+    let mut session = Session::open(&http, &store, &arguments.url)?;
+    session.access_token().await?;
+    let tokens = &session.login().tokens;
+    if tokens.is_dpop {
+        let text = "the token is bound to a key of this login, and of no use without it; \
+                    `countersign call` sends it with a proof";
+        return Err(Problem::new("token_bound", text));
+    }
+    let token = tokens.access_token.expose();
+    let data =
+        json!({ "access_token": token, "token_type": "Bearer", "expires_at": tokens.expires_at });
+    print(global.json, &data, || token.to_owned())
 }
 
 impl Shown {

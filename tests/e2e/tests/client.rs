@@ -131,6 +131,10 @@ fn a_day_of_a_user() {
     // The same client as before: one registration, not one for each login.
     assert_eq!(user.kept(mcp)["client"]["client_id"], login["client_id"]);
 
+    // For other programs: the token that is kept, and nothing else on the line.
+    let shown = user.run(&["token", "show", mcp]);
+    assert_eq!(shown.out.trim_end(), user.kept(mcp)["tokens"]["access_token"]);
+
     // A token that is about to end is renewed before it is used, with rotation.
     let before = user.kept(mcp);
     user.change(mcp, |login| login["tokens"]["expires_at"] = json!(1));
@@ -159,6 +163,54 @@ fn a_day_of_a_user() {
     fs::write(&user.credentials, stolen).unwrap();
     user.change(mcp, |login| login["tokens"]["expires_at"] = json!(1));
     user.fails(&["call", mcp], "login_required");
+}
+
+/// The guide's commands, as they stand there but for the server.
+#[test]
+fn commands_of_the_guide() {
+    let places = Places::of_checkout();
+    let stack = Stack::start(&places, Options::default()).unwrap();
+    let user = User::new(&places, stack.dir());
+    let guide = fs::read_to_string(places.path("docs/client.md")).unwrap();
+    let blocks: Vec<&str> =
+        guide.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    let path = user.program.parent().unwrap().display();
+    // The second needs a login, with which the first ends.
+    let mut lines: Vec<&str> = blocks[0].lines().collect();
+    lines.splice(1..1, blocks[1].lines());
+    for line in lines {
+        let line = line.replace("https://mcp.example.com/mcp", stack.mcp());
+        let output = Command::new("sh")
+            .args(["-ec", &line])
+            .env("PATH", format!("{path}:{}", std::env::var("PATH").unwrap()))
+            .env("BROWSER", &user.browser)
+            .env("COUNTERSIGN_CREDENTIALS", &user.credentials)
+            .env("DEMO_ACCOUNT", ACCOUNT)
+            .env("DEMO_PASSWORD", PASSWORD)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+    }
+}
+
+/// Every reason that the client gives has its line in the guide.
+#[test]
+fn the_guide_knows_every_reason() {
+    let places = Places::of_checkout();
+    let guide = fs::read_to_string(places.path("docs/client.md")).unwrap();
+    let source = fs::read_to_string(places.path("crates/client/src/error.rs")).unwrap();
+    let reasons: Vec<&str> = source
+        .lines()
+        .filter_map(|line| {
+            line.trim().strip_prefix("Self::")?.split_once("=> \"")?.1.strip_suffix("\",")
+        })
+        .collect();
+    assert!(reasons.len() > 20, "{reasons:?}");
+    for reason in reasons {
+        assert!(guide.contains(&format!("`{reason}`")), "{reason}");
+    }
 }
 
 /// What a login leaves is its user's alone, and no output shows a token.
@@ -210,6 +262,7 @@ fn tokens_that_are_bound_to_a_key() {
     let user = User::new(&places, scratch.path());
     assert_eq!(user.json(&["login", &uri])["token_type"], "DPoP");
     user.json(&["call", &uri]);
+    user.fails(&["token", "show", &uri], "token_bound");
     // A renewed token is bound to the same key.
     user.change(&uri, |login| login["tokens"]["expires_at"] = json!(1));
     user.json(&["call", &uri]);
