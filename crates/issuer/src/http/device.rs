@@ -1,21 +1,12 @@
 //! `/device_authorization` (RFC 8628 §3.1): a device that has no browser begins to wait.
 
-use std::net::SocketAddr;
-
 use aws_lc_rs::rand;
-use axum::{
-    body::Body,
-    extract::{ConnectInfo, State},
-    http::{HeaderMap, Request, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde_json::json;
 
 use super::{
     App, Shared, client_auth,
-    limit::client_address,
-    params::Params,
-    post::{self, Failure, refuse},
+    post::{self, Failure, Posted, refuse},
     reply,
     request::{check_scope, find_resource},
 };
@@ -38,27 +29,14 @@ const ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 /// Length of a user code: 34 bits. Guesses are limited (§5.1).
 const LENGTH: usize = 8;
 
-pub(super) async fn endpoint(
-    State(app): Shared,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request<Body>,
-) -> Response {
-    let (headers, form) = match post::form(request).await {
-        Ok(read) => read,
-        Err(response) => return response,
-    };
-    post::answer(begin(&app, &headers, &form, peer).await)
+pub(super) async fn endpoint(State(app): Shared, posted: Posted) -> Response {
+    post::answer(begin(&app, &posted).await)
 }
 
-async fn begin(
-    app: &App,
-    headers: &HeaderMap,
-    form: &Params,
-    peer: SocketAddr,
-) -> Result<Response, Failure> {
+async fn begin(app: &App, posted: &Posted) -> Result<Response, Failure> {
+    let Posted { address, headers, form } = posted;
     // Whoever knows a public client's name may come with it, and each time something is stored.
-    let address = client_address(headers, peer, app.config.trusted_proxies);
-    let client = client_auth::authenticate_first(app, headers, form, address).await?.client;
+    let client = client_auth::authenticate_first(app, headers, form, *address).await?.client;
     if !client.may_use(DEVICE_CODE) {
         return Err(refuse("unauthorized_client", "The client may not use this grant type"));
     }

@@ -1,21 +1,16 @@
 //! `/introspect` (RFC 7662, and signed: RFC 9701): what a token is worth at this moment, for those whom
 //! it concerns.
 
-use std::net::{IpAddr, SocketAddr};
-
 use axum::{
-    body::Body,
-    extract::{ConnectInfo, State},
-    http::{HeaderMap, Request, StatusCode, header},
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
     App, Shared, client_auth,
-    limit::client_address,
-    params::Params,
-    post::{self, Failure, refuse},
+    post::{self, Failure, Posted, refuse},
     reply,
 };
 use crate::{
@@ -28,26 +23,13 @@ use crate::{
 /// The media type, and `typ`, of a signed answer (RFC 9701 §4, §5).
 const SIGNED: &str = "token-introspection+jwt";
 
-pub(super) async fn endpoint(
-    State(app): Shared,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request<Body>,
-) -> Response {
-    let address = client_address(request.headers(), peer, app.config.trusted_proxies);
-    let (headers, form) = match post::form(request).await {
-        Ok(read) => read,
-        Err(response) => return response,
-    };
-    post::answer(introspect(&app, address, &headers, &form).await)
+pub(super) async fn endpoint(State(app): Shared, posted: Posted) -> Response {
+    post::answer(introspect(&app, &posted).await)
 }
 
-async fn introspect(
-    app: &App,
-    address: Option<IpAddr>,
-    headers: &HeaderMap,
-    form: &Params,
-) -> Result<Response, Failure> {
-    let client = client_auth::authenticate_confidential(app, headers, form, address).await?;
+async fn introspect(app: &App, posted: &Posted) -> Result<Response, Failure> {
+    let Posted { address, headers, form } = posted;
+    let client = client_auth::authenticate_confidential(app, headers, form, *address).await?;
     let token = form.get("token").ok_or_else(|| refuse("invalid_request", "token is missing"))?;
     let answer = match app.judge().verdict(token).await? {
         Verdict::Own(token, None) if concerns(app, &client, &token).await? => match &token {

@@ -1,22 +1,14 @@
 //! `/par` (RFC 9126): a client sends its authorization request itself, and the browser carries a
 //! reference that nobody can change.
 
-use std::net::{IpAddr, SocketAddr};
-
-use axum::{
-    body::Body,
-    extract::{ConnectInfo, State},
-    http::{HeaderMap, Request, StatusCode},
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde_json::json;
 
 use super::{
     App, Shared, client_auth,
     dpop::{self, Refused},
-    limit::client_address,
     params::Params,
-    post::{self, Failure, refuse},
+    post::{self, Failure, Posted, refuse},
     reply,
     request::{AuthorizationRequest, PARAMETERS, redirect_target},
     request_object::{self, USED},
@@ -32,26 +24,13 @@ const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// How long a reference is good, in seconds: the browser opens it at once.
 const LIFETIME: i64 = 60;
 
-pub(super) async fn endpoint(
-    State(app): Shared,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request<Body>,
-) -> Response {
-    let address = client_address(request.headers(), peer, app.config.trusted_proxies);
-    let (headers, form) = match post::form(request).await {
-        Ok(read) => read,
-        Err(response) => return response,
-    };
-    post::answer(push(&app, address, &headers, &form).await)
+pub(super) async fn endpoint(State(app): Shared, posted: Posted) -> Response {
+    post::answer(push(&app, &posted).await)
 }
 
-async fn push(
-    app: &App,
-    address: Option<IpAddr>,
-    headers: &HeaderMap,
-    form: &Params,
-) -> Result<Response, Failure> {
-    let row = client_auth::authenticate_first(app, headers, form, address).await?;
+async fn push(app: &App, posted: &Posted) -> Result<Response, Failure> {
+    let Posted { address, headers, form } = posted;
+    let row = client_auth::authenticate_first(app, headers, form, *address).await?;
     let client = &row.client;
     // §2.1: a request cannot be another reference.
     if form.has("request_uri") {

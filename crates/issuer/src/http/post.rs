@@ -1,12 +1,18 @@
 //! What the endpoints that programs post forms to have in common.
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, Method, Request, StatusCode, header},
-    response::Response,
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
-use super::{body, params::Params, reply};
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, FromRequest, FromRequestParts as _},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{App, body, limit::client_address, params::Params, reply};
 use crate::Error;
 
 /// Why a request is not answered as its sender wished.
@@ -34,16 +40,33 @@ pub(super) fn refuse(error: &'static str, description: &str) -> Failure {
     Failure::from(reply::oauth_error(StatusCode::BAD_REQUEST, error, description))
 }
 
-/// The headers and the form of a request, or the answer for one that has none.
-pub(super) async fn form(request: Request<Body>) -> Result<(HeaderMap, Params), Response> {
-    match *request.method() {
-        Method::POST => {}
-        Method::OPTIONS => return Err(reply::preflight("POST, OPTIONS")),
-        _ => return Err(reply::cors(reply::method_not_allowed("POST, OPTIONS"))),
+/// A form that a program posted.
+pub(super) struct Posted {
+    /// Where it comes from ([`client_address`]).
+    pub(super) address: Option<IpAddr>,
+    pub(super) headers: HeaderMap,
+    pub(super) form: Params,
+}
+
+impl FromRequest<Arc<App>> for Posted {
+    /// The answer for a request that has no form.
+    type Rejection = Response;
+
+    async fn from_request(request: Request<Body>, app: &Arc<App>) -> Result<Self, Response> {
+        match *request.method() {
+            Method::POST => {}
+            Method::OPTIONS => return Err(reply::preflight("POST, OPTIONS")),
+            _ => return Err(reply::cors(reply::method_not_allowed("POST, OPTIONS"))),
+        }
+        let (mut parts, body) = request.into_parts();
+        let ConnectInfo(peer) = ConnectInfo::<SocketAddr>::from_request_parts(&mut parts, app)
+            .await
+            .map_err(IntoResponse::into_response)?;
+        let headers = parts.headers;
+        let address = client_address(&headers, peer, app.config.trusted_proxies);
+        let form = read(&headers, body).await.map_err(reply::cors)?;
+        Ok(Self { address, headers, form })
     }
-    let (parts, body) = request.into_parts();
-    let form = read(&parts.headers, body).await.map_err(reply::cors)?;
-    Ok((parts.headers, form))
 }
 
 /// The answer, readable for scripts of every origin.

@@ -8,21 +8,13 @@ mod first;
 mod identity_assertion;
 mod refresh;
 
-use std::net::{IpAddr, SocketAddr};
-
-use axum::{
-    body::Body,
-    extract::{ConnectInfo, State},
-    http::{HeaderMap, Request},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 
 use super::{
     App, Shared, client_auth,
     dpop::{self, Possession},
-    limit::client_address,
     params::Params,
-    post::{self, Failure, refuse},
+    post::{self, Failure, Posted, refuse},
     request::find_resource,
 };
 use crate::{grant_types, store::Client};
@@ -30,32 +22,19 @@ use crate::{grant_types, store::Client};
 /// A refresh token that is not used for so many seconds ends (OAuth 2.1 §4.3.1).
 const REFRESH_IDLE: i64 = 30 * 86_400;
 
-pub(super) async fn endpoint(
-    State(app): Shared,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request<Body>,
-) -> Response {
-    let address = client_address(request.headers(), peer, app.config.trusted_proxies);
-    let (headers, form) = match post::form(request).await {
-        Ok(read) => read,
-        Err(response) => return response,
-    };
-    post::answer(exchange(&app, address, &headers, &form).await)
+pub(super) async fn endpoint(State(app): Shared, posted: Posted) -> Response {
+    post::answer(exchange(&app, &posted).await)
 }
 
-async fn exchange(
-    app: &App,
-    address: Option<IpAddr>,
-    headers: &HeaderMap,
-    form: &Params,
-) -> Result<Response, Failure> {
+async fn exchange(app: &App, posted: &Posted) -> Result<Response, Failure> {
+    let Posted { address, headers, form } = posted;
     let Some(grant_type) = form.get("grant_type") else {
         return Err(refuse("invalid_request", "grant_type is missing"));
     };
     if !grant_types::ALL.contains(&grant_type) {
         return Err(refuse("unsupported_grant_type", "The grant type is not supported"));
     }
-    let client = client_auth::authenticate(app, headers, form, address).await?;
+    let client = client_auth::authenticate(app, headers, form, *address).await?;
     if !client.may_use(grant_type) {
         return Err(refuse("unauthorized_client", "The client may not use this grant type"));
     }
