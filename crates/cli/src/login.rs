@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use countersign_client::{
-    Http, Secret, check_url,
+    Error, Http, Secret, check_url,
     client_auth::ClientKey,
     identity::Identity,
     login::{self, By, Options},
@@ -110,7 +110,12 @@ pub(crate) struct LogoutArguments {
 
 /// A URL that may be called.
 pub(crate) fn url(text: &str) -> Result<String, String> {
-    check_url(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+    match check_url(text) {
+        Ok(_) => Ok(text.to_owned()),
+        // The URL stands before it.
+        Err(Error::Url { why, .. }) => Err(why.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn scopes(text: &str) -> Result<ScopeSet, String> {

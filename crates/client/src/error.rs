@@ -78,6 +78,11 @@ pub enum Error {
         /// The authorization server.
         issuer: String,
     },
+    /// The server forbids it, and names no scope that would help.
+    Forbidden {
+        /// What was called.
+        url: String,
+    },
     /// The authorization server's metadata are not usable.
     IssuerMetadata {
         /// What was called.
@@ -239,6 +244,7 @@ impl Error {
             Self::ClientUnknown { .. } => "client_unknown",
             Self::Crypto(_) => "crypto_failed",
             Self::InputRequired => "input_required",
+            Self::Forbidden { .. } => "forbidden",
             Self::IssuerMetadata { .. } => "issuer_metadata_invalid",
             Self::IssuerMetadataMissing { .. } => "issuer_metadata_missing",
             Self::IssuerMismatch { .. } => "issuer_mismatch",
@@ -291,6 +297,11 @@ impl fmt::Display for Error {
             Self::InputRequired => f.write_str(
                 "the server asks for more input (an answer of a user or of a model) before it goes \
                  on, which this client cannot give; use another client for this",
+            ),
+            Self::Forbidden { url } => write!(
+                f,
+                "{url} forbids this (403), and names no scope that would allow it; its operator can say \
+                 more"
             ),
             Self::IssuerMetadata { url, error } | Self::ResourceMetadata { url, error } => {
                 write!(f, "{url}: {error}")

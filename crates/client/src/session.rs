@@ -147,6 +147,10 @@ impl<'a> Session<'a> {
 
     fn stepping_up(&mut self, challenge: Option<&Challenge>) -> Result<Next, Error> {
         let scope = challenge.and_then(|challenge| challenge.scope.as_ref());
+        // No login changes what no scope allows.
+        if scope.is_none() {
+            return Err(Error::Forbidden { url: self.url.to_owned() });
+        }
         if self.step_ups == MAX_STEP_UPS {
             let scope = scope.map(ToString::to_string).unwrap_or_default();
             return Err(Error::ScopeInsufficient { scope });

@@ -118,7 +118,7 @@ fn a_day_of_a_user() {
         .map(|tool| tool["name"].as_str().unwrap())
         .collect();
     assert!(names.contains(&"read_file"), "{names:?}");
-    let read = user.json(&["call", mcp, "read_file", "path=readme.txt"]);
+    let read = user.json(&["call", mcp, "read_file", "path=notes.txt"]);
     assert!(read["content"][0]["text"].as_str().is_some_and(|text| !text.is_empty()), "{read}");
 
     // More than was asked for: the user is asked again, for both.
@@ -128,6 +128,8 @@ fn a_day_of_a_user() {
     assert_ne!(written["isError"], true, "{written}");
     let asked = &user.kept(mcp)["asked_scope"];
     assert_eq!(scopes(asked), ["files:read", "files:write", "offline_access"]);
+    // What no scope allows is not worth a login.
+    user.fails(&["call", mcp, "delete_file", "--login"], "forbidden");
     // The same client as before: one registration, not one for each login.
     assert_eq!(user.kept(mcp)["client"]["client_id"], login["client_id"]);
 
