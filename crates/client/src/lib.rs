@@ -8,6 +8,7 @@
 //! authorization specification, revision 2026-07-28, and to what that asks of clients; older servers are
 //! understood where that costs no safety.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 pub mod access;
 pub mod authorization;
