@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
+mod audit;
 mod backup;
 mod browser;
 mod call;
@@ -94,6 +95,7 @@ enum Command {
     Login(login::LoginArguments),
     Logout(login::LogoutArguments),
     Call(call::Arguments),
+    Audit(audit::Arguments),
     Backup(backup::BackupArguments),
     Restore(backup::RestoreArguments),
     /// Check the authorization server's configuration
@@ -128,6 +130,7 @@ async fn main() -> ExitCode {
         Command::Login(arguments) => login::log_in(arguments, &global).await,
         Command::Logout(arguments) => login::log_out(arguments, &global).await,
         Command::Call(arguments) => call::run(arguments, &global).await,
+        Command::Audit(arguments) => audit::run(&arguments, &global).await,
         Command::Backup(arguments) => backup::back_up(arguments, &global).await,
         Command::Restore(arguments) => backup::restore(arguments, &global).await,
         Command::Config(command) => config::run(command, &global),

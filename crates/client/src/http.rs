@@ -81,6 +81,13 @@ impl Http {
         Ok(self.client.request(method, check_url(url)?))
     }
 
+    /// The same to any URL: for requests that carry nothing and prove that a place does not answer.
+    pub(crate) fn unchecked(&self, method: Method, url: &str) -> Result<RequestBuilder, Error> {
+        let why = "not a URL";
+        let parsed = Url::parse(url).map_err(|_| Error::Url { url: url.to_owned(), why })?;
+        Ok(self.client.request(method, parsed))
+    }
+
     /// Fetches a document, whatever the status.
     ///
     /// # Errors

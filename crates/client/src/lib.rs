@@ -11,6 +11,7 @@
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unwrap_used))]
 
 pub mod access;
+pub mod audit;
 pub mod authorization;
 pub mod callback;
 pub mod client_auth;

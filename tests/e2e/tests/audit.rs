@@ -1,0 +1,100 @@
+//! `countersign audit` of our own chain: the issuer, Envoy with the filter, an MCP server. What it finds
+//! there is a fault of ours, or one of its own.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use countersign_e2e::{Options, Places, Stack, http::Request};
+use serde_json::{Value, json};
+
+/// A stack, a client of its issuer, and a token for its guarded server.
+struct Chain {
+    places: Places,
+    stack: Stack,
+    client: String,
+    token: PathBuf,
+}
+
+impl Chain {
+    fn start(hold_headers: bool) -> Self {
+        let places = Places::of_checkout();
+        let stack = Stack::start(&places, Options { hold_headers }).unwrap();
+        let added = |args: &[&str]| -> Value {
+            let add = ["client", "add", "--json", "--name", "Auditor"];
+            serde_json::from_str(&stack.administer(&[&add[..], args].concat()).unwrap()).unwrap()
+        };
+        let text = |client: &Value, name: &str| client[name].as_str().unwrap().to_owned();
+        let allowed = format!("{}=files:read", stack.mcp());
+        let service = added(&["--service", &allowed, "--auth-method", "client_secret_post"]);
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            text(&service, "client_id"),
+            text(&service, "client_secret"),
+        );
+        let port = stack.issuer_port();
+        let answer = Request::new("POST", "/token", &format!("127.0.0.1:{port}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form)
+            .send(port)
+            .unwrap();
+        let answer: Value = serde_json::from_str(&answer.text()).unwrap();
+        let token = stack.dir().join("token");
+        fs::write(&token, text(&answer, "access_token") + "\n").unwrap();
+        let app = added(&["--redirect-uri", "http://127.0.0.1/callback"]);
+        let client = text(&app, "client_id");
+        Self { places, stack, client, token }
+    }
+
+    fn audit(&self, args: &[&str]) -> Output {
+        let output = Command::new(self.places.countersign().unwrap())
+            .args(["audit", self.stack.mcp()])
+            .args(args)
+            .output()
+            .unwrap();
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    fn report(&self, args: &[&str]) -> Value {
+        let output = self.audit(&[&["--json"], args].concat());
+        assert!(output.status.success());
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// The names of the checks that ended so.
+fn ids<'a>(report: &'a Value, verdict: &str) -> Vec<&'a str> {
+    let checks = report["checks"].as_array().unwrap().iter();
+    let checks = checks.filter(|check| check["verdict"] == verdict);
+    checks.map(|check| check["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_whole_chain_is_graded_a() {
+    for hold_headers in [true, false] {
+        let chain = Chain::start(hold_headers);
+        let report = chain.report(&[]);
+        assert_eq!(report["grade"], "A", "{report:#}");
+        assert_eq!(ids(&report, "fail"), [""; 0], "{report:#}");
+        assert_eq!(ids(&report, "warning"), [""; 0], "{report:#}");
+        let token = chain.token.to_str().unwrap();
+        let report = chain.report(&["--token-file", token, "--client-id", &chain.client]);
+        assert_eq!(report["grade"], "A", "{report:#}");
+        assert_eq!(ids(&report, "fail"), [""; 0], "{report:#}");
+        assert_eq!(ids(&report, "warning"), [""; 0], "{report:#}");
+        // No TLS on the loopback interface; a policy without sites in browsers; a token that is good.
+        let skipped = ["challenge_exposed", "plain_http_refused", "token_expired_refused"];
+        assert_eq!(ids(&report, "skipped"), skipped, "{report:#}");
+        assert_eq!(report["authorization_servers"], json!([chain.stack.issuer()]));
+        // For people.
+        let output = chain.audit(&["--token-file", token]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("Grade A:"), "{text}");
+        assert!(!text.contains('\x1b'), "no colours where there is no terminal");
+    }
+}
