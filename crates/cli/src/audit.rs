@@ -199,7 +199,7 @@ fn summary(report: &Report, paint: Paint) -> String {
         report.requests,
     );
     if !report.is_complete {
-        text += ". Time ran out: the servers are slow, and not everything was looked at";
+        text += ".\nNot everything was answered in time: the grade is for what was";
     }
     text
 }

@@ -97,8 +97,8 @@ fn repeats(first: &Seen, again: &Answered) -> Found {
         lines.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>()
     };
     match again {
-        Err(why) => Found::skipped(format!("no answer: {why}")),
-        Ok(again) if again.status == 429 => Found::skipped("429: the server limits attempts"),
+        Err(why) => Found::undecided(format!("no answer: {why}")),
+        Ok(again) if again.status == 429 => Found::undecided("429: the server limits attempts"),
         Ok(again) => Found::when(
             (again.status, lines(again)) == (first.status, lines(first)),
             "the same",

@@ -95,12 +95,14 @@ pub(super) enum Found {
     Right(String),
     /// Not as it should be.
     Wrong(String),
-    /// A request without a good token was let in.
+    /// Strangers get in, or could: a request without a good token was let in, or keys are known.
     Bypass(String),
     /// Between right and wrong, whatever the level.
     Doubt(String),
-    /// Not tried, or not decided, and why.
+    /// Not tried, and why.
     Skipped(String),
+    /// Tried, and no answer came that decides it.
+    Undecided(String),
 }
 
 impl Found {
@@ -120,6 +122,10 @@ impl Found {
         Self::Skipped(why.into())
     }
 
+    pub(super) fn undecided(why: impl Into<String>) -> Self {
+        Self::Undecided(why.into())
+    }
+
     /// Right, unless something is wrong.
     pub(super) fn unless(wrong: Option<String>, right: impl Into<String>) -> Self {
         wrong.map_or_else(|| Self::right(right), Self::Wrong)
@@ -136,8 +142,9 @@ impl Found {
             Self::Bypass(_) => 0,
             Self::Wrong(_) => 1,
             Self::Doubt(_) => 2,
-            Self::Skipped(_) => 3,
-            Self::Right(_) => 4,
+            Self::Undecided(_) => 3,
+            Self::Skipped(_) => 4,
+            Self::Right(_) => 5,
         };
         match (self, other) {
             (Self::Right(a), Self::Right(b)) => Self::Right(format!("{a}; {b}")),
@@ -156,8 +163,10 @@ pub struct Finding {
     pub issuer: Option<String>,
     /// What came of it.
     pub verdict: Verdict,
-    /// A request without a good token was let in.
+    /// Strangers get in, or could.
     pub is_bypass: bool,
+    /// It was tried, and no answer came that decides it.
+    pub is_undecided: bool,
     /// What was seen, or why the check was skipped. Never a token.
     pub seen: String,
 }
@@ -168,6 +177,7 @@ impl Finding {
 
     pub(super) fn new(check: &'static Check, issuer: Option<&str>, found: Found) -> Self {
         let is_bypass = matches!(found, Found::Bypass(_));
+        let is_undecided = matches!(found, Found::Undecided(_));
         let (verdict, seen) = match found {
             Found::Right(seen) => (Verdict::Pass, seen),
             Found::Wrong(seen) | Found::Bypass(seen) => match check.level {
@@ -175,10 +185,17 @@ impl Finding {
                 Level::Should => (Verdict::Warning, seen),
             },
             Found::Doubt(seen) => (Verdict::Warning, seen),
-            Found::Skipped(why) => (Verdict::Skipped, why),
+            Found::Skipped(why) | Found::Undecided(why) => (Verdict::Skipped, why),
         };
         let shown: String = seen.chars().filter(|char| !char.is_control()).collect();
-        Self { check, issuer: issuer.map(str::to_owned), verdict, is_bypass, seen: shown }
+        Self {
+            check,
+            issuer: issuer.map(str::to_owned),
+            verdict,
+            is_bypass,
+            is_undecided,
+            seen: shown,
+        }
     }
 
     /// Cuts what was seen.

@@ -44,8 +44,8 @@ impl Audit<'_> {
                 issuer,
                 check,
                 match &answer {
-                    Err(why) => Found::skipped(format!("no answer: {why}")),
-                    Ok(seen) if seen.status == 429 => Found::skipped("429: try again later"),
+                    Err(why) => Found::undecided(format!("no answer: {why}")),
+                    Ok(seen) if seen.status == 429 => Found::undecided("429: try again later"),
                     Ok(seen) if (400..500).contains(&seen.status) => {
                         Found::right(oauth_error(seen))
                     }
@@ -88,7 +88,7 @@ impl Audit<'_> {
         match &answer {
             Err(why) => {
                 for check in checks.into_iter().take(3) {
-                    self.found_at(issuer, check, Found::skipped(format!("no answer: {why}")));
+                    self.found_at(issuer, check, Found::undecided(format!("no answer: {why}")));
                 }
             }
             Ok(seen) => {
@@ -171,8 +171,8 @@ fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
 
 fn not_redirected(answer: &Answered) -> Found {
     match answer {
-        Err(why) => Found::skipped(format!("no answer: {why}")),
-        Ok(seen) if seen.status == 429 => Found::skipped("429: try again later"),
+        Err(why) => Found::undecided(format!("no answer: {why}")),
+        Ok(seen) if seen.status == 429 => Found::undecided("429: try again later"),
         Ok(seen) => match seen.redirect() {
             Some(to) if to.starts_with(FOREIGN_ORIGIN) => {
                 Found::wrong("it redirects to the request's redirect_uri")
@@ -187,7 +187,7 @@ fn not_redirected(answer: &Answered) -> Found {
 /// OAuth 2.1 §3.2.4.
 fn shape(seen: &Seen) -> Found {
     match error_of(seen) {
-        _ if seen.status == 429 => Found::skipped("429: try again later"),
+        _ if seen.status == 429 => Found::undecided("429: try again later"),
         Some(error) if matches!(seen.status, 400 | 401) => {
             Found::right(format!("{} {error}", seen.status))
         }
@@ -198,7 +198,7 @@ fn shape(seen: &Seen) -> Found {
 
 fn by_get(answer: &Answered) -> Found {
     match answer {
-        Err(why) => Found::skipped(format!("no answer: {why}")),
+        Err(why) => Found::undecided(format!("no answer: {why}")),
         Ok(seen) if seen.is_success() => Found::wrong(format!("GET gets {}", seen.summary())),
         Ok(seen) => match error_of(seen).as_deref() {
             Some("invalid_client" | "unauthorized_client") => {

@@ -110,16 +110,17 @@ impl Audit<'_> {
                     "answered like Bearer",
                     "the challenge is another one than for Bearer",
                 ),
-                (Ok(seen), Ok(_)) if seen.status == 429 => Found::skipped("429"),
+                (Ok(seen), Ok(_)) if seen.status == 429 => Found::undecided("429"),
                 (Ok(seen), Ok(_)) => Found::wrong(format!("status {}", seen.status)),
-                (Err(why), _) | (_, Err(why)) => Found::skipped(format!("no answer: {why}")),
+                (Err(why), _) | (_, Err(why)) => Found::undecided(format!("no answer: {why}")),
             },
         );
         let other = "countersign-audit-another-that-is-none";
         let good = self.token.as_ref().filter(|token| token.is_usable(self.now));
         let good = good.map_or(other, |token| token.expose()).to_owned();
+        let call = self.call();
         let twice = |first: String, second: String| {
-            self.call().header("authorization", first).header("authorization", second)
+            call.clone().header("authorization", first).header("authorization", second)
         };
         let doubled = twice(format!("Bearer {good}"), format!("Bearer {GARBAGE}"));
         self.refuse_both(&DOUBLED_AUTHORIZATION_REFUSED, doubled).await;
@@ -132,8 +133,10 @@ impl Audit<'_> {
         self.found(
             check,
             match answer {
-                Err(why) => Found::skipped(format!("no answer: {why}")),
-                Ok(seen) if seen.status == 429 => Found::skipped("429: the server limits attempts"),
+                Err(why) => Found::undecided(format!("no answer: {why}")),
+                Ok(seen) if seen.status == 429 => {
+                    Found::undecided("429: the server limits attempts")
+                }
                 Ok(seen) if matches!(seen.status, 400 | 401 | 403 | 431) => {
                     Found::right(seen.status.to_string())
                 }

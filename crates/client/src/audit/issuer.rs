@@ -53,7 +53,7 @@ impl Audit<'_> {
                 insecure,
                 match issuer {
                     local if local.starts_with("http:") => "plain http, on this machine only",
-                    _ => "all are",
+                    _ => "https",
                 },
             ),
         );
@@ -106,7 +106,14 @@ fn members(document: &Document, issuer: &str, resource: &Resource) -> Vec<(&'sta
                 format!("code_challenge_methods_supported: {offered}"),
             ),
         ),
-        (&PKCE_PLAIN_NOT_OFFERED, Found::when(!pkce.contains(&"plain"), &offered, "plain is")),
+        (
+            &PKCE_PLAIN_NOT_OFFERED,
+            Found::when(
+                !pkce.contains(&"plain"),
+                &offered,
+                "code_challenge_methods_supported lists plain",
+            ),
+        ),
         (&CODE_FLOW_ONLY, code_flow(document)),
         (
             &PASSWORD_GRANT_NOT_OFFERED,
@@ -135,15 +142,15 @@ fn code_flow(document: &Document) -> Found {
     let implicit = types.iter().find(|kind| kind.split(' ').any(|word| word == "token"));
     let grants = document.texts("grant_types_supported");
     match implicit {
-        Some(kind) => Found::wrong(format!("response_types_supported lists {kind:?}")),
-        None if grants.contains(&"implicit") => {
-            Found::wrong("grant_types_supported lists implicit")
+        _ if !types.contains(&"code") => {
+            Found::wrong("response_types_supported does not list code")
         }
-        None => Found::when(
-            types.contains(&"code"),
-            types.join(", "),
-            "response_types_supported does not list code",
-        ),
+        // Clients of MCP never use it: that others may is no more than a warning.
+        Some(kind) => Found::doubt(format!("response_types_supported lists {kind:?}")),
+        None if grants.contains(&"implicit") => {
+            Found::doubt("grant_types_supported lists implicit")
+        }
+        None => Found::right(types.join(", ")),
     }
 }
 
@@ -175,5 +182,5 @@ fn scopes(document: &Document, resource: &Resource) -> Found {
         return Found::skipped("the authorization server, or the resource, lists no scopes");
     }
     let unknown = asked.iter().find(|scope| !known.contains(scope));
-    Found::unless(unknown.map(|scope| format!("it does not list {scope}")), "all are")
+    Found::unless(unknown.map(|scope| format!("it does not list {scope}")), "it lists all of them")
 }

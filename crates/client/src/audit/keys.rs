@@ -53,7 +53,7 @@ impl Audit<'_> {
             issuer,
             &KEYS_USABLE,
             match &usable {
-                Ok(set) => Found::right(format!("{} of them", set.keys().len())),
+                Ok(set) => Found::right(format!("usable: {}", set.keys().len())),
                 Err(error) => Found::wrong(error.to_string()),
             },
         );
@@ -70,7 +70,11 @@ impl Audit<'_> {
         );
         let weak = keys.iter().filter_map(|key| rsa_bits(key)).find(|bits| *bits < 2048);
         let weak = weak.map(|bits| format!("an RSA key of {bits} bits"));
-        self.found_at(issuer, &KEYS_STRONG, Found::unless(weak, "none is shorter"));
+        self.found_at(
+            issuer,
+            &KEYS_STRONG,
+            Found::unless(weak, "no RSA key is shorter than 2048 bits"),
+        );
         self.found_at(issuer, &KEYS_DISTINCT, distinct(&keys));
         keys.into_iter().find_map(PublishedKey::of)
     }
@@ -102,5 +106,6 @@ fn distinct(keys: &[&Object]) -> Found {
     if names.len() < keys.len() && keys.len() > 1 {
         return Found::wrong("one of several keys has no kid");
     }
-    Found::when(keys.len() <= MANY, format!("{} keys", keys.len()), format!("{} keys", keys.len()))
+    let all = format!("in the set: {}", keys.len());
+    Found::when(keys.len() <= MANY, all.clone(), all)
 }

@@ -179,7 +179,7 @@ pub(super) fn is_wildcard(scope: &str) -> bool {
 /// Another resource of the same host may have its metadata there.
 fn at_root(place: &str, answer: &Answered) -> Found {
     match answer {
-        Err(why) => Found::skipped(format!("no answer: {why}")),
+        Err(why) => Found::undecided(format!("no answer: {why}")),
         Ok(seen) if matches!(seen.status, 401 | 404 | 405 | 410) && !seen.is_success() => {
             Found::when(seen.status != 401, format!("status {}", seen.status), "status 401")
         }

@@ -63,8 +63,8 @@ pub struct Options<'a> {
 /// Looks at a server and at the authorization servers that it names.
 ///
 /// # Errors
-/// [`Error::Url`], [`Error::Unreachable`] and [`Error::Answer`] when there is nothing to audit: no answer,
-/// a redirect, or nothing at that URL.
+/// [`Error::Url`], [`Error::Unreachable`], [`Error::Redirected`] and [`Error::Answer`] when there is nothing
+/// to audit.
 pub async fn audit(http: &Http, url: &str, options: Options<'_>) -> Result<Report, Error> {
     check_url(url)?;
     let mut audit = Audit {
@@ -126,19 +126,20 @@ impl Audit<'_> {
     /// The request without a token, by whose answer the others are judged.
     async fn first(&mut self) -> Result<Seen, Error> {
         let first = self.ask_first("the server without a token").await?;
-        let why = match (first.status, first.redirect()) {
-            (_, Some(to)) => {
-                format!("the server redirects to {to}; if that is the one you mean, audit that")
-            }
-            (404 | 410, _) => format!("status {}: there is nothing at this URL", first.status),
-            (405 | 415 | 501, _) => {
+        let url = self.url.to_owned();
+        if let Some(to) = first.redirect() {
+            return Err(Error::Redirected { url, to: to.to_owned() });
+        }
+        let why = match first.status {
+            404 | 410 => format!("status {}: there is nothing at this URL", first.status),
+            405 | 415 | 501 => {
                 format!("status {}: this URL takes no MCP messages by POST", first.status)
             }
-            (500.., _) => format!("status {}: the server is out of order", first.status),
+            500.. => format!("status {}: the server is out of order", first.status),
             _ if first.lets_in() => return self.after_hello(first).await,
             _ => return Ok(first),
         };
-        Err(Error::Answer { url: self.url.to_owned(), why })
+        Err(Error::Answer { url, why })
     }
 
     /// Some servers let anybody say hello, and want a token from there on.
@@ -232,10 +233,10 @@ fn post(url: &str, message: &str) -> Call {
 /// What a request that has to be refused with 401 was answered.
 fn refusal(answer: &wire::Answered) -> Found {
     match answer {
-        Err(why) => Found::skipped(format!("no answer: {why}")),
+        Err(why) => Found::undecided(format!("no answer: {why}")),
         Ok(seen) if seen.status == 401 => Found::right("401"),
         Ok(seen) if seen.status == 429 => {
-            Found::skipped("429: the server limits failed attempts; try again later")
+            Found::undecided("429: the server limits failed attempts; try again later")
         }
         Ok(seen) if seen.lets_in() => Found::Bypass(format!("let in: {}", seen.summary())),
         Ok(seen) => Found::wrong(format!("{} instead of 401", seen.summary())),

@@ -20,7 +20,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many requests were sent.
     pub requests: u32,
-    /// There was time for everything.
+    /// There was time for everything, and everything that was asked was answered.
     pub is_complete: bool,
 }
 
@@ -47,9 +47,9 @@ impl Report {
     /// So many failed checks do not cost a C.
     pub const FAILED_IN_C: usize = 3;
 
-    /// The grade: F where a request without a good token was let in; else C for up to
+    /// The grade: F where strangers get in, or could; else C for up to
     /// [`Self::FAILED_IN_C`] failed checks, D for more; else B for more warnings than
-    /// [`Self::WARNINGS_IN_A`], or where time ran out; else A.
+    /// [`Self::WARNINGS_IN_A`], or where something was not answered; else A.
     #[must_use]
     pub fn grade(&self) -> Grade {
         let is_bypassed = self.findings.iter().any(|finding| finding.is_bypass);
@@ -86,6 +86,7 @@ impl Report {
                 self.findings.push(Finding::new(check, None, why));
             }
         }
+        self.is_complete &= !self.findings.iter().any(|finding| finding.is_undecided);
         let order = |id| CHECKS.iter().copied().flatten().position(|check| check.id == id);
         let issuers = self.issuers.clone();
         let issuer = |finding: &Finding| {

@@ -168,7 +168,7 @@ impl Audit<'_> {
             &TOKEN_IN_QUERY_REFUSED,
             match &answer {
                 // A server may name the URL when it is out of reach, and the token is in it.
-                Err(_) => Found::skipped("no answer"),
+                Err(_) => Found::undecided("no answer"),
                 Ok(seen) if (400..500).contains(&seen.status) => {
                     Found::right(seen.status.to_string())
                 }
@@ -180,7 +180,7 @@ impl Audit<'_> {
         self.found(
             &HEADER_MISMATCH_REFUSED,
             match &answer {
-                Err(why) => Found::skipped(format!("no answer: {why}")),
+                Err(why) => Found::undecided(format!("no answer: {why}")),
                 Ok(seen) if seen.status == 400 => Found::right("400"),
                 Ok(seen) if seen.lets_in() => Found::wrong(format!("let in: {}", seen.summary())),
                 Ok(seen) if matches!(seen.status, 401 | 403) => Found::skipped(format!(
@@ -204,8 +204,8 @@ fn mismatch(url: &str, token: &Token) -> Call {
 /// Whoever gets past authorization may still be told that the message is not to the server's liking.
 fn acceptance(answer: &Answered) -> Found {
     match answer {
-        Err(why) => Found::skipped(format!("no answer: {why}")),
-        Ok(seen) if seen.status == 429 => Found::skipped("429: the server limits requests"),
+        Err(why) => Found::undecided(format!("no answer: {why}")),
+        Ok(seen) if seen.status == 429 => Found::undecided("429: the server limits requests"),
         Ok(seen) if seen.status == 403 => {
             let challenge = challenge(seen).ok();
             match challenge.as_ref().and_then(|one| one.parameter("error")) {

@@ -70,7 +70,7 @@ impl Audit<'_> {
         self.found(
             &ORIGIN_REFUSED,
             match &answer {
-                Err(why) => Found::skipped(format!("no answer: {why}")),
+                Err(why) => Found::undecided(format!("no answer: {why}")),
                 Ok(seen) if seen.status == 403 => Found::right("403"),
                 Ok(seen) if seen.status == 401 && !has_token => Found::right(
                     "401; whether 403 comes with a token is to be seen with --token-file",
@@ -92,14 +92,14 @@ impl Audit<'_> {
         self.found(
             &CORS_NO_CREDENTIALS,
             match (&answer, &preflight) {
-                (Err(why), Err(_)) => Found::skipped(format!("no answer: {why}")),
+                (Err(why), Err(_)) => Found::undecided(format!("no answer: {why}")),
                 _ => Found::unless(open, "not allowed"),
             },
         );
         self.found(
             &PREFLIGHT_UNAUTHENTICATED,
             match &preflight {
-                Err(why) => Found::skipped(format!("no answer: {why}")),
+                Err(why) => Found::undecided(format!("no answer: {why}")),
                 Ok(seen) if seen.status == 401 => Found::wrong("OPTIONS gets 401"),
                 Ok(seen) if seen.status >= 500 => {
                     Found::doubt(format!("OPTIONS gets {}", seen.status))
@@ -125,7 +125,7 @@ impl Audit<'_> {
         for path in ["oauth-authorization-server", "oauth-protected-resource/countersign-audit"] {
             let place = format!("{origin}/.well-known/{path}");
             found = match self.wire.ask("a well-known path", Call::get(&place)).await {
-                Err(why) => found.and(Found::skipped(format!("no answer: {why}"))),
+                Err(why) => found.and(Found::undecided(format!("no answer: {why}"))),
                 Ok(seen) if seen.is_success() && !seen.is_json() => {
                     found.and(Found::wrong(format!("{place}: {}", seen.summary())))
                 }
@@ -177,7 +177,7 @@ fn plain_http(answer: &Answered) -> Found {
 /// What a request without a token came to by some method or content type.
 fn leg(name: &str, answer: &Answered) -> Found {
     match answer {
-        Err(why) => Found::skipped(format!("{name}: no answer: {why}")),
+        Err(why) => Found::undecided(format!("{name}: no answer: {why}")),
         Ok(seen) if seen.lets_in() => {
             Found::Bypass(format!("{name} is let in: {}", seen.summary()))
         }

@@ -49,6 +49,7 @@ fn metadata(state: &State) -> Value {
         "plain_endpoint" => ("userinfo_endpoint", json!("http://auth.example/userinfo")),
         "no_s256" => ("code_challenge_methods_supported", json!([])),
         "plain_pkce" => ("code_challenge_methods_supported", json!(["S256", "plain"])),
+        "no_code" => ("response_types_supported", json!(["id_token"])),
         "implicit" => ("response_types_supported", json!(["code", "id_token token"])),
         "implicit_grant" => ("grant_types_supported", json!(["authorization_code", "implicit"])),
         "password" => ("grant_types_supported", json!(["authorization_code", "password"])),

@@ -109,8 +109,9 @@ const CASES: &[Case] = &[
     Case("no_cors", "issuer_metadata_cors", Warning, &[]),
     Case("no_s256", "pkce_s256", Fail, &[]),
     Case("plain_pkce", "pkce_plain_not_offered", Warning, &[]),
-    Case("implicit", "code_flow_only", Fail, &[]),
-    Case("implicit_grant", "code_flow_only", Fail, &[]),
+    Case("no_code", "code_flow_only", Fail, &[]),
+    Case("implicit", "code_flow_only", Warning, &[]),
+    Case("implicit_grant", "code_flow_only", Warning, &[]),
     Case("password", "password_grant_not_offered", Fail, &[]),
     Case("no_iss", "iss_parameter", Warning, &[]),
     Case("no_registration", "client_registration", Warning, &[]),
@@ -216,6 +217,18 @@ async fn expired_tokens() {
     }
 }
 
+/// What is not answered is not right either.
+#[tokio::test]
+async fn undecided() {
+    let site = Site::start("limits").await;
+    let report = audit(&Http::new().unwrap(), &site.url(), Options::default()).await.unwrap();
+    assert_eq!(ids(&report, &[Fail, Warning]), BTreeSet::new());
+    let garbage = report.findings.iter().find(|one| one.check.id == "garbage_refused").unwrap();
+    assert_eq!(garbage.verdict, Verdict::Skipped);
+    assert!(garbage.is_undecided && !report.is_complete);
+    assert_eq!(report.grade(), Grade::B);
+}
+
 /// Without a token, and without a client, the rest is looked at all the same.
 #[tokio::test]
 async fn without_a_token() {
@@ -256,10 +269,12 @@ async fn what_is_sent() {
 /// What there is nothing to say about.
 #[tokio::test]
 async fn nothing_to_audit() {
-    for fault in ["404", "500", "moved"] {
+    for (fault, reason) in
+        [("404", "answer_invalid"), ("500", "answer_invalid"), ("moved", "redirected")]
+    {
         let site = Site::start(fault).await;
         let error =
             audit(&Http::new().unwrap(), &site.url(), Options::default()).await.unwrap_err();
-        assert_eq!(error.reason(), "answer_invalid", "{fault}");
+        assert_eq!(error.reason(), reason, "{fault}");
     }
 }

@@ -54,6 +54,7 @@ fn guarded(state: &State, request: &Request) -> Answer {
     };
     match is_bearer {
         true if is_accepted(state, token) => served(state, request),
+        true if state.is("limits") => Answer::new(429),
         true if state.is("garbage_403") && token.contains("no-token") => Answer::new(403),
         true => challenge(state, Some(token)),
         false => challenge(state, None),
