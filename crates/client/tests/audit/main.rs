@@ -205,6 +205,26 @@ fn each_check_has_a_fault() {
     assert_eq!(without, UNSEEN);
 }
 
+/// `docs/audit.md` has each of them, as it is.
+#[test]
+fn each_check_is_documented() {
+    let document = include_str!("../../../../docs/audit.md");
+    let missing: Vec<_> = CHECKS
+        .iter()
+        .copied()
+        .flatten()
+        .map(|check| {
+            let level = check.level.code();
+            format!("| `{}` | {level} | {} | {} |", check.id, check.title, check.clause)
+        })
+        .filter(|row| !document.contains(row))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    let is_row = |line: &&str| line.contains("` | must |") || line.contains("` | should |");
+    let rows = document.lines().filter(is_row);
+    assert_eq!(rows.count(), CHECKS.iter().map(|role| role.len()).sum::<usize>());
+}
+
 /// An expired token must be refused; one that is accepted all the same is a bypass.
 #[tokio::test]
 async fn expired_tokens() {

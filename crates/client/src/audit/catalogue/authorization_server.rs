@@ -17,7 +17,7 @@ super::checks! { AuthorizationServer:
         "Codes, tokens and passwords could be read on the way.",
         "Set the issuer's public URL to https, also behind a proxy that ends TLS.";
     ISSUER_METADATA_CORS = "issuer_metadata_cors", Should,
-        "RFC 8414 §3.1; WHATWG Fetch, CORS protocol",
+        "WHATWG Fetch, CORS protocol",
         "Clients in browsers may read the metadata",
         "No client in a browser can find the endpoints.",
         "Send Access-Control-Allow-Origin: * with the metadata; they are public.";
@@ -102,12 +102,12 @@ super::checks! { AuthorizationServer:
         "Codes and secrets would stand in URLs, and so in logs.",
         "Answer 405 to every method but POST.";
     AUTHORIZE_UNKNOWN_CLIENT = "authorize_unknown_client", Must,
-        "OAuth 2.1 §4.1.2.1",
+        "OAuth 2.1 §2.3.5, §4.1.2.1",
         "An unknown client is not redirected to",
         "The server leads people wherever a link says (an open redirector).",
         "Show an error page where the client is not known; never redirect to what the request names.";
     AUTHORIZE_WRONG_REDIRECT = "authorize_wrong_redirect", Must,
-        "OAuth 2.1 §2.3.1, §4.1.2.1",
+        "OAuth 2.1 §2.3.1, §2.3.5",
         "A redirect URI that the client has not registered is not redirected to",
         "Codes can be led to whoever wrote the link.",
         "Compare redirect URIs character for character with the registered ones.";

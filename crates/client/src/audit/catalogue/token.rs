@@ -42,7 +42,7 @@ super::checks! { Token:
         "Servers that compare as they must refuse it.",
         "Use one spelling of the issuer everywhere: resource metadata, issuer metadata, iss in tokens.";
     TOKEN_LIFETIME = "token_lifetime", Should,
-        "MCP 2026-07-28, Security Considerations: Token Theft; RFC 9700 §2.2.2",
+        "MCP 2026-07-28, Security Considerations: Token Theft; RFC 6750 §5.3",
         "The token lives for at most an hour",
         "A token that was stolen can be used for as long.",
         "Issue short-lived access tokens, with refresh tokens for those who stay.";
