@@ -8,7 +8,10 @@ use std::{
     process::{Command, Output},
 };
 
-use countersign_e2e::{Options, Places, Stack, http::Request};
+use countersign_e2e::{
+    Envoy, EnvoyConfig, Issuer, Options, Places, Resource, Scratch, Stack, Stub, free_ports,
+    http::Request,
+};
 use serde_json::{Value, json};
 
 /// A stack, a client of its issuer, and a token for its guarded server.
@@ -97,4 +100,35 @@ fn the_whole_chain_is_graded_a() {
         assert!(text.contains("Grade A:"), "{text}");
         assert!(!text.contains('\x1b'), "no colours where there is no terminal");
     }
+}
+
+/// It would have told: here the guard only watches, and lets everything pass.
+#[test]
+fn a_guard_that_only_watches_fails() {
+    let places = Places::of_checkout();
+    let scratch = Scratch::new().unwrap();
+    let [front, port] = free_ports().unwrap();
+    let url = format!("http://127.0.0.1:{front}/mcp");
+    let resource = Resource::new(&url, "Files", &["files:read=Read"]);
+    let issuer = Issuer::start(&places, port, &[resource], scratch.path()).unwrap();
+    let upstream = Stub::upstream().unwrap();
+    let policy = json!({
+        "issuers": [{ "issuer": issuer.url(), "cluster": "issuer" }],
+        "resources": [{ "resource": url, "mode": "shadow" }],
+    });
+    let clusters = [("issuer", issuer.port())];
+    let policy = policy.to_string();
+    let config = EnvoyConfig::new(&places, front, &policy, true, upstream.port(), &clusters);
+    let _envoy = Envoy::start(&places, &config, scratch.path()).unwrap();
+    let output = Command::new(places.countersign().unwrap())
+        .args(["audit", &url, "--json"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["grade"], "F", "{report:#}");
+    assert!(ids(&report, "fail").contains(&"authentication_required"), "{report:#}");
+    // What only watches does not pretend: its metadata and its issuer are right all the same.
+    assert!(ids(&report, "pass").contains(&"metadata_resource"), "{report:#}");
+    assert!(ids(&report, "pass").contains(&"keys_usable"), "{report:#}");
 }

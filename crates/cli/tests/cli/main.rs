@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod administration;
+mod audit;
 mod backup;
 mod changes;
 mod completions;
