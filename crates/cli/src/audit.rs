@@ -8,7 +8,7 @@ use std::{
 
 use countersign_client::{
     Http, Secret,
-    audit::{Finding, Grade, Level, Options, Report, Role, Verdict, audit},
+    audit::{Finding, Grade, Options, Report, Role, Verdict, audit},
 };
 
 use crate::{
@@ -129,7 +129,11 @@ fn as_text(report: &Report, paint: Paint) -> String {
         };
         let length = rest.iter().take_while(|finding| is_same(finding)).count();
         let (group, others) = rest.split_at(length);
-        lines.extend([paint.with("1", &heading(first)), table(group, paint), String::new()]);
+        lines.extend([
+            paint.with("1", &heading(first, &report.url)),
+            table(group, paint),
+            String::new(),
+        ]);
         rest = others;
     }
     let by = |verdict| report.findings.iter().filter(move |one| one.verdict == verdict);
@@ -142,9 +146,9 @@ fn as_text(report: &Report, paint: Paint) -> String {
     lines.join("\n")
 }
 
-fn heading(first: &Finding) -> String {
+fn heading(first: &Finding, url: &str) -> String {
     match (first.check.role, &first.issuer) {
-        (Role::ResourceServer, _) => "MCP server".to_owned(),
+        (Role::ResourceServer, _) => format!("MCP server {url}"),
         (Role::AuthorizationServer, Some(issuer)) => format!("Authorization server {issuer}"),
         (Role::AuthorizationServer, None) => "Authorization server".to_owned(),
         (Role::Token, _) => "Token".to_owned(),
@@ -170,31 +174,29 @@ fn table(group: &[Finding], paint: Paint) -> String {
 
 fn explanation(finding: &Finding, paint: Paint) -> String {
     let check = finding.check;
-    let level = match check.level {
-        Level::Must => "must",
-        Level::Should => "should",
-    };
     let at = finding.issuer.as_ref().map_or_else(String::new, |issuer| format!(" at {issuer}"));
+    let line = |label: &str, text: &str| format!("\n    {label:<8}{text}");
     format!(
-        "  {} {}{at}\n    {level}  {}\n           {}\n    seen   {}\n    why    {}\n    do     {}\n",
+        "  {} {}{at}{}{}{}{}{}\n",
         paint.verdict(finding.verdict).trim_end(),
         paint.with("1", check.id),
-        check.title,
-        check.clause,
-        finding.seen,
-        check.why,
-        check.remedy,
+        line(check.level.code(), check.title),
+        line("clause", check.clause),
+        line("seen", &finding.seen),
+        line("why", check.why),
+        line("do", check.remedy),
     )
 }
 
 fn summary(report: &Report, paint: Paint) -> String {
     let count = |verdict| report.count(verdict);
     let mut text = format!(
-        "{}: {} passed, {} failed, {} warnings, {} skipped; {} requests",
+        "{}: {} passed, {} failed, {} warning{}, {} skipped; {} requests",
         paint.grade(report.grade()),
         count(Verdict::Pass),
         count(Verdict::Fail),
         count(Verdict::Warning),
+        if count(Verdict::Warning) == 1 { "" } else { "s" },
         count(Verdict::Skipped),
         report.requests,
     );

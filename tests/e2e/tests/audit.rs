@@ -6,11 +6,12 @@ use std::{
     fs,
     path::PathBuf,
     process::{Command, Output},
+    time::Duration,
 };
 
 use countersign_e2e::{
-    Envoy, EnvoyConfig, Issuer, Options, Places, Resource, Scratch, Stack, Stub, free_ports,
-    http::Request,
+    Envoy, EnvoyConfig, Issuer, Options, Places, Resource, Scratch, Server, Stack, Stub,
+    free_ports, http::Request,
 };
 use serde_json::{Value, json};
 
@@ -100,6 +101,72 @@ fn the_whole_chain_is_graded_a() {
         assert!(text.contains("Grade A:"), "{text}");
         assert!(!text.contains('\x1b'), "no colours where there is no terminal");
     }
+}
+
+/// The servers with one fault each by which mcp-authlab tests itself: an independent opinion on what is one.
+/// What it calls right has its own token type and no guard against two headers, and is old.
+#[test]
+fn faulty_servers_of_the_scanner() {
+    for (flag, id) in [
+        ("skip_signature", "unsigned_refused"),
+        ("skip_signature", "unknown_key_refused"),
+        ("skip_signature", "token_altered_refused"),
+        ("no_prm", "metadata_found"),
+        ("bare_401", "challenge_parsed"),
+        ("no_scope_challenge", "challenge_scope"),
+        ("query_tokens", "token_in_query_refused"),
+        ("ignore_origin", "origin_refused"),
+        ("wildcard_scopes", "metadata_scopes_minimal"),
+        ("no_error_param", "invalid_token_error"),
+        ("open", "authentication_required"),
+        ("forbid_instead", "authentication_required"),
+        ("wrong_resource", "metadata_resource"),
+        ("http_as", "issuer_https"),
+        ("no_pkce", "pkce_s256"),
+        ("no_registration", "client_registration"),
+        ("no_iss", "iss_parameter"),
+    ] {
+        let faulty = faults_of_fixture(&["--flag", flag]);
+        assert!(faulty.contains(&id.to_owned()), "{flag}: {faulty:?}");
+    }
+    let right = [
+        "doubled_authorization_refused",
+        "issuer_metadata_cors",
+        "token_endpoint_unknown_client",
+        "token_claims",
+    ];
+    assert_eq!(faults_of_fixture(&[]), right);
+}
+
+/// What fails or warns at one of the scanner's own servers.
+fn faults_of_fixture(flags: &[&str]) -> Vec<String> {
+    let places = Places::of_checkout();
+    let scratch = Scratch::new().unwrap();
+    let [port] = free_ports().unwrap();
+    let mut command = Command::new("python3");
+    command
+        .args(["-u", "-m", "mcp_authlab", "fixture", "--print-token"])
+        .args(["--port", &port.to_string()])
+        .args(flags)
+        .env("PYTHONPATH", places.authlab());
+    let log = scratch.path().join("fixture.log");
+    let mut server = Server::start("the scanner's server", &command, &log).unwrap();
+    let token = || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.split_whitespace().find(|word| word.starts_with("ey")).map(str::to_owned)
+    };
+    server.wait_until(Duration::from_secs(60), || token().is_some()).unwrap();
+    let file = scratch.path().join("token");
+    fs::write(&file, token().unwrap()).unwrap();
+    let url = format!("http://127.0.0.1:{port}/mcp");
+    let output = Command::new(places.countersign().unwrap())
+        .args(["audit", "--json", &url, "--token-file", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let faulty = checks.filter(|check| check["verdict"] == "fail" || check["verdict"] == "warning");
+    faulty.map(|check| check["id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// It would have told: here the guard only watches, and lets everything pass.

@@ -29,7 +29,7 @@ fn what_fails_is_explained_last() {
     assert!(table.contains("  skipped  all 10 checks: needs a token: --token-file"), "{text}");
     // Warnings, then what failed, then the grade.
     let warning = rest.find("  warning ").unwrap();
-    let failed = rest.find("  fail authentication_required\n    must   ").unwrap();
+    let failed = rest.find("  fail authentication_required\n    must    ").unwrap();
     let grade = rest.find("\nGrade F: ").unwrap();
     assert!(warning < failed && failed < grade, "{text}");
     assert!(!text.contains('\x1b'), "colours are for terminals: {text}");

@@ -80,7 +80,7 @@ impl Report {
         for check in CHECKS.iter().copied().flatten().copied() {
             if !self.findings.iter().any(|finding| finding.check.id == check.id) {
                 let why = super::check::Found::skipped(match self.is_complete {
-                    true => "there is nothing to look at",
+                    true => "no authorization server is known",
                     false => "there was no time left",
                 });
                 self.findings.push(Finding::new(check, None, why));

@@ -11,7 +11,7 @@ use countersign_core::{
 };
 
 use super::{
-    Audit, INITIALIZE,
+    Audit,
     catalogue::token::{
         ALL, HEADER_MISMATCH_REFUSED, TOKEN_ACCEPTED, TOKEN_ALTERED_REFUSED, TOKEN_AUDIENCE,
         TOKEN_CLAIMS, TOKEN_EXPIRED_REFUSED, TOKEN_IN_QUERY_REFUSED, TOKEN_ISSUER, TOKEN_LIFETIME,
@@ -193,12 +193,23 @@ impl Audit<'_> {
     }
 }
 
-/// Begins, and says that it lists. Both are harmless.
+/// Lists tools, and says that it does something else. Both are harmless. Servers of older revisions have
+/// to refuse the version (Streamable HTTP, protocol version header).
 fn mismatch(url: &str, token: &Token) -> Call {
-    post(url, INITIALIZE)
+    const VERSION: &str = "2026-07-28";
+    let message = serde_json::json!({
+        "jsonrpc": "2.0", "id": 3, "method": "tools/list", "params": { "_meta": {
+            "io.modelcontextprotocol/protocolVersion": VERSION,
+            "io.modelcontextprotocol/clientInfo": {
+                "name": "countersign-audit", "version": env!("CARGO_PKG_VERSION"),
+            },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        } },
+    });
+    post(url, &message.to_string())
         .header("authorization", format!("Bearer {}", token.expose()))
-        .header("mcp-protocol-version", "2026-07-28")
-        .header("mcp-method", "tools/list")
+        .header("mcp-protocol-version", VERSION)
+        .header("mcp-method", "server/discover")
 }
 
 /// Whoever gets past authorization may still be told that the message is not to the server's liking.

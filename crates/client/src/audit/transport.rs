@@ -101,7 +101,7 @@ impl Audit<'_> {
             match &preflight {
                 Err(why) => Found::undecided(format!("no answer: {why}")),
                 Ok(seen) if seen.status == 401 => Found::wrong("OPTIONS gets 401"),
-                Ok(seen) if seen.status >= 500 => {
+                Ok(seen) if seen.status >= 500 && seen.status != 501 => {
                     Found::doubt(format!("OPTIONS gets {}", seen.status))
                 }
                 Ok(seen) => Found::right(format!("OPTIONS gets {}", seen.status)),
@@ -181,7 +181,7 @@ fn leg(name: &str, answer: &Answered) -> Found {
         Ok(seen) if seen.lets_in() => {
             Found::Bypass(format!("{name} is let in: {}", seen.summary()))
         }
-        Ok(seen) if (400..500).contains(&seen.status) => {
+        Ok(seen) if (400..500).contains(&seen.status) || seen.status == 501 => {
             Found::right(format!("{name}: {}", seen.status))
         }
         Ok(seen) => Found::doubt(format!("{name}: {} instead of 401", seen.summary())),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::{
     Method, RequestBuilder, Response, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION},
+    header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, LOCATION},
 };
 use serde_json::Value;
 
@@ -212,7 +212,8 @@ impl<'a> Wire<'a> {
         if let Some(progress) = self.progress {
             progress(self.sent, purpose);
         }
-        let mut request = request.timeout(TIMEOUT);
+        // A connection each: servers that refuse without reading the body take it for the next request.
+        let mut request = request.timeout(TIMEOUT).header(CONNECTION, "close");
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
