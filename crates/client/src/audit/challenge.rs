@@ -51,7 +51,7 @@ impl Audit<'_> {
                 &CHALLENGE_REPEATS,
                 &CHALLENGE_NOT_CACHEABLE,
             ] {
-                self.found(check, Found::skipped("there is no 401 to look at"));
+                self.found(check, Found::skipped("a request without a token does not get 401"));
             }
             return;
         }

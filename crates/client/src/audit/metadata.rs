@@ -173,7 +173,7 @@ fn read(answer: &Answered) -> Result<Document, String> {
 
 /// `*`, `files:*`, `files.*`.
 pub(super) fn is_wildcard(scope: &str) -> bool {
-    scope.ends_with('*') || matches!(scope, "all" | "full_access")
+    scope.ends_with('*')
 }
 
 /// Another resource of the same host may have its metadata there.

@@ -23,7 +23,7 @@ impl Audit<'_> {
             for check in
                 [&METHODS_AUTHENTICATED, &OTHER_METHODS_AUTHENTICATED, &CONTENT_TYPE_AUTHENTICATED]
             {
-                self.found(check, Found::skipped("the server asks for no token anyway"));
+                self.found(check, Found::skipped("a request without a token does not get 401"));
             }
         }
         self.come_from_foreign_site(first).await;
@@ -195,7 +195,7 @@ fn allows_foreign(seen: &Seen) -> bool {
 fn exposed(seen: &Seen) -> Found {
     let names = seen.header("access-control-expose-headers").unwrap_or_default();
     let is_named = names.split(',').map(str::trim).any(|name| {
-        // The wildcard is one for requests without credentials, which bearer tokens are none of here.
+        // It means every name, but for requests with cookies or the like; a token that a script sets is not.
         name == "*" || name.eq_ignore_ascii_case("www-authenticate")
     });
     Found::when(is_named, names, "Access-Control-Expose-Headers does not have WWW-Authenticate")

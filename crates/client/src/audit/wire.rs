@@ -24,8 +24,8 @@ const STREAM_TIMEOUT: Duration = Duration::from_secs(2);
 /// So much of a body is looked at, in bytes.
 const MAX_BODY: usize = 128 * 1024;
 
-/// A request to be sent.
-#[derive(Clone, Debug)]
+/// A request to be sent. It may have a token in it, and so is not to be printed.
+#[derive(Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) url: String,
