@@ -21,8 +21,8 @@ use crate::{
 /// Audit the authorization of an MCP server and of its authorization servers
 ///
 /// Looks from outside, at your own server or at somebody else's: some 30 harmless requests one after the
-/// other, ten more for each further authorization server (at most three) and for a token, in two minutes
-/// at most. No tool is called, nobody is registered, nothing is changed; the forged tokens that are tried
+/// other, up to ten more with a token and for each further authorization server (three at most), in two
+/// minutes at most. No tool is called, nobody is registered, nothing is changed; the forged tokens that are tried
 /// must be refused. The servers' logs will show all of it: audit a server of others only if they would not
 /// mind.
 ///
@@ -58,6 +58,7 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global) -> Outcome {
         token: token.as_ref(),
         client_id: arguments.client_id.as_deref(),
         progress: io::stderr().is_terminal().then_some(&show),
+        time_limit: None,
     };
     let report = audit(&Http::new()?, &arguments.url, options).await;
     if options.progress.is_some() {

@@ -7,21 +7,21 @@ use super::wire::Seen;
 pub(super) enum Leak {
     /// The token of the request.
     Token,
-    /// Where in its code the server failed; by which words that was noticed.
+    /// Where in its code the server failed, and in which form.
     Trace(&'static str),
 }
 
-/// Words of stack traces, and of databases that were asked something wrong.
-const TRACES: [&str; 9] = [
-    "Traceback (most recent call last)",
-    "\n    at ",
-    "\\n    at ",
-    "panicked at ",
-    "goroutine 1 [",
-    "Stack trace:",
-    "System.NullReferenceException",
-    "SQLSTATE[",
-    "Whitelabel Error Page",
+/// Words of stack traces, and of databases that were asked something wrong; and what to call them.
+const TRACES: [(&str, &str); 9] = [
+    ("Traceback (most recent call last)", "a Python traceback"),
+    ("\n    at ", "a stack trace"),
+    ("\\n    at ", "a stack trace"),
+    ("panicked at ", "a Rust panic"),
+    ("goroutine 1 [", "a Go panic"),
+    ("Stack trace:", "a stack trace"),
+    ("System.NullReferenceException", "a .NET exception"),
+    ("SQLSTATE[", "a database error"),
+    ("Whitelabel Error Page", "a Spring error page"),
 ];
 
 /// Shorter ones than this are found by chance.
@@ -42,6 +42,7 @@ pub(super) fn find<'a>(seen: &Seen, mut credentials: impl Iterator<Item = &'a st
     if credentials.any(shows) {
         leaks.push(Leak::Token);
     }
-    leaks.extend(TRACES.into_iter().find(|trace| body.contains(trace)).map(Leak::Trace));
+    let trace = TRACES.into_iter().find(|(words, _)| body.contains(words));
+    leaks.extend(trace.map(|(_, name)| Leak::Trace(name)));
     leaks
 }

@@ -5,7 +5,7 @@ mod authorization_server;
 mod resource_server;
 mod site;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use countersign_client::{
     Http, Secret,
@@ -20,7 +20,8 @@ const UNSEEN: [&str; 2] = ["plain_http_refused", "token_expired_refused"];
 async fn report(fault: &'static str) -> Report {
     let site = Site::start(fault).await;
     let token = Secret::new(site.token());
-    let options = Options { token: Some(&token), client_id: Some(site::CLIENT), progress: None };
+    let options =
+        Options { token: Some(&token), client_id: Some(site::CLIENT), ..Options::default() };
     let report = audit(&Http::new().unwrap(), &site.url(), options).await.unwrap();
     let json = report.to_json().to_string();
     assert!(!json.contains(&site.token()), "{fault}: the report has the token in it");
@@ -249,6 +250,21 @@ async fn undecided() {
     assert_eq!(report.grade(), Grade::B);
 }
 
+/// What there is no time for is skipped, and costs the A.
+#[tokio::test]
+async fn out_of_time() {
+    let site = Site::start("slow").await;
+    let options = Options { time_limit: Some(Duration::from_secs(1)), ..Options::default() };
+    let report = audit(&Http::new().unwrap(), &site.url(), options).await.unwrap();
+    assert!(!report.is_complete && report.requests < 15, "{} requests", report.requests);
+    assert_eq!(ids(&report, &[Fail, Warning]), BTreeSet::new());
+    assert_eq!(report.grade(), Grade::B);
+    let all = CHECKS.iter().copied().flatten().count();
+    assert_eq!(report.findings.len(), all, "each once");
+    let last = report.findings.last().unwrap();
+    assert_eq!((last.verdict, last.seen.as_str()), (Verdict::Skipped, "there was no time left"));
+}
+
 /// Without a token, and without a client, the rest is looked at all the same.
 #[tokio::test]
 async fn without_a_token() {
@@ -268,7 +284,7 @@ async fn without_a_token() {
 async fn what_is_sent() {
     let site = Site::start("").await;
     let token = Secret::new(site.token());
-    let options = Options { token: Some(&token), client_id: None, progress: None };
+    let options = Options { token: Some(&token), ..Options::default() };
     let report = audit(&Http::new().unwrap(), &site.url(), options).await.unwrap();
     let seen = site.seen();
     assert_eq!(seen.len(), usize::try_from(report.requests).unwrap());

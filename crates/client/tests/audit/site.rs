@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use countersign_testkit::token::Token;
@@ -151,6 +151,9 @@ fn token(origin: &str, fault: &str) -> String {
 async fn serve(mut stream: TcpStream, state: Arc<State>) {
     let Some(request) = read(&mut stream).await else { return };
     state.seen.lock().unwrap().push(request.clone());
+    if state.is("slow") {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let answer = answer(&state, &request);
     let mut head = format!("HTTP/1.1 {} Test\r\nconnection: close\r\n", answer.status);
     if answer.status != 204 {
