@@ -9,10 +9,12 @@ use std::{
 use countersign_client::{
     Http, Secret,
     audit::{Finding, Grade, Options, Report, Role, Verdict, audit},
+    session::Session,
 };
 
 use crate::{
     Global,
+    credentials::Credentials,
     input::read_text,
     login,
     output::{Outcome, Problem, print},
@@ -26,7 +28,7 @@ use crate::{
 /// must be refused. The servers' logs will show all of it: audit a server of others only if they would not
 /// mind.
 ///
-/// With a token more is looked at: whether it is accepted, what is in it, and whether it is refused where
+/// With a token (--token-file, --with-login) more is looked at: whether it is accepted, what is in it, and whether it is refused where
 /// it must be. It is then also sent in the URL once, where servers may log it: use one that expires soon.
 /// The token itself is never printed.
 ///
@@ -40,27 +42,26 @@ pub(crate) struct Arguments {
     /// A file with an access token for the server; - reads standard input
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Look with the token of your login too, which `countersign login` made
+    #[arg(long, conflicts_with = "token_file")]
+    with_login: bool,
+    #[command(flatten)]
+    credentials: Credentials,
     /// A client that the authorization server knows: it is asked to redirect where that client is not
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
 }
 
 pub(crate) async fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    let token = arguments.token_file.as_deref().map(read_text).transpose()?;
-    if token.as_ref().is_some_and(|token| !is_token(token)) {
-        return Err(Problem::new(
-            "token_malformed",
-            "the file with the token holds something else",
-        ));
-    }
-    let token = token.map(Secret::new);
+    let http = Http::new()?;
+    let token = arguments.token(&http).await?;
     let options = Options {
         token: token.as_ref(),
         client_id: arguments.client_id.as_deref(),
         progress: io::stderr().is_terminal().then_some(&show),
         time_limit: None,
     };
-    let report = audit(&Http::new()?, &arguments.url, options).await;
+    let report = audit(&http, &arguments.url, options).await;
     if options.progress.is_some() {
         wipe();
     }
@@ -68,6 +69,25 @@ pub(crate) async fn run(arguments: &Arguments, global: &Global) -> Outcome {
     let paint = Paint::of_terminal();
     print(global.json, &report.to_json(), || as_text(&report, paint))?;
     if report.is_failed() { Err(Problem::printed("audit_failed")) } else { Ok(()) }
+}
+
+impl Arguments {
+    async fn token(&self, http: &Http) -> Result<Option<Secret>, Problem> {
+        if self.with_login {
+            let store = self.credentials.store()?;
+            let mut session = Session::open(http, &store, &self.url)?;
+            return Ok(Some(session.access_token().await?.clone()));
+        }
+        let Some(file) = &self.token_file else { return Ok(None) };
+        let token = read_text(file)?;
+        match is_token(&token) {
+            true => Ok(Some(Secret::new(token))),
+            false => {
+                let text = "the file with the token holds something else";
+                Err(Problem::new("token_malformed", text))
+            }
+        }
+    }
 }
 
 /// RFC 6750 §2.1.

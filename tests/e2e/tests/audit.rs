@@ -4,59 +4,45 @@
 
 use std::{
     fs,
-    path::PathBuf,
     process::{Command, Output},
     time::Duration,
 };
 
 use countersign_e2e::{
-    Envoy, EnvoyConfig, Issuer, Options, Places, Resource, Scratch, Server, Stack, Stub,
-    free_ports, http::Request,
+    Envoy, EnvoyConfig, Issuer, Options, Places, Resource, Scratch, Server, Stack, Stub, free_ports,
 };
 use serde_json::{Value, json};
 
-/// A stack, a client of its issuer, and a token for its guarded server.
+/// A stack, a client of its issuer, and a login to its guarded server.
 struct Chain {
     places: Places,
     stack: Stack,
     client: String,
-    token: PathBuf,
 }
 
 impl Chain {
     fn start(hold_headers: bool) -> Self {
         let places = Places::of_checkout();
         let stack = Stack::start(&places, Options { hold_headers }).unwrap();
-        let added = |args: &[&str]| -> Value {
-            let add = ["client", "add", "--json", "--name", "Auditor"];
-            serde_json::from_str(&stack.administer(&[&add[..], args].concat()).unwrap()).unwrap()
-        };
-        let text = |client: &Value, name: &str| client[name].as_str().unwrap().to_owned();
         let allowed = format!("{}=files:read", stack.mcp());
-        let service = added(&["--service", &allowed, "--auth-method", "client_secret_post"]);
-        let form = format!(
-            "grant_type=client_credentials&client_id={}&client_secret={}",
-            text(&service, "client_id"),
-            text(&service, "client_secret"),
-        );
-        let port = stack.issuer_port();
-        let answer = Request::new("POST", "/token", &format!("127.0.0.1:{port}"))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form)
-            .send(port)
-            .unwrap();
-        let answer: Value = serde_json::from_str(&answer.text()).unwrap();
-        let token = stack.dir().join("token");
-        fs::write(&token, text(&answer, "access_token") + "\n").unwrap();
-        let app = added(&["--redirect-uri", "http://127.0.0.1/callback"]);
-        let client = text(&app, "client_id");
-        Self { places, stack, client, token }
+        let service = ["--service", &allowed];
+        let service = added(&stack, &service);
+        let app = added(&stack, &["--redirect-uri", "http://127.0.0.1/callback"]);
+        let secret = stack.dir().join("secret");
+        fs::write(&secret, text(&service, "client_secret")).unwrap();
+        let chain = Self { places, stack, client: text(&app, "client_id") };
+        let (id, file) = (text(&service, "client_id"), secret.to_str().unwrap().to_owned());
+        let login = ["--client-credentials", "--client-id", &id, "--client-secret-file", &file];
+        assert!(chain.run("login", &login).status.success());
+        chain
     }
 
-    fn audit(&self, args: &[&str]) -> Output {
+    /// A command of the client, for the guarded server.
+    fn run(&self, command: &str, args: &[&str]) -> Output {
         let output = Command::new(self.places.countersign().unwrap())
-            .args(["audit", self.stack.mcp()])
+            .args([command, self.stack.mcp()])
             .args(args)
+            .env("COUNTERSIGN_CREDENTIALS", self.stack.dir().join("credentials.json"))
             .output()
             .unwrap();
         print!("{}", String::from_utf8_lossy(&output.stdout));
@@ -65,10 +51,20 @@ impl Chain {
     }
 
     fn report(&self, args: &[&str]) -> Value {
-        let output = self.audit(&[&["--json"], args].concat());
+        let output = self.run("audit", &[&["--json"], args].concat());
         assert!(output.status.success());
         serde_json::from_slice(&output.stdout).unwrap()
     }
+}
+
+/// A new client of the issuer.
+fn added(stack: &Stack, args: &[&str]) -> Value {
+    let add = ["client", "add", "--json", "--name", "Auditor"];
+    serde_json::from_str(&stack.administer(&[&add[..], args].concat()).unwrap()).unwrap()
+}
+
+fn text(object: &Value, name: &str) -> String {
+    object[name].as_str().unwrap().to_owned()
 }
 
 /// The names of the checks that ended so.
@@ -86,8 +82,7 @@ fn the_whole_chain_is_graded_a() {
         assert_eq!(report["grade"], "A", "{report:#}");
         assert_eq!(ids(&report, "fail"), [""; 0], "{report:#}");
         assert_eq!(ids(&report, "warning"), [""; 0], "{report:#}");
-        let token = chain.token.to_str().unwrap();
-        let report = chain.report(&["--token-file", token, "--client-id", &chain.client]);
+        let report = chain.report(&["--with-login", "--client-id", &chain.client]);
         assert_eq!(report["grade"], "A", "{report:#}");
         assert_eq!(ids(&report, "fail"), [""; 0], "{report:#}");
         assert_eq!(ids(&report, "warning"), [""; 0], "{report:#}");
@@ -96,7 +91,7 @@ fn the_whole_chain_is_graded_a() {
         assert_eq!(ids(&report, "skipped"), skipped, "{report:#}");
         assert_eq!(report["authorization_servers"], json!([chain.stack.issuer()]));
         // For people.
-        let output = chain.audit(&["--token-file", token]);
+        let output = chain.run("audit", &["--with-login"]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("Grade A:"), "{text}");
         assert!(!text.contains('\x1b'), "no colours where there is no terminal");

@@ -26,7 +26,10 @@ fn what_fails_is_explained_last() {
     let text = output.stdout;
     let (table, rest) = text.split_once("What to do\n").unwrap();
     assert!(table.contains("  fail     authentication_required"), "{text}");
-    assert!(table.contains("  skipped  all 10 checks: needs a token: --token-file"), "{text}");
+    assert!(
+        table.contains("  skipped  all 10 checks: needs a token: --token-file or --with-login"),
+        "{text}"
+    );
     // Warnings, then what failed, then the grade.
     let warning = rest.find("  warning ").unwrap();
     let failed = rest.find("  fail authentication_required\n    must    ").unwrap();

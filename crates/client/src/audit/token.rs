@@ -103,7 +103,7 @@ impl Audit<'_> {
     pub(super) async fn use_token(&mut self, resource: &Resource) {
         let Some(token) = self.token.take() else {
             for check in ALL {
-                self.found(check, Found::skipped("needs a token: --token-file"));
+                self.found(check, Found::skipped("needs a token: --token-file or --with-login"));
             }
             return;
         };

@@ -80,7 +80,7 @@ impl Audit<'_> {
                 Err(why) => Found::undecided(format!("no answer: {why}")),
                 Ok(seen) if seen.status == 403 => Found::right("403"),
                 Ok(seen) if seen.status == 401 && !has_token => Found::right(
-                    "401; whether 403 comes with a token is to be seen with --token-file",
+                    "401; whether 403 comes with a token is to be seen with --token-file or --with-login",
                 ),
                 Ok(seen) if seen.lets_in() => {
                     Found::wrong(format!("Origin: {FOREIGN_ORIGIN} gets {}", seen.summary()))
