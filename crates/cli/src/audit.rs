@@ -33,7 +33,7 @@ use crate::{
 /// The token itself is never printed.
 ///
 /// docs/audit.md has all checks, and how the grade is made. Exit code 0: nothing failed that is a must; 1:
-/// something failed, or there was nothing to audit.
+/// something failed, or there was nothing to audit; 2: usage.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The URL of the MCP server
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     with_login: bool,
     #[command(flatten)]
     credentials: Credentials,
-    /// A client that the authorization server knows: it is asked to redirect where that client is not
+    /// A client that the authorization server knows: with it a redirect URI is tried that is not its own
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
 }
