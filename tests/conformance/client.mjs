@@ -51,9 +51,18 @@ function file(name, text) {
   return path;
 }
 
+/** The authorization server that a secret is for. Not every scenario says it: then it is the first one. */
+async function issuer() {
+  if (context.issuer) return context.issuer;
+  const { origin, pathname } = new URL(url);
+  const metadata = await fetch(`${origin}/.well-known/oauth-protected-resource${pathname}`);
+  return (await metadata.json()).authorization_servers[0];
+}
+
 /** How the scenario has us become a client. */
-function client() {
+async function client() {
   const args = [];
+  if (context.client_secret || context.valid_jwt) args.push('--issuer', await issuer());
   if (context.client_id) args.push('--client-id', context.client_id);
   if (context.client_secret) args.push('--client-secret-file', file('secret', context.client_secret));
   if (context.private_key_pem) args.push('--client-key-file', file('key.pem', context.private_key_pem));
@@ -84,7 +93,7 @@ function calls(tools) {
 
 try {
   if (scenario.startsWith('auth/')) {
-    const login = await countersign('login', url, ...client());
+    const login = await countersign('login', url, ...(await client()));
     if (login.code !== 0) process.exit(login.code);
   }
   const list = await countersign('call', url, '--login', '--json');

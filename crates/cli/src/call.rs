@@ -8,6 +8,7 @@ use std::{
 use countersign_client::{
     Http,
     access::Access,
+    is_unseemly,
     mcp::{Connection, Notification, Outcome as Answer, Tools},
 };
 use serde_json::{Map, Value, json};
@@ -231,7 +232,7 @@ fn part(content: &Value) -> String {
 fn harmless(text: &str) -> String {
     let shown = |char: char| match char {
         '\n' | '\t' => char,
-        _ if char.is_control() => '\u{fffd}',
+        _ if is_unseemly(char) => '\u{fffd}',
         _ => char,
     };
     text.chars().map(shown).collect()

@@ -35,7 +35,8 @@ pub(crate) struct LoginArguments {
     /// The scopes to ask for, with spaces between them [default: what the server asks for]
     #[arg(long, value_name = "SCOPES", value_parser = scopes)]
     scope: Option<ScopeSet>,
-    /// Which of the server's authorization servers to use [default: the first]
+    /// Which of the server's authorization servers to use [default: the first]. Has to be said where that
+    /// server is shown a secret: --client-secret-file, --assertion-file
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// A client that is registered there already [default: one that registers itself]
@@ -86,7 +87,7 @@ pub(crate) struct LoginArguments {
     /// Bind the tokens to a key of this login (DPoP), even where the server does not demand it
     #[arg(long)]
     dpop: bool,
-    /// The port of 127.0.0.1 to which the browser is sent back [default: one that is free]
+    /// The port of 127.0.0.1 to which the browser is sent back, and no other [default: one that is free]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     #[command(flatten)]

@@ -1,6 +1,9 @@
 //! What stands between a connection and its authorization: the headers of each request, and what is done
 //! about a refusal.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use countersign_core::oauth::scope::ScopeSet;
@@ -79,10 +82,13 @@ impl<'a, U: Ask> Access<'a, U> {
     ///
     /// # Errors
     /// [`Error::LoginRequired`] and [`Error::StepUpRequired`] when nobody can be asked,
-    /// [`Error::ScopeInsufficient`], and those of renewals and logins.
+    /// those of [`Session::refused`], and those of renewals and logins.
     pub async fn refused(&mut self, refused: &Refused) -> Result<(), Error> {
         let challenge = refused.challenge.as_ref();
         let Some(session) = &mut self.session else {
+            if refused.status == 403 && challenge.is_none() {
+                return Err(Error::Forbidden { url: self.url.to_owned() });
+            }
             let user =
                 self.user.ok_or_else(|| Error::LoginRequired { url: self.url.to_owned() })?;
             let options = Options::default();

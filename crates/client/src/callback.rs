@@ -1,5 +1,8 @@
 //! Receiving the answer from the browser: a server on a loopback address for one login (RFC 8252 §7.3).
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
@@ -18,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
@@ -31,6 +34,9 @@ const PATH: &str = "/callback";
 
 /// A request to the loopback server has this long.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A server that waits for one answer.
 #[derive(Debug)]
@@ -49,15 +55,29 @@ impl Callback {
             Some(port) => TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.ok(),
             None => None,
         };
-        let failed = |error: std::io::Error| Error::Unreachable {
+        match wanted {
+            Some(listener) => Self::at(listener),
+            None => Self::listen_on(0).await,
+        }
+    }
+
+    /// Listens on this port of 127.0.0.1 and no other: the authorization server may know it.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] when it is taken.
+    pub async fn listen_on(port: u16) -> Result<Self, Error> {
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+        Self::at(bound.map_err(|error| Error::Unreachable {
+            url: format!("http://127.0.0.1:{port}"),
+            why: format!("cannot be listened on for the browser's answer: {error}"),
+        })?)
+    }
+
+    fn at(listener: TcpListener) -> Result<Self, Error> {
+        let address = listener.local_addr().map_err(|error| Error::Unreachable {
             url: "http://127.0.0.1".to_owned(),
-            why: format!("no port to listen on: {error}"),
-        };
-        let listener = match wanted {
-            Some(listener) => listener,
-            None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?,
-        };
-        let address = listener.local_addr().map_err(failed)?;
+            why: error.to_string(),
+        })?;
         Ok(Self { listener, address })
     }
 
@@ -90,9 +110,14 @@ impl Callback {
                 tokio::select! {
                     code = &mut received => return code.unwrap_or(Err(Error::CallbackTimeout)),
                     Some(line) = next(&mut pasted) => take_pasted(&waiting, &line),
-                    Ok((stream, _)) = self.listener.accept() => {
-                        connections.spawn(serve(stream, Arc::clone(&waiting)));
-                    }
+                    accepted = self.listener.accept() => match accepted {
+                        Ok((stream, _)) => {
+                            connections.spawn(serve(stream, Arc::clone(&waiting)));
+                        }
+                        // Connections that went away, or no files left for now: the next may be it.
+                        Err(_) => sleep(PAUSE).await,
+                    },
+                    Some(_) = connections.join_next() => {}
                 }
             }
         });
@@ -165,7 +190,10 @@ fn answer(request: &Request<Incoming>, waiting: &Shared) -> Response<String> {
         return page(StatusCode::NOT_FOUND, "There is nothing here.");
     }
     match take(waiting, request.uri().query().unwrap_or_default()) {
-        Some(true) => page(StatusCode::OK, "You are logged in. You can close this window."),
+        Some(true) => page(
+            StatusCode::OK,
+            "The answer has arrived: the command line goes on. You can close this window.",
+        ),
         Some(false) => page(
             StatusCode::OK,
             "The login did not succeed: the command line says why. You can close this window.",

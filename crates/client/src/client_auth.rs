@@ -1,5 +1,8 @@
 //! How a client proves at the token endpoint who it is (OAuth 2.1 §2.4, RFC 7523 §2.2).
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, sync::Arc};
 
 use aws_lc_rs::{

@@ -1,6 +1,11 @@
 //! From the URL of an MCP server to its authorization server (MCP authorization, discovery; RFC 9728,
 //! RFC 8414).
 
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
 use countersign_core::{
     jose::json::{self, Value},
     oauth::{
@@ -14,12 +19,19 @@ use countersign_core::{
         www_authenticate::ReceivedChallenge,
     },
 };
-use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::Map;
 
 use crate::{
     Answer, Error, Http, check_url,
-    mcp::{Connection, Outcome, Refused},
+    mcp::{Connection, Limits, Outcome, Refused},
+};
+
+/// What a server may take before it says whether it wants a token.
+const PROBE: Limits = Limits {
+    silence: Duration::from_secs(20),
+    total: Duration::from_secs(40),
+    bytes: 16 * 1024 * 1024,
 };
 
 /// What a server asks for when it refuses a request (RFC 6750 §3, RFC 9728 §5.1).
@@ -115,7 +127,7 @@ fn described(metadata: ProtectedResourceMetadata, challenge: Challenge) -> Resou
 /// Asks without a token, for what a client asks for next: some servers let anybody say hello, and want a
 /// token from there on.
 async fn probe(http: &Http, url: &str) -> Result<Option<Refused>, Error> {
-    let mut connection = Connection::new(http.clone(), url)?;
+    let mut connection = Connection::new(http.clone(), url)?.with_limits(PROBE);
     let listed = connection.request("tools/list", Map::new(), &mut ()).await;
     connection.close(&mut ()).await;
     match listed? {
@@ -148,6 +160,7 @@ async fn metadata(
     }
     for place in metadata_urls(url)? {
         let answer = http.get(&place).await?;
+        check_present(&answer)?;
         if let Some(document) = document(&answer) {
             return checked(document, url, &place).map(Some);
         }
@@ -168,6 +181,19 @@ pub fn metadata_urls(url: &str) -> Result<Vec<String>, Error> {
         urls.push(format!("{scheme}://{authority}{PROTECTED_RESOURCE_PATH}"));
     }
     Ok(urls)
+}
+
+/// A server that cannot answer now has not said that there are no metadata: nothing is made of their
+/// absence, neither another place nor what older revisions did without them.
+fn check_present(answer: &Answer) -> Result<(), Error> {
+    let (url, status) = (answer.url.clone(), answer.status);
+    let retry_after =
+        answer.header(RETRY_AFTER.as_str()).and_then(|after| after.trim().parse().ok());
+    match status {
+        429 | 503 => Err(Error::Unavailable { url, status, retry_after }),
+        500.. => Err(Error::Answer { url, why: format!("status {status} in place of metadata") }),
+        _ => Ok(()),
+    }
 }
 
 /// The body of an answer that is a JSON document. Pages that stand for all that is not there are none.
@@ -276,10 +302,7 @@ pub async fn server(http: &Http, issuer: &str) -> Result<Server, Error> {
     check_url(issuer)?;
     for place in authorization_server_urls(issuer) {
         let answer = http.get(&place).await?;
-        if answer.status >= 500 {
-            let why = format!("the authorization server answers with status {}", answer.status);
-            return Err(Error::Answer { url: place, why });
-        }
+        check_present(&answer)?;
         let Some(document) = document(&answer) else { continue };
         let metadata = match AuthorizationServerMetadata::parse(document, issuer) {
             Ok(metadata) => metadata,

@@ -3,56 +3,8 @@
 use std::{fmt, path::PathBuf};
 
 use countersign_core::oauth::metadata::MetadataError;
-use serde_json::Value;
 
-use crate::Answer;
-
-/// A server's words as far as they are shown: cut in length, and without control characters.
-pub(crate) fn shown(text: &str) -> String {
-    const LONGEST: usize = 300;
-    text.chars().filter(|char| !char.is_control()).take(LONGEST).collect()
-}
-
-/// An error answer of an authorization server (OAuth 2.1 §3.2.4, §4.1.2.1). The texts are the server's:
-/// cut in length, and without control characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Its code, like `invalid_grant`.
-    pub error: String,
-    /// What it says about it.
-    pub description: Option<String>,
-    /// The status code, where it came as an answer to a request of ours.
-    pub status: Option<u16>,
-}
-
-impl Refusal {
-    /// Takes over what a server says.
-    #[must_use]
-    pub fn new(error: &str, description: Option<&str>, status: Option<u16>) -> Self {
-        Self { error: shown(error), description: description.map(shown), status }
-    }
-
-    /// What an answer says (OAuth 2.1 §3.2.4, RFC 7591 §3.2.2), or its status where it says nothing.
-    #[must_use]
-    pub fn of(answer: &Answer) -> Self {
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let text = |name: &str| body.get(name).and_then(Value::as_str);
-        match text("error") {
-            Some(error) => Self::new(error, text("error_description"), Some(answer.status)),
-            None => Self::new(&format!("status {}", answer.status), None, Some(answer.status)),
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.error)?;
-        if let Some(description) = &self.description {
-            write!(f, " ({description})")?;
-        }
-        Ok(())
-    }
-}
+use crate::{Refusal, text::login_command};
 
 /// Why a client could not do what it was asked for. Each has a stable [code](Self::reason), and says in
 /// words what to do.
@@ -108,6 +60,11 @@ pub enum Error {
     IssuerNotListed {
         /// The authorization server.
         issuer: String,
+        /// Those that the resource names.
+        listed: Vec<String>,
+    },
+    /// A secret is to be shown to an authorization server that only the MCP server names.
+    IssuerRequired {
         /// Those that the resource names.
         listed: Vec<String>,
     },
@@ -193,6 +150,11 @@ pub enum Error {
     Tls,
     /// The authorization server gave no token.
     TokenRefused(Refusal),
+    /// The server refuses a token that was just made for it.
+    TokenRejected {
+        /// What was called.
+        url: String,
+    },
     /// An answer is longer than is read.
     TooLong {
         /// What was called.
@@ -249,6 +211,7 @@ impl Error {
             Self::IssuerMetadataMissing { .. } => "issuer_metadata_missing",
             Self::IssuerMismatch { .. } => "issuer_mismatch",
             Self::IssuerNotListed { .. } => "issuer_not_listed",
+            Self::IssuerRequired { .. } => "issuer_required",
             Self::LoginRequired { .. } => "login_required",
             Self::Mcp { .. } => "mcp_error",
             Self::NotProtected { .. } => "not_protected",
@@ -265,6 +228,7 @@ impl Error {
             Self::Store { .. } => "store_failed",
             Self::Tls => "tls_failed",
             Self::TokenRefused(_) => "token_refused",
+            Self::TokenRejected { .. } => "token_rejected",
             Self::TooLong { .. } => "answer_too_long",
             Self::ToolExcluded { .. } => "tool_excluded",
             Self::Unavailable { .. } => "server_unavailable",
@@ -320,8 +284,14 @@ impl fmt::Display for Error {
                 "the server does not take tokens of {issuer}; it names {}",
                 listed.join(", ")
             ),
+            Self::IssuerRequired { listed } => write!(
+                f,
+                "what proves who the client is goes to no authorization server that only the MCP server \
+                 names: say with --issuer where it belongs; the MCP server names {}",
+                listed.join(", ")
+            ),
             Self::LoginRequired { url } => {
-                write!(f, "no token for {url}; next: countersign login {url}")
+                write!(f, "no token for {url}; next: {}", login_command(url, ""))
             }
             Self::Mcp { code, message } => write!(f, "the MCP server says: {message} ({code})"),
             Self::NotProtected { url } => write!(
@@ -362,14 +332,19 @@ impl fmt::Display for Error {
             ),
             Self::StepUpRequired { url, scope } => write!(
                 f,
-                "the server asks for more than the login has; next: countersign login {url} --scope \
-                 \"{scope}\""
+                "the server asks for more than the login has; next: {}",
+                login_command(url, scope)
             ),
             Self::Store { path, why } => write!(f, "{}: {why}", path.display()),
             Self::Tls => f.write_str("the TLS library cannot be set up"),
             Self::TokenRefused(refusal) => {
                 write!(f, "the authorization server gives no token: {refusal}")
             }
+            Self::TokenRejected { url } => write!(
+                f,
+                "{url} refuses a token that was just made for it; whoever runs it has to find out why: \
+                 which issuers and which audience it takes, and what its clock says"
+            ),
             Self::TooLong { url, limit } => {
                 write!(f, "{url}: the answer is longer than {limit} bytes")
             }

@@ -13,7 +13,7 @@ use reqwest::{
     redirect::Policy,
 };
 
-use crate::{Error, error::shown};
+use crate::{Error, text::shown};
 
 /// To connect, and then between two parts of an answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ pub(crate) const MAX_DOCUMENT: usize = 128 * 1024;
 #[derive(Clone, Debug)]
 pub struct Http {
     client: Client,
+    /// For this machine: what goes there by plain http must not pass a proxy on the way.
+    direct: Client,
 }
 
 /// An answer that was read to its end.
@@ -63,14 +65,16 @@ impl Http {
     /// # Errors
     /// [`Error::Tls`] when the TLS library cannot be set up.
     pub fn new() -> Result<Self, Error> {
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|_| Error::Tls)?;
-        Ok(Self { client })
+        let builder = || {
+            Client::builder()
+                .redirect(Policy::none())
+                .referer(false)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+        };
+        let client = builder().build().map_err(|_| Error::Tls)?;
+        let direct = builder().no_proxy().build().map_err(|_| Error::Tls)?;
+        Ok(Self { client, direct })
     }
 
     /// A request to be filled and sent with [`Self::send`] or [`Self::stream`].
@@ -78,7 +82,9 @@ impl Http {
     /// # Errors
     /// [`Error::Url`] for a URL that is not to be called; see [`check_url`].
     pub fn request(&self, method: Method, url: &str) -> Result<RequestBuilder, Error> {
-        Ok(self.client.request(method, check_url(url)?))
+        let url = check_url(url)?;
+        let client = if url.scheme() == "https" { &self.client } else { &self.direct };
+        Ok(client.request(method, url))
     }
 
     /// The same to any URL: for requests that carry nothing and prove that a place does not answer.
@@ -179,7 +185,7 @@ pub(crate) fn unreachable(url: &str, error: &reqwest::Error) -> Error {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    Error::Unreachable { url, why: cause.to_string() }
+    Error::Unreachable { url, why: shown(&cause.to_string()) }
 }
 
 #[cfg(test)]

@@ -24,16 +24,22 @@ pub mod login;
 pub mod logout;
 pub mod mcp;
 mod random;
+mod refusal;
 pub mod registration;
 mod secret;
 pub mod session;
 pub mod store;
+#[cfg(test)]
+mod tests;
+mod text;
 pub mod token;
 
 pub use reqwest::Url;
 
 pub use self::{
-    error::{Error, Refusal},
+    error::Error,
     http::{Answer, Http, check_url},
+    refusal::Refusal,
     secret::Secret,
+    text::is_unseemly,
 };

@@ -1,5 +1,8 @@
 //! A login from beginning to end.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use countersign_core::oauth::scope::ScopeSet;
@@ -41,8 +44,18 @@ pub struct Options {
     pub dpop: bool,
     /// Who allows it.
     pub by: By,
-    /// The port to receive the answer on; one that is free if not given.
+    /// The port to receive the answer on, and no other; one that is free if not given.
     pub port: Option<u16>,
+}
+
+impl Options {
+    /// Whether whoever is asked for a token learns what others could use in the client's name. A proof
+    /// that is signed for one server is of no use at another one.
+    fn shows_secret(&self) -> bool {
+        let has_secret =
+            self.ways.given.as_ref().is_some_and(|given| given.client_secret.is_some());
+        has_secret || matches!(self.by, By::Assertion(_))
+    }
 }
 
 /// Who allows what a login asks for.
@@ -102,6 +115,7 @@ fn choose(
     earlier: Option<&Login>,
 ) -> Result<String, Error> {
     let listed = &resource.issuers;
+    let before = earlier.filter(|login| listed.contains(&login.issuer));
     if let Some(issuer) = &options.issuer {
         let (issuer, listed) = (issuer.clone(), listed.clone());
         return match listed.contains(&issuer) {
@@ -109,8 +123,14 @@ fn choose(
             false => Err(Error::IssuerNotListed { issuer, listed }),
         };
     }
-    let before = earlier.map(|login| &login.issuer).filter(|issuer| listed.contains(issuer));
-    let chosen = before.or_else(|| listed.first()).cloned();
+    // What proves who a client is must not go wherever an MCP server points (MCP authorization,
+    // authorization server binding). Where it went before, its user had said so.
+    let given = options.ways.given.as_ref();
+    let is_same = |login: &&Login| given.is_some_and(|given| given.is(&login.client));
+    if options.shows_secret() && before.filter(is_same).is_none() {
+        return Err(Error::IssuerRequired { listed: listed.clone() });
+    }
+    let chosen = before.map(|login| &login.issuer).or_else(|| listed.first()).cloned();
     chosen.ok_or_else(|| Error::NotProtected { url: resource.id.clone() })
 }
 
@@ -167,8 +187,10 @@ impl Attempt<'_> {
         }
         let registered =
             found.as_ref().and_then(|client| Url::parse(client.redirect_uri.as_deref()?).ok());
-        let port = self.options.port.or_else(|| registered.as_ref().and_then(Url::port));
-        let callback = Callback::listen(port).await?;
+        let callback = match self.options.port {
+            Some(port) => Callback::listen_on(port).await?,
+            None => Callback::listen(registered.as_ref().and_then(Url::port)).await?,
+        };
         if let Some(registration) = found {
             let host = registered.as_ref().and_then(Url::host_str).unwrap_or(HOSTS[0]);
             let uri = callback.redirect_uri(host);

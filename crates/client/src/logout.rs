@@ -1,5 +1,8 @@
 //! Giving back what a login was given (RFC 7009).
 
+#[cfg(test)]
+mod tests;
+
 use reqwest::Method;
 
 use crate::{
@@ -28,6 +31,8 @@ pub async fn logout(http: &Http, store: &Store, url: &str) -> Result<Revocation,
     let login = locked.login(url).cloned();
     let login = login.ok_or_else(|| Error::LoginRequired { url: url.to_owned() })?;
     locked.forget(url)?;
+    // Whoever waits for the file need not wait for a server.
+    drop(locked);
     Ok(revoke(http, &login).await.unwrap_or_else(Revocation::Failed))
 }
 

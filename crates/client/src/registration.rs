@@ -2,6 +2,9 @@
 //! Document, or by dynamic registration, in this order (MCP authorization, client registration
 //! approaches).
 
+#[cfg(test)]
+mod tests;
+
 use reqwest::{
     Method,
     header::{ACCEPT, CONTENT_TYPE},
@@ -61,6 +64,13 @@ pub struct GivenClient {
     pub client_secret: Option<Secret>,
     /// Its key for `private_key_jwt`, if it has one.
     pub client_key: Option<ClientKey>,
+}
+
+impl GivenClient {
+    /// Whether this is the client.
+    pub(crate) fn is(&self, client: &Registration) -> bool {
+        client.origin == Origin::Given && client.client_id == self.client_id
+    }
 }
 
 /// The ways that are open to a user for becoming a client.
@@ -200,9 +210,12 @@ fn registered(
     let client_id = text("client_id").filter(|id| !id.is_empty());
     let client_id = client_id.ok_or_else(|| wrong("the registration's answer has no client_id"))?;
     let auth_method = match text("token_endpoint_auth_method") {
-        Some(name) => AuthMethod::parse(name).ok_or_else(|| {
-            wrong("the server registered an authentication that is not known here")
-        })?,
+        // A client that registered itself has no key to sign with.
+        Some(name) => AuthMethod::parse(name)
+            .filter(|method| *method != AuthMethod::PrivateKeyJwt)
+            .ok_or_else(|| {
+                wrong("the server registered an authentication that this client did not ask for")
+            })?,
         None => method,
     };
     let client_secret = text("client_secret").map(Secret::new);

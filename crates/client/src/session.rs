@@ -1,5 +1,8 @@
 //! A login in use: a token for each request, renewed in time, and widened when more is asked for.
 
+#[cfg(test)]
+mod tests;
+
 use countersign_core::oauth::scope::ScopeSet;
 use reqwest::{
     Method,
@@ -10,7 +13,7 @@ use crate::{
     Error, Http, Secret,
     discovery::{self, Challenge},
     login::{self, Ask, By, Options},
-    registration::Ways,
+    registration::{Origin, Ways},
     store::{Login, Store},
     token::{Asking, Grant, Tokens, now},
 };
@@ -42,6 +45,7 @@ pub struct Session<'a> {
     nonce: Option<String>,
     nonce_was_asked: bool,
     has_renewed: bool,
+    has_logged_in: bool,
     step_ups: u8,
 }
 
@@ -53,7 +57,7 @@ impl<'a> Session<'a> {
     pub fn open(http: &'a Http, store: &'a Store, url: &'a str) -> Result<Self, Error> {
         let login = store.login(url)?;
         let login = login.ok_or_else(|| Error::LoginRequired { url: url.to_owned() })?;
-        Ok(Self::new(http, store, url, login))
+        Ok(Self { has_logged_in: false, ..Self::new(http, store, url, login) })
     }
 
     /// Takes up a login that was just made.
@@ -67,6 +71,7 @@ impl<'a> Session<'a> {
             nonce: None,
             nonce_was_asked: false,
             has_renewed: false,
+            has_logged_in: true,
             step_ups: 0,
         }
     }
@@ -82,14 +87,15 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::LoginRequired`], and those of a renewal.
     pub async fn access_token(&mut self) -> Result<&Secret, Error> {
-        if self.is_ending() && !self.renew().await? {
+        // What cannot be renewed is good to its end.
+        if self.ends_within(MARGIN) && !self.renew().await? && self.ends_within(0) {
             return Err(Error::LoginRequired { url: self.url.to_owned() });
         }
         Ok(&self.login.tokens.access_token)
     }
 
-    fn is_ending(&self) -> bool {
-        self.login.tokens.expires_at.is_some_and(|end| end <= now().saturating_add(MARGIN))
+    fn ends_within(&self, seconds: u64) -> bool {
+        self.login.tokens.expires_at.is_some_and(|end| end <= now().saturating_add(seconds))
     }
 
     /// The headers for one request with the token as it is now (RFC 6750 §2.1, RFC 9449 §7.1).
@@ -122,7 +128,9 @@ impl<'a> Session<'a> {
     /// Decides what to do about a 401 or 403.
     ///
     /// # Errors
-    /// [`Error::ScopeInsufficient`] when more scopes were asked for often enough, and those of a renewal.
+    /// [`Error::ScopeInsufficient`] when more scopes were asked for often enough,
+    /// [`Error::TokenRejected`] when not even a new login brought a token that is taken,
+    /// [`Error::Forbidden`] when no token is asked for, and those of a renewal.
     pub async fn refused(
         &mut self,
         status: u16,
@@ -141,6 +149,11 @@ impl<'a> Session<'a> {
         if !self.has_renewed && self.renew().await? {
             self.has_renewed = true;
             return Ok(Next::Retry);
+        }
+        // Nor will the one of yet another login: a server that takes none would have its users log in
+        // without an end.
+        if self.has_logged_in {
+            return Err(Error::TokenRejected { url: self.url.to_owned() });
         }
         Ok(Next::LogIn)
     }
@@ -171,16 +184,22 @@ impl<'a> Session<'a> {
     ) -> Result<(), Error> {
         let asked = ScopeSet::parse(&self.login.asked_scope).unwrap_or_default();
         let more = challenge.and_then(|challenge| challenge.scope.as_ref());
+        let client = &self.login.client;
         let options = Options {
+            // A client that was given belongs to one authorization server: where the MCP server names
+            // another one now, that is for its user to look at, and no secret goes there (MCP
+            // authorization, authorization server binding).
+            issuer: (client.origin == Origin::Given).then(|| self.login.issuer.clone()),
             // Without a challenge the server's metadata say what to ask for, as at the first time.
             scope: more.map(|more| asked.union(more)),
-            ways: Ways::of(&self.login.client),
+            ways: Ways::of(client),
             dpop: self.login.tokens.is_dpop,
             by: if self.login.is_client_credentials { By::Client } else { By::User },
             ..Options::default()
         };
         self.login = login::login(self.http, self.store, self.url, &options, user).await?;
         self.has_renewed = false;
+        self.has_logged_in = true;
         Ok(())
     }
 
@@ -189,35 +208,36 @@ impl<'a> Session<'a> {
     /// The server is asked again who gives tokens for it: where that changed, what was given by another
     /// one is shown to nobody (MCP authorization, authorization server binding).
     async fn renew(&mut self) -> Result<bool, Error> {
-        let mut locked = self.store.lock().await?;
-        match locked.login(self.url) {
-            // Another program was faster.
-            Some(login) if login.tokens != self.login.tokens => {
-                self.login = login.clone();
-                if !self.is_ending() {
-                    return Ok(true);
-                }
-            }
-            Some(_) => {}
-            None => return Ok(false),
+        if let Some(outcome) = self.taken_over(self.store.login(self.url)?.as_ref()) {
+            return Ok(outcome);
         }
         let resource = discovery::resource(self.http, self.url).await?;
-        if !resource.issuers.contains(&self.login.issuer) || resource.id != self.login.resource {
+        if !resource.issuers.contains(&self.login.issuer) {
             return Ok(false);
         }
         let server = login::server(self.http, &resource, &self.login.issuer).await?;
+        // Only now: while a server takes its time over its metadata, other logins can be used.
+        let mut locked = self.store.lock().await?;
+        if let Some(outcome) = self.taken_over(locked.login(self.url)) {
+            return Ok(outcome);
+        }
+        if server.issuer != self.login.issuer || resource.id != self.login.resource {
+            return Ok(false);
+        }
         let asking = Asking {
             server: &server,
             client: &self.login.client,
             resource: &resource.id,
             dpop: self.login.dpop.as_ref(),
         };
-        let scope = ScopeSet::parse(&self.login.asked_scope).unwrap_or_default();
-        let grant = match &self.login.tokens.refresh_token {
-            _ if self.login.is_client_credentials => Grant::ClientCredentials,
-            Some(token) => Grant::Refresh(token),
+        let Login { tokens, asked_scope, .. } = &self.login;
+        let (grant, scope) = match &tokens.refresh_token {
+            _ if self.login.is_client_credentials => (Grant::ClientCredentials, asked_scope),
+            // Nothing is asked for: it has what it had (OAuth 2.1 §4.3.1).
+            Some(token) => (Grant::Refresh(token), &tokens.scope),
             None => return Ok(false),
         };
+        let scope = ScopeSet::parse(scope).unwrap_or_default();
         let renewed = match asking.tokens(self.http, &grant, &scope).await {
             Ok(renewed) => renewed,
             // What was given is over. A server that is down or busy is another matter.
@@ -232,9 +252,20 @@ impl<'a> Session<'a> {
         locked.keep(self.url, self.login.clone())?;
         Ok(true)
     }
+
+    /// What another program did to the login meanwhile: whether there is a good token now. `None` when
+    /// there is still one to be had.
+    fn taken_over(&mut self, kept: Option<&Login>) -> Option<bool> {
+        let Some(kept) = kept else { return Some(false) };
+        if kept.tokens == self.login.tokens {
+            return None;
+        }
+        self.login = kept.clone();
+        (!self.ends_within(MARGIN)).then_some(true)
+    }
 }
 
-/// A refresh token that is not replaced stays good (OAuth 2.1 §4.3.3), and so does the scope.
+/// A refresh token that is not replaced stays good (OAuth 2.1 §4.3.3).
 fn kept(renewed: Tokens, before: &Tokens) -> Tokens {
     let refresh_token = renewed.refresh_token.or_else(|| before.refresh_token.clone());
     Tokens { refresh_token, ..renewed }

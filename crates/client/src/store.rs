@@ -3,15 +3,20 @@
 //! Programs that run at the same time take turns by a lock on a file beside it, through the whole of a
 //! refresh: a refresh token is used once, and one that is used twice ends the grant (OAuth 2.1 §4.3.1).
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use countersign_core::oauth::resource::ResourceId;
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 use crate::{Error, dpop, registration::Registration, token::Tokens};
 
@@ -37,6 +42,12 @@ pub struct Login {
     pub dpop: Option<dpop::Key>,
 }
 
+/// What is read first: the form of the rest.
+#[derive(Deserialize)]
+struct Form {
+    version: u32,
+}
+
 /// The file's content.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Content {
@@ -52,6 +63,12 @@ struct Content {
 
 /// The form that is written.
 const VERSION: u32 = 1;
+
+/// How long other programs may hold the file: twice as long as two answers of a server may take.
+const PATIENCE: Duration = Duration::from_secs(80);
+
+/// Between two attempts at the lock.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Logins and registered clients.
 #[derive(Clone, Debug)]
@@ -83,18 +100,29 @@ impl Store {
     /// Waits for other programs, and reads.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Store`], also when another program holds the file for too long.
     pub async fn lock(&self) -> Result<Locked<'_>, Error> {
-        let path = self.path.with_extension("lock");
-        let folder = self.folder();
-        let lock = tokio::task::spawn_blocking(move || -> std::io::Result<File> {
-            make_folder(&folder)?;
-            let file = private().truncate(false).open(path)?;
-            file.lock()?;
-            Ok(file)
-        });
-        let lock = lock.await.map_err(|_| self.failed("the lock was not taken"))?;
-        let lock = lock.map_err(|error| self.failed(error))?;
+        self.lock_within(PATIENCE).await
+    }
+
+    async fn lock_within(&self, patience: Duration) -> Result<Locked<'_>, Error> {
+        let lock = make_folder(&self.folder())
+            .and_then(|()| private().truncate(false).open(self.beside("lock")))
+            .map_err(|error| self.failed(error))?;
+        // Asked again and again, since nothing can end a wait within the system: not even a user.
+        let deadline = Instant::now() + patience;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(PAUSE).await,
+                Err(TryLockError::WouldBlock) => {
+                    let why =
+                        "another countersign has been using it for too long; end it, and try again";
+                    return Err(self.failed(why));
+                }
+                Err(TryLockError::Error(error)) => return Err(self.failed(error)),
+            }
+        }
         Ok(Locked { store: self, content: self.content()?, _lock: lock })
     }
 
@@ -120,19 +148,28 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::default()),
             Err(error) => return Err(self.failed(error)),
         };
-        let content: Content = serde_json::from_slice(&text).map_err(|error| {
+        let unknown = |error: serde_json::Error| {
             // Its position only: its text may have what was read.
             let (line, column) = (error.line(), error.column());
             self.failed(format!(
                 "not a file of logins (line {line}, column {column}); move it away and log in again"
             ))
-        })?;
-        match content.version {
-            VERSION => Ok(content),
-            other => Err(self.failed(format!(
-                "written by another version of countersign (form {other}, this one knows {VERSION})"
+        };
+        // The rest of another form may look like anything.
+        match serde_json::from_slice(&text).map_err(unknown)? {
+            Form { version: VERSION } => serde_json::from_slice(&text).map_err(unknown),
+            Form { version } => Err(self.failed(format!(
+                "written by another version of countersign (form {version}, this one knows {VERSION})"
             ))),
         }
+    }
+
+    /// A file beside the store: its whole name with an ending, so that no two stores share one.
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".");
+        path.push(ending);
+        path.into()
     }
 
     fn folder(&self) -> PathBuf {
@@ -208,7 +245,7 @@ impl Locked<'_> {
         self.content.version = VERSION;
         let store = self.store;
         let text = serde_json::to_vec_pretty(&self.content).map_err(|error| store.failed(error))?;
-        let new = store.path.with_extension("new");
+        let new = store.beside("new");
         let write = || -> std::io::Result<()> {
             // What a program that was killed left behind may have other rights.
             match fs::remove_file(&new) {
@@ -218,9 +255,18 @@ impl Locked<'_> {
             let mut file = private().create_new(true).open(&new)?;
             file.write_all(&text)?;
             file.sync_all()?;
-            fs::rename(&new, &store.path)
+            fs::rename(&new, &store.path)?;
+            sync_folder(&store.folder())
         };
         write().map_err(|error| store.failed(error))
+    }
+}
+
+/// A name is on the disk when its folder is: after a loss of power the old refresh token is worth nothing.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    match cfg!(unix) {
+        true => File::open(folder)?.sync_all(),
+        false => Ok(()),
     }
 }
 

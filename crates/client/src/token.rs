@@ -93,7 +93,7 @@ impl Asking<'_> {
             form.push(("scope", &scope));
         }
         let answer = self.post(http, &form).await?;
-        tokens(&answer, &scope, now())
+        tokens(&answer, &scope, self.dpop.is_some(), now())
     }
 
     /// Sends the form; once more with the nonce that the server asks for (RFC 9449 §8).
@@ -150,7 +150,7 @@ pub(crate) fn authenticated(
 }
 
 /// Reads the answer (OAuth 2.1 §3.2.3, §3.2.4).
-fn tokens(answer: &Answer, asked: &str, now: u64) -> Result<Tokens, Error> {
+fn tokens(answer: &Answer, asked: &str, has_key: bool, now: u64) -> Result<Tokens, Error> {
     if answer.status != 200 {
         return Err(Error::TokenRefused(Refusal::of(answer)));
     }
@@ -169,6 +169,15 @@ fn tokens(answer: &Answer, asked: &str, now: u64) -> Result<Tokens, Error> {
     let is_dpop = kind.eq_ignore_ascii_case("dpop");
     if !is_dpop && !kind.eq_ignore_ascii_case("bearer") {
         return Err(wrong("its token_type is neither Bearer nor DPoP"));
+    }
+    // A key is offered only where the user or the resource demands it (RFC 9449 §5).
+    if has_key && !is_dpop {
+        return Err(wrong(
+            "a token that is bound to a key was asked for, and it gave one that is not",
+        ));
+    }
+    if is_dpop && !has_key {
+        return Err(wrong("it gave a token that is bound to a key, and none was offered"));
     }
     let seconds = match members.get("expires_in") {
         Some(Value::String(text)) => text.parse().ok(),
@@ -201,9 +210,13 @@ mod tests {
     use super::*;
 
     fn read(status: u16, body: &str) -> Result<Tokens, Error> {
+        read_with(false, status, body)
+    }
+
+    fn read_with(has_key: bool, status: u16, body: &str) -> Result<Tokens, Error> {
         let url = "https://auth.example.com/token".to_owned();
         let body = body.as_bytes().to_vec();
-        tokens(&Answer { url, status, headers: HeaderMap::new(), body }, "a b", 1000)
+        tokens(&Answer { url, status, headers: HeaderMap::new(), body }, "a b", has_key, 1000)
     }
 
     #[test]
@@ -213,9 +226,47 @@ mod tests {
         let found = read(200, full).unwrap();
         assert_eq!((found.expires_at, found.scope.as_str()), (Some(1060), "a"));
         assert_eq!(found.refresh_token.unwrap().expose(), "r");
-        let short = read(200, r#"{"access_token":"t","token_type":"DPoP"}"#).unwrap();
+        let bound = r#"{"access_token":"t","token_type":"DPoP"}"#;
+        let short = read_with(true, 200, bound).unwrap();
         assert_eq!((short.expires_at, short.scope.as_str()), (None, "a b"));
         assert!(short.is_dpop && short.refresh_token.is_none());
+    }
+
+    /// RFC 9449 §5: no token that is less than was demanded, and none that cannot be used.
+    #[test]
+    fn tokens_are_bound_as_they_were_asked_for() {
+        let (bound, bearer) = (
+            r#"{"access_token":"t","token_type":"DPoP"}"#,
+            r#"{"access_token":"t","token_type":"Bearer"}"#,
+        );
+        for (has_key, body) in [(true, bearer), (false, bound)] {
+            assert_eq!(read_with(has_key, 200, body).unwrap_err().reason(), "answer_invalid");
+        }
+    }
+
+    /// What servers in the field, and hostile ones, take for a number of seconds.
+    #[test]
+    fn ends_of_all_kinds() {
+        for (expires_in, expected) in [
+            ("60", Some(1060)),
+            ("\"60\"", Some(1060)),
+            ("0", Some(1000)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("1e400", None),
+            ("-1", None),
+            ("\"-1\"", None),
+            ("1.5", None),
+            ("null", None),
+            ("[60]", None),
+        ] {
+            let body = format!(
+                r#"{{"access_token":"t","token_type":"bearer","expires_in":{expires_in}}}"#
+            );
+            match read(200, &body) {
+                Ok(tokens) => assert_eq!(tokens.expires_at, expected, "{expires_in}"),
+                Err(error) => assert_eq!((error.reason(), expires_in), ("answer_invalid", "1e400")),
+            }
+        }
     }
 
     #[test]

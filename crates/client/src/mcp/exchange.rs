@@ -19,8 +19,8 @@ use super::{
 use crate::{
     Error, Http,
     discovery::Challenge,
-    error::shown,
     http::{MAX_DOCUMENT, moved, read, unreachable},
+    text::shown,
 };
 
 /// The media type of an answer.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Notification;
-use crate::error::shown;
+use crate::text::shown;
 
 /// What JSON-RPC answers to a method that is not there.
 pub(super) const METHOD_NOT_FOUND: i64 = -32601;

@@ -12,7 +12,7 @@ use super::{
         CAPABILITY_MISSING, HEADER_MISMATCH, RpcError, VERSION_UNSUPPORTED, notification, request,
     },
 };
-use crate::{Error, error::shown};
+use crate::{Error, text::shown};
 
 /// The revision that is asked for first, and the one that a handshake begins with.
 const CURRENT: Revision = Revision::V20260728;

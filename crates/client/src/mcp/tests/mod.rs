@@ -4,16 +4,17 @@ mod answers;
 mod calls;
 mod negotiation;
 mod sessions;
-mod stub;
 
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use serde_json::json;
 
-use self::stub::{Page, Seen, Stub};
 use super::*;
-use crate::Http;
+use crate::{
+    Http,
+    tests::stub::{Page, Seen, Stub},
+};
 
 /// Bounds that a test can wait for.
 const SHORT: Limits =

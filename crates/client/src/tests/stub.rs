@@ -16,34 +16,58 @@ use tokio::{
 
 /// A request that came.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
-    pub(super) verb: String,
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Value,
+pub(crate) struct Seen {
+    pub(crate) verb: String,
+    /// Path and query.
+    pub(crate) target: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Its body, if that is JSON.
+    pub(crate) body: Value,
+    /// Its body as it came.
+    pub(crate) text: String,
     /// How many came before it.
-    pub(super) number: usize,
+    pub(crate) number: usize,
 }
 
 impl Seen {
     /// The method of its message; its verb where it has none.
-    pub(super) fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.body["method"].as_str().unwrap_or(&self.verb)
     }
 
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
+    /// Verb and path.
+    pub(crate) fn route(&self) -> String {
+        format!("{} {}", self.verb, self.target.split('?').next().unwrap_or_default())
+    }
+
+    /// The origin that it was sent to.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.header("host"))
+    }
+
+    /// A field of its form; empty when it is not there.
+    pub(crate) fn field(&self, name: &str) -> String {
+        let mut fields = form_urlencoded::parse(self.text.as_bytes());
+        fields
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default()
+    }
+
     /// The message with its result.
-    pub(super) fn message(&self, result: Value) -> String {
+    pub(crate) fn message(&self, result: Value) -> String {
         json!({ "jsonrpc": "2.0", "id": self.body["id"], "result": result }).to_string()
     }
 
-    pub(super) fn result(&self, result: Value) -> Page {
+    pub(crate) fn result(&self, result: Value) -> Page {
         Page::json(self.message(result))
     }
 
-    pub(super) fn error(&self, status: u16, code: i64, data: Value) -> Page {
+    pub(crate) fn error(&self, status: u16, code: i64, data: Value) -> Page {
         let error = json!({ "code": code, "message": "no", "data": data });
         let id = &self.body["id"];
         Page::json(json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()).with(status)
@@ -52,7 +76,7 @@ impl Seen {
 
 /// What is answered. Its body ends with the connection.
 #[derive(Clone, Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     status: u16,
     headers: Vec<(&'static str, String)>,
     parts: Vec<(Duration, Vec<u8>)>,
@@ -60,38 +84,38 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self { status, headers: Vec::new(), parts: Vec::new(), repeats: false }
     }
 
-    pub(super) fn json(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn json(body: impl Into<Vec<u8>>) -> Self {
         Self::status(200).header("content-type", "application/json; charset=utf-8").then(0, body)
     }
 
     /// A stream of events.
-    pub(super) fn events(events: &str) -> Self {
+    pub(crate) fn events(events: &str) -> Self {
         Self::status(200).header("content-type", "text/event-stream").then(0, events)
     }
 
-    pub(super) const fn with(mut self, status: u16) -> Self {
+    pub(crate) const fn with(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
-    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.to_owned()));
         self
     }
 
     /// More of the body, so many milliseconds later.
-    pub(super) fn then(mut self, wait: u64, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn then(mut self, wait: u64, body: impl Into<Vec<u8>>) -> Self {
         self.parts.push((Duration::from_millis(wait), body.into()));
         self
     }
 
     /// The body begins again where it ends.
-    pub(super) const fn forever(mut self) -> Self {
+    pub(crate) const fn forever(mut self) -> Self {
         self.repeats = true;
         self
     }
@@ -100,11 +124,11 @@ impl Page {
 type Answer = dyn Fn(&Seen) -> Page + Send + Sync;
 
 /// Ends with the value.
-pub(super) struct Stub {
-    pub(super) url: String,
+pub(crate) struct Stub {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     /// Connections whose other end is gone before the answer was out.
-    pub(super) left: Arc<Mutex<usize>>,
+    pub(crate) left: Arc<Mutex<usize>>,
     task: JoinHandle<()>,
 }
 
@@ -115,7 +139,7 @@ impl Drop for Stub {
 }
 
 impl Stub {
-    pub(super) fn start(answer: impl Fn(&Seen) -> Page + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&Seen) -> Page + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
@@ -139,12 +163,22 @@ impl Stub {
         Self { url, seen, left, task }
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
+    /// Its URL without the path.
+    pub(crate) fn origin(&self) -> String {
+        self.url.trim_end_matches("/mcp").to_owned()
+    }
+
+    /// The requests to one path.
+    pub(crate) fn to(&self, route: &str) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| seen.route() == route).collect()
+    }
+
     /// The methods of the messages that came, and the verbs of other requests.
-    pub(super) fn methods(&self) -> Vec<String> {
+    pub(crate) fn methods(&self) -> Vec<String> {
         self.seen().iter().map(|seen| seen.method().to_owned()).collect()
     }
 }
@@ -163,12 +197,17 @@ async fn serve(stream: TcpStream, seen: &Mutex<Vec<Seen>>, answer: &Answer) -> s
             Some((name, value)) => {
                 request.headers.insert(name.to_owned(), value.to_owned());
             }
-            None => request.verb = line.split(' ').next().unwrap_or_default().to_owned(),
+            None => {
+                let mut words = line.split(' ').map(str::to_owned);
+                request.verb = words.next().unwrap_or_default();
+                request.target = words.next().unwrap_or_default();
+            }
         }
     }
     let mut body = vec![0; request.header("content-length").parse().unwrap_or(0)];
     stream.read_exact(&mut body).await?;
     request.body = serde_json::from_slice(&body).unwrap_or_default();
+    request.text = String::from_utf8_lossy(&body).into_owned();
     {
         let mut seen = seen.lock().unwrap();
         request.number = seen.len();
