@@ -2,8 +2,9 @@
 //! sent back to, pasted.
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _},
+    io::{self, BufRead, IsTerminal as _},
     process::{Command, Stdio},
+    sync::{Mutex, Once, PoisonError},
     thread,
 };
 
@@ -38,6 +39,12 @@ impl Ask for Browser {
         complain("Is the browser on another machine? Then paste the URL that it ends up at here:");
         Some(pasted())
     }
+
+    fn pasted_in_vain(&self) {
+        complain(
+            "That is not the answer to this login. Paste the whole URL, with what follows the \"?\":",
+        );
+    }
 }
 
 impl Browser {
@@ -71,17 +78,52 @@ fn system() -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// Lines from standard input. A thread of its own reads them, since nothing can end a read that waits; it
-/// goes with the program.
+/// Who gets the next line. A program may ask more than once, and only the last one still listens.
+static LISTENER: Mutex<Option<mpsc::Sender<String>>> = Mutex::new(None);
+
+/// Lines from standard input. One thread reads them for as long as the program runs, since nothing can end
+/// a read that waits: a second one would lose the line that the first is waiting for.
 fn pasted() -> mpsc::Receiver<String> {
+    static READER: Once = Once::new();
     let (sender, receiver) = mpsc::channel(4);
-    thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else { return };
-            if sender.blocking_send(line).is_err() {
-                return;
-            }
-        }
-    });
+    listen(Some(sender));
+    READER.call_once(|| drop(thread::spawn(|| give_out(io::stdin().lock()))));
     receiver
+}
+
+fn listen(sender: Option<mpsc::Sender<String>>) {
+    *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = sender;
+}
+
+fn give_out(input: impl BufRead) {
+    for line in input.lines().map_while(Result::ok) {
+        let listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(listener) = listener {
+            // Whoever is gone needs no line.
+            let _ = listener.blocking_send(line);
+        }
+    }
+    // Whoever asks from now on is told that there is nothing to come.
+    listen(None);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    /// The line goes to the login that waits now, and not to one that is over.
+    #[test]
+    fn the_last_one_who_asks_gets_the_line() {
+        let (over, ended) = mpsc::channel(1);
+        listen(Some(over));
+        drop(ended);
+        give_out(Cursor::new("lost\n"));
+        let (sender, mut receiver) = mpsc::channel(1);
+        listen(Some(sender));
+        give_out(Cursor::new("line\n"));
+        assert_eq!(receiver.blocking_recv().as_deref(), Some("line"));
+        assert_eq!(receiver.blocking_recv(), None);
+    }
 }

@@ -37,7 +37,7 @@ impl<U> fmt::Debug for Access<'_, U> {
     }
 }
 
-impl<'a, U: Ask> Access<'a, U> {
+impl<'a, U: Ask + Sync> Access<'a, U> {
     /// Takes up the login that is kept, if there is one. Without a user nobody is asked to log in.
     ///
     /// # Errors

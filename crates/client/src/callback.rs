@@ -91,7 +91,7 @@ impl Callback {
     /// pasted, where the browser runs on another machine.
     ///
     /// Requests without this login's `state` are refused and change nothing: any page that is open in a
-    /// browser can send some.
+    /// browser can send some. A pasted line without it is told to whoever pasted it.
     ///
     /// # Errors
     /// [`Error::CallbackTimeout`], and those of [`Pending::finish`].
@@ -100,6 +100,7 @@ impl Callback {
         pending: Pending,
         mut pasted: Option<mpsc::Receiver<String>>,
         patience: Duration,
+        in_vain: &(dyn Fn() + Sync),
     ) -> Result<Code, Error> {
         let deadline = Instant::now() + patience;
         let (done, mut received) = oneshot::channel();
@@ -109,7 +110,11 @@ impl Callback {
             loop {
                 tokio::select! {
                     code = &mut received => return code.unwrap_or(Err(Error::CallbackTimeout)),
-                    Some(line) = next(&mut pasted) => take_pasted(&waiting, &line),
+                    Some(line) = next(&mut pasted) => {
+                        if !line.trim().is_empty() && take_pasted(&waiting, &line).is_none() {
+                            in_vain();
+                        }
+                    }
                     accepted = self.listener.accept() => match accepted {
                         Ok((stream, _)) => {
                             connections.spawn(serve(stream, Arc::clone(&waiting)));
@@ -151,13 +156,12 @@ async fn next(pasted: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
     }
 }
 
-/// A whole URL, or its query alone.
-fn take_pasted(waiting: &Shared, line: &str) {
+/// A whole URL, or its query alone. Whatever else was typed is no answer, and the waiting goes on.
+fn take_pasted(waiting: &Shared, line: &str) -> Option<bool> {
     let line = line.trim();
     let query = line.split_once('?').map_or(line, |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
-    // Whatever else was typed is no answer, and the waiting goes on.
-    take(waiting, query);
+    take(waiting, query)
 }
 
 /// Gives the answer on, if it is one; `None` when it is not, else whether it lets in.

@@ -18,6 +18,10 @@ use crate::{Error, text::shown};
 /// To connect, and then between two parts of an answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection that waits longer is not used again. Servers close theirs after five seconds and more: a
+/// code or a refresh token that is sent into one that is being closed may be lost.
+const IDLE: Duration = Duration::from_secs(2);
+
 /// For the whole of a document or a token answer.
 const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -70,6 +74,7 @@ impl Http {
                 .redirect(Policy::none())
                 .referer(false)
                 .connect_timeout(CONNECT_TIMEOUT)
+                .pool_idle_timeout(IDLE)
                 .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
         };
         let client = builder().build().map_err(|_| Error::Tls)?;
@@ -191,6 +196,7 @@ pub(crate) fn unreachable(url: &str, error: &reqwest::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::stub::{Page, Stub};
 
     /// MCP, security best practices (CL-24): what may be called.
     #[test]
@@ -225,5 +231,56 @@ mod tests {
         ] {
             assert!(matches!(check_url(url), Err(Error::Url { .. })), "{url}");
         }
+    }
+
+    const CHILD: &str = "COUNTERSIGN_TEST_URL";
+
+    /// Not a test of its own: what the next one runs with another environment.
+    #[tokio::test]
+    #[ignore = "run by this_machine_is_behind_no_proxy"]
+    async fn one_request() {
+        let Ok(url) = std::env::var(CHILD) else { return };
+        let answer = Http::new().unwrap().get(&url).await.unwrap();
+        assert_eq!(answer.body, b"own");
+    }
+
+    /// Plain http is for this machine only: a proxy on the way would read the token.
+    #[tokio::test]
+    async fn this_machine_is_behind_no_proxy() {
+        let own = Stub::start(|_| Page::json("own"));
+        let proxy = Stub::start(|_| Page::json("proxy"));
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "http::tests::one_request", "--ignored"])
+            .env(CHILD, &own.url)
+            .envs(["http_proxy", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, proxy.origin())))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let ended = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        assert!(ended.success());
+        assert_eq!((own.seen().len(), proxy.seen().len()), (1, 0));
+    }
+
+    /// Redirects are not followed, and no body is longer than is read.
+    #[tokio::test]
+    async fn answers_of_all_kinds() {
+        let http = Http::new().unwrap();
+        let stub = Stub::start(|_| Page::status(302).header("location", "/elsewhere"));
+        assert_eq!(http.get(&stub.url).await.unwrap().status, 302);
+        assert_eq!(stub.seen().len(), 1);
+        let endless = Stub::start(|_| Page::json("").then(0, vec![b' '; 4096]).forever());
+        assert_eq!(http.get(&endless.url).await.unwrap_err().reason(), "answer_too_long");
+        let longest = Stub::start(|_| Page::json(vec![b' '; MAX_DOCUMENT]));
+        assert_eq!(http.get(&longest.url).await.unwrap().body.len(), MAX_DOCUMENT);
+        let gone = Stub::start(|_| Page::status(200));
+        let url = gone.url.clone();
+        drop(gone);
+        tokio::task::yield_now().await;
+        assert_eq!(http.get(&url).await.unwrap_err().reason(), "server_unreachable");
     }
 }

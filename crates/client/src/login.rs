@@ -77,6 +77,9 @@ pub enum By {
 pub trait Ask {
     /// Asks.
     fn ask(&self, url: &Url) -> Option<mpsc::Receiver<String>>;
+
+    /// Hears that a line from the channel was not the answer to what was asked.
+    fn pasted_in_vain(&self) {}
 }
 
 /// Logs in to the MCP server at a URL, and keeps what came of it.
@@ -88,7 +91,7 @@ pub async fn login(
     store: &Store,
     url: &str,
     options: &Options,
-    user: &impl Ask,
+    user: &(impl Ask + Sync),
 ) -> Result<Login, Error> {
     let resource = discovery::resource(http, url).await?;
     let earlier = store.login(url)?;
@@ -228,7 +231,7 @@ impl Attempt<'_> {
         })
     }
 
-    async fn login(&self, client: Client, user: &impl Ask) -> Result<Login, Error> {
+    async fn login(&self, client: Client, user: &(impl Ask + Sync)) -> Result<Login, Error> {
         let Client { registration, redirect, .. } = client;
         let wants_dpop = self.options.dpop || self.resource.is_dpop;
         let dpop = if wants_dpop { Some(dpop::Key::generate()?) } else { None };
@@ -300,7 +303,7 @@ impl Attempt<'_> {
         asking: &Asking<'_>,
         redirect: Redirect,
         scope: &ScopeSet,
-        user: &impl Ask,
+        user: &(impl Ask + Sync),
     ) -> Result<Code, Error> {
         let jkt = asking.dpop.map(dpop::Key::thumbprint);
         let request = Request {
@@ -313,6 +316,6 @@ impl Attempt<'_> {
         };
         let pending = request.begin(self.http, now()).await?;
         let pasted = user.ask(&pending.url);
-        redirect.callback.answer(pending, pasted, PATIENCE).await
+        redirect.callback.answer(pending, pasted, PATIENCE, &|| user.pasted_in_vain()).await
     }
 }

@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
     pub async fn log_in_again(
         &mut self,
         challenge: Option<&Challenge>,
-        user: &impl Ask,
+        user: &(impl Ask + Sync),
     ) -> Result<(), Error> {
         let asked = ScopeSet::parse(&self.login.asked_scope).unwrap_or_default();
         let more = challenge.and_then(|challenge| challenge.scope.as_ref());

@@ -1,5 +1,7 @@
 //! The loopback server against browsers, pages that are open in them, and whoever else finds the port.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use countersign_core::oauth::{metadata::AuthorizationServerMetadata, scope::ScopeSet};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -49,7 +51,7 @@ async fn only_this_logins_answer_counts() {
     let callback = Callback::listen(None).await.unwrap();
     let address = callback.address;
     let (pending, state) = pending().await;
-    let waiting = tokio::spawn(callback.answer(pending, None, SHORT));
+    let waiting = tokio::spawn(callback.answer(pending, None, SHORT, &|| {}));
     let good = format!("/callback?code=c&state={state}");
     for (request, status) in [
         ("GET / HTTP/1.1\r\nhost: h\r\n\r\n".to_owned(), "404"),
@@ -83,7 +85,7 @@ async fn the_first_answer_counts() {
     let callback = Callback::listen(None).await.unwrap();
     let address = callback.address;
     let (pending, state) = pending().await;
-    let waiting = tokio::spawn(callback.answer(pending, None, SHORT));
+    let waiting = tokio::spawn(callback.answer(pending, None, SHORT, &|| {}));
     let refused = get(address, &format!("/callback?error=access_denied&state={state}")).await;
     assert!(refused.contains("did not succeed"), "{refused}");
     let late = TcpStream::connect(address).await;
@@ -97,7 +99,7 @@ async fn slow_clients() {
     let callback = Callback::listen(None).await.unwrap();
     let address = callback.address;
     let (pending, state) = pending().await;
-    let waiting = tokio::spawn(callback.answer(pending, None, SHORT));
+    let waiting = tokio::spawn(callback.answer(pending, None, SHORT, &|| {}));
     let mut slow = Vec::new();
     for _ in 0..50 {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -125,7 +127,13 @@ async fn pasted_lines() {
         }
         sender.send(form.replace('S', &state)).await.unwrap();
         let callback = Callback::listen(None).await.unwrap();
-        let code = callback.answer(pending, Some(receiver), SHORT).await.unwrap();
+        let in_vain = AtomicUsize::new(0);
+        let count = || {
+            in_vain.fetch_add(1, Ordering::SeqCst);
+        };
+        let code = callback.answer(pending, Some(receiver), SHORT, &count).await.unwrap();
+        // The empty line was nobody's attempt.
+        assert_eq!(in_vain.into_inner(), 2);
         assert_eq!(code.code.expose(), "c", "{form}");
     }
 }
@@ -138,7 +146,7 @@ async fn nobody_pastes() {
     let (pending, state) = pending().await;
     let (sender, receiver) = mpsc::channel(1);
     drop(sender);
-    let waiting = tokio::spawn(callback.answer(pending, Some(receiver), SHORT));
+    let waiting = tokio::spawn(callback.answer(pending, Some(receiver), SHORT, &|| {}));
     sleep(Duration::from_millis(50)).await;
     get(address, &format!("/callback?code=c&state={state}")).await;
     assert!(waiting.await.unwrap().is_ok());
@@ -148,7 +156,7 @@ async fn nobody_pastes() {
 async fn patience_has_an_end() {
     let callback = Callback::listen(None).await.unwrap();
     let (pending, _) = pending().await;
-    let ended = callback.answer(pending, None, Duration::from_millis(50)).await;
+    let ended = callback.answer(pending, None, Duration::from_millis(50), &|| {}).await;
     assert_eq!(ended.unwrap_err(), Error::CallbackTimeout);
 }
 
@@ -163,7 +171,7 @@ proptest! {
         prop_assert!(!pending.is_answered_by(&query));
         let (done, mut received) = oneshot::channel();
         let waiting = Arc::new(Mutex::new(Some(Waiting { pending, done })));
-        take_pasted(&waiting, &line);
+        prop_assert_eq!(take_pasted(&waiting, &line), None);
         prop_assert!(received.try_recv().is_err());
         let foreign = format!("{query}&iss=https://evil.example.com&state={state}");
         if let Some(is_good) = take(&waiting, &foreign) {

@@ -61,6 +61,9 @@ fn what_is_missing() {
     }
 }
 
+/// An algorithm's name, a private key, its public one, and what verifies with it.
+type Named<'a> = (&'a str, &'a [u8], &'a [u8], &'static dyn VerificationAlgorithm);
+
 /// RFC 7523 §3: signed by the key, for this issuer alone, for a minute, and each one once.
 #[test]
 fn assertions() {
@@ -72,7 +75,7 @@ fn assertions() {
     let ed_public = Ed25519KeyPair::from_pkcs8(ed.as_ref()).unwrap();
     let rsa = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
     let rsa_der: Pkcs8V1Der<'_> = rsa.as_der().unwrap();
-    let keys: [(&str, &[u8], &[u8], &'static dyn VerificationAlgorithm); 3] = [
+    let keys: [Named<'_>; 3] = [
         ("ES256", ec.as_ref(), ec_public.public_key().as_ref(), &ECDSA_P256_SHA256_FIXED),
         ("EdDSA", ed.as_ref(), ed_public.public_key().as_ref(), &ED25519),
         ("RS256", rsa_der.as_ref(), rsa.public_key().as_ref(), &RSA_PKCS1_2048_8192_SHA256),
