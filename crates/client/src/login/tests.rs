@@ -171,3 +171,44 @@ async fn a_port_that_is_named_is_meant() {
     log_in(&world, &Options::default(), &user).await.unwrap();
     assert_ne!(user.asked("redirect_uri").last(), Some(&uri));
 }
+
+/// RFC 9126: where the server demands it, nothing of the request passes the browser.
+#[tokio::test]
+async fn pushed_requests() {
+    for answer in [r#"{"request_uri":"urn:x:1"}"#, "{}", r#"{"request_uri":7}"#] {
+        let world = World::start(move |seen| {
+            let origin = seen.origin();
+            Some(match seen.route().as_str() {
+                "GET /.well-known/oauth-authorization-server" => {
+                    let mut document = crate::tests::world::metadata(&origin);
+                    document["require_pushed_authorization_requests"] = true.into();
+                    document["pushed_authorization_request_endpoint"] =
+                        format!("{origin}/par").into();
+                    Page::json(document.to_string())
+                }
+                "POST /par" => Page::json(answer).with(201),
+                _ => return None,
+            })
+        });
+        let issuer = Some(world.stub.origin());
+        let ways = given(Some("s3cret"));
+        let options = Options { issuer, ways, ..Options::default() };
+        // The state is not in the URL, so that this user has nothing to paste: the waiting is cut short.
+        let user = Agreeing::default();
+        let login = log_in(&world, &options, &user);
+        let outcome = tokio::time::timeout(Duration::from_millis(1500), login).await;
+        let pushed = &world.stub.to("POST /par")[0];
+        assert_eq!(pushed.field("code_challenge_method"), "S256");
+        assert_eq!(pushed.field("resource"), world.url());
+        assert_eq!(pushed.field("state").len(), 43);
+        assert!(pushed.header("authorization").starts_with("Basic "));
+        if answer.contains("urn") {
+            assert_eq!(user.asked("request_uri"), ["urn:x:1"]);
+            assert_eq!(user.asked("client_id"), ["mine"]);
+            assert_eq!(user.asked("state"), [""]);
+        } else {
+            assert_eq!(outcome.unwrap().unwrap_err().reason(), "answer_invalid");
+            assert_eq!(user.times(), 0);
+        }
+    }
+}
