@@ -33,7 +33,8 @@ impl Chain {
         let chain = Self { places, stack, client: text(&app, "client_id") };
         let (id, file) = (text(&service, "client_id"), secret.to_str().unwrap().to_owned());
         let login = ["--client-credentials", "--client-id", &id, "--client-secret-file", &file];
-        assert!(chain.run("login", &login).status.success());
+        let issuer = ["--issuer", chain.stack.issuer()];
+        assert!(chain.run("login", &[&login[..], &issuer].concat()).status.success());
         chain
     }
 
