@@ -311,6 +311,11 @@ fn conformance_2025_11_25() {
 }
 
 #[test]
+fn conformance_2025_06_18() {
+    conformance(&["--suite", "auth", "--spec-version", "2025-06-18"]);
+}
+
+#[test]
 fn conformance_2025_03_26() {
     conformance(&["--suite", "backcompat", "--spec-version", "2025-03-26"]);
 }
