@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     Global,
     input::read,
-    output::{Outcome, Problem, print},
+    output::{Outcome, Problem, print, warn},
 };
 
 /// The filter's own reader, so that nothing is accepted here that Envoy refuses.
@@ -39,6 +39,13 @@ pub(crate) fn run(command: &Command, global: &Global) -> Outcome {
         Policy::parse(&document)
     };
     let policy = policy.map_err(|error| refused(file, &document, *envoy, &error))?;
+    if *envoy {
+        for doubt in envoy::FilterSettings::doubts(&policy) {
+            // Envoy's log has the name before it, as it has before all that the filter says.
+            let doubt = doubt.strip_prefix("countersign: ").unwrap_or(&doubt);
+            warn(global.json, "policy_doubtful", &format!("{}: {doubt}", file.display()));
+        }
+    }
     let resources: Vec<&str> =
         policy.resources.iter().map(|resource| resource.audience.resource.as_str()).collect();
     let issuers: Vec<&str> =

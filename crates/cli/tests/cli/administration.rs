@@ -314,6 +314,17 @@ fn configurations_of_the_filter() {
         assert_eq!(output.code, code, "{document}: {output:?}");
         assert!(output.stderr.contains(said), "{output:?}");
     }
+    // What Envoy takes, and warns of in its log.
+    let keys = r#","jwks":{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let ignoring = policy(&format!(r#"{keys},"status":"ignore""#));
+    for (document, said) in
+        [(&policy(keys), "warning: -: $.issuers[0] has no \"cluster\""), (&ignoring, "")]
+    {
+        let output = folder.run(&["policy", "check", "--envoy", "-"], document);
+        assert_eq!(output.code, 0, "{output:?}");
+        assert!(output.stderr.starts_with(said), "{output:?}");
+        assert_eq!(output.stderr.is_empty(), said.is_empty(), "{output:?}");
+    }
 }
 
 /// Exit codes: 1 refused, 2 usage.
