@@ -83,7 +83,8 @@ pub(super) fn form(authority: &str, is_open: bool) -> Option<String> {
     } else {
         user.is_none_or(|user| !user.is_empty() && !user.ends_with(':')) && is_short(place)
     };
-    let hides = form.contains("%2F") || form.contains("%5C");
+    // Without parameters another authority may be left.
+    let hides = form.contains("%2F") || form.contains("%5C") || form.contains(';');
     (is_short && !hides).then(|| format!("//{form}"))
 }
 

@@ -51,6 +51,8 @@ enum Part {
 fn form(uri: &str, part: Part) -> Option<String> {
     if !uri.bytes().all(|byte| may_stand(byte) || byte == b' ')
         || has_outer_space(uri, &['?'])
+        // The end of what is left without parameters: see `bare`.
+        || uri.contains(" ;")
         || !is_text(uri)
     {
         return None;

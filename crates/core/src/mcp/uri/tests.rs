@@ -52,6 +52,11 @@ fn what_servers_read_differently_never_compares() {
         "file:///public/.\r./secret",
         " file:///secret",
         "file:///secret ",
+        // The same once its parameters are cut off.
+        "file:/secret ;q",
+        "https://host/secret ;a;b",
+        "note://host:0443;q",
+        "note://host%3Bq/a",
         "https://host/secret ?a",
         "https://host/secret? a",
         "https://ho st/secret",
