@@ -12,11 +12,11 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use countersign_core::jose::base64url;
+use countersign_core::{jose::base64url, oauth::introspection::basic_credentials};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 
-use crate::{Error, Secret, random, registration::Registration};
+use crate::{Error, Secret, jws, random, registration::Registration};
 
 /// The authentication methods that are known here, by their names in RFC 7591 §2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +142,7 @@ impl ClientKey {
 
     /// An assertion for one request (RFC 7523 §3), with the issuer as its only audience.
     fn assertion(&self, client_id: &str, issuer: &str, now: u64) -> Result<Secret, Error> {
-        let header = json!({ "alg": self.algorithm(), "typ": "JWT" }).to_string();
+        let header = json!({ "alg": self.algorithm(), "typ": "JWT" });
         let claims = json!({
             "iss": client_id,
             "sub": client_id,
@@ -151,11 +151,7 @@ impl ClientKey {
             "exp": now + 60,
             "jti": random::text()?,
         });
-        let input = format!(
-            "{}.{}",
-            base64url::encode(header.as_bytes()),
-            base64url::encode(claims.to_string().as_bytes())
-        );
+        let input = jws::signing_input(&header, &claims);
         let signature = base64url::encode(self.sign(input.as_bytes())?);
         Ok(Secret::new(format!("{input}.{signature}")))
     }
@@ -203,13 +199,8 @@ pub(crate) fn prove(client: &Registration, issuer: &str, now: u64) -> Result<Pro
             Proof { form: vec![id(), ("client_secret", secret?.clone())], basic: None }
         }
         AuthMethod::ClientSecretBasic => {
-            // Both parts are form-encoded before they are put together (OAuth 2.1 §2.4.1).
-            let encode = |text: &str| -> String {
-                form_urlencoded::byte_serialize(text.as_bytes()).collect()
-            };
-            let pair = format!("{}:{}", encode(&client.client_id), encode(secret?.expose()));
-            let basic = Secret::new(format!("Basic {}", STANDARD.encode(pair)));
-            Proof { form: Vec::new(), basic: Some(basic) }
+            let basic = basic_credentials(&client.client_id, secret?.expose());
+            Proof { form: Vec::new(), basic: Some(Secret::new(basic)) }
         }
         AuthMethod::PrivateKeyJwt => {
             let key = client.client_key.as_ref().ok_or(missing)?;

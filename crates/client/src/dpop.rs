@@ -12,7 +12,7 @@ use countersign_core::jose::base64url;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::{Error, Secret, random};
+use crate::{Error, Secret, jws, random};
 
 /// A P-256 key of one login.
 #[derive(Clone)]
@@ -84,8 +84,7 @@ impl Key {
         if let Some(nonce) = nonce {
             claims["nonce"] = nonce.into();
         }
-        let encode = |part: &Value| base64url::encode(part.to_string().as_bytes());
-        let input = format!("{}.{}", encode(&header), encode(&claims));
+        let input = jws::signing_input(&header, &claims);
         let signature = self
             .pair
             .sign(&SystemRandom::new(), input.as_bytes())

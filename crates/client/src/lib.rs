@@ -20,6 +20,7 @@ pub mod dpop;
 mod error;
 mod http;
 pub mod identity;
+mod jws;
 pub mod login;
 pub mod logout;
 pub mod mcp;

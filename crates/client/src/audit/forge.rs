@@ -9,7 +9,7 @@ use aws_lc_rs::{
 use countersign_core::jose::{base64url, json::Object};
 use serde_json::{Value, json};
 
-use crate::Error;
+use crate::{Error, jws};
 
 /// A text that is no token of any kind.
 pub(super) const GARBAGE: &str = "countersign-audit-this-is-no-token";
@@ -135,7 +135,7 @@ impl Forger {
 
     /// By `alg: none` (RFC 7519 §6).
     pub(super) fn unsigned(&self) -> String {
-        format!("{}.", self.input(json!({ "alg": "none", "typ": "at+jwt" })))
+        format!("{}.", self.input(&json!({ "alg": "none", "typ": "at+jwt" })))
     }
 
     /// By HS256, with the public key as the secret.
@@ -144,7 +144,7 @@ impl Forger {
         if let Some(kid) = &key.kid {
             header["kid"] = json!(kid);
         }
-        let input = self.input(header);
+        let input = self.input(&header);
         let secret = hmac::Key::new(hmac::HMAC_SHA256, key.pem().as_bytes());
         let tag = hmac::sign(&secret, input.as_bytes());
         format!("{input}.{}", base64url::encode(tag))
@@ -180,11 +180,11 @@ impl Forger {
         if let Some(rest) = signature.get_mut(1..) {
             rand::fill(rest).map_err(|_| Error::Crypto("there is no randomness"))?;
         }
-        Ok(format!("{}.{}", self.input(header), base64url::encode(signature)))
+        Ok(format!("{}.{}", self.input(&header), base64url::encode(signature)))
     }
 
     fn signed(&self, header: Value) -> Result<String, Error> {
-        let input = self.input(header);
+        let input = self.input(&header);
         let signature = self
             .key
             .sign(&self.random, input.as_bytes())
@@ -192,9 +192,8 @@ impl Forger {
         Ok(format!("{input}.{}", base64url::encode(signature)))
     }
 
-    fn input(&self, header: Value) -> String {
-        let part = |value: &Value| base64url::encode(value.to_string());
-        format!("{}.{}", part(&header), part(&self.claims))
+    fn input(&self, header: &Value) -> String {
+        jws::signing_input(header, &self.claims)
     }
 }
 

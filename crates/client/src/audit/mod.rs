@@ -20,7 +20,7 @@ mod token;
 mod transport;
 mod wire;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use reqwest::Method;
 
@@ -34,7 +34,7 @@ pub use self::{
     report::{Grade, Report},
     wire::Progress,
 };
-use crate::{Error, Http, Secret, check_url};
+use crate::{Error, Http, Secret, check_url, token::now};
 
 /// All checks, in the order in which they are reported.
 pub const CHECKS: &[&[&Check]] =
@@ -79,7 +79,7 @@ pub async fn audit(http: &Http, url: &str, options: Options<'_>) -> Result<Repor
         client_id: options.client_id,
         message: INITIALIZE,
         session: None,
-        now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        now: now(),
     };
     let time_limit = options.time_limit.unwrap_or(TOTAL_TIMEOUT);
     let ended = tokio::time::timeout(time_limit, audit.run()).await;

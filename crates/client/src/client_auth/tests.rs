@@ -26,7 +26,8 @@ fn pem(der: &[u8]) -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
 }
 
-/// OAuth 2.1 §2.4.1: both parts are form-encoded before they are joined.
+/// OAuth 2.1 §2.4.1: both parts are form-encoded before they are joined. A space is `%20`, which servers
+/// read that decode a form, and those that decode a URL.
 #[test]
 fn basic() {
     let mut client = client(AuthMethod::ClientSecretBasic);
@@ -36,7 +37,7 @@ fn basic() {
     assert!(proof.form.is_empty());
     let basic = proof.basic.unwrap();
     let pair = STANDARD.decode(basic.expose().strip_prefix("Basic ").unwrap()).unwrap();
-    assert_eq!(String::from_utf8(pair).unwrap(), "https%3A%2F%2Fh%2Fc%3A1:a+b%3A%25%2B%C3%BC");
+    assert_eq!(String::from_utf8(pair).unwrap(), "https%3A%2F%2Fh%2Fc%3A1:a%20b%3A%25%2B%C3%BC");
 }
 
 #[test]
