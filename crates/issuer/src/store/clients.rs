@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension as _;
 
-use super::{Store, Transaction};
+use super::{Store, Transaction, sql::Pools, together::FindConsent};
 use crate::{Error, clock};
 
 /// How a client came to be known.
@@ -153,6 +153,9 @@ impl Client {
     }
 }
 
+pub(super) const FIND_CONSENT: &str = "SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2 \
+    AND resource = $3 AND redirect_uri = $4";
+
 impl Store {
     pub(crate) async fn add_client(
         &self,
@@ -235,15 +238,15 @@ impl Store {
         resource: &str,
         redirect_uri: &str,
     ) -> Result<Option<String>, Error> {
-        const FIND: &str = "SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2 AND \
-            resource = $3 AND redirect_uri = $4";
-        let Some(direct) = self.pools.direct() else {
-            let find = self.sql(FIND).bind(user_id).bind(client_id);
-            return find.bind(resource).bind(redirect_uri).scalar().await;
+        let key = [user_id, client_id, resource, redirect_uri];
+        let direct = match &self.pools {
+            Pools::Postgres { together, .. } => {
+                return together.consents.join(FindConsent(key.map(str::to_owned))).await;
+            }
+            Pools::Sqlite { direct, .. } => direct,
         };
         direct.read(|connection| {
-            let mut statement = connection.prepare_cached(FIND)?;
-            let key = [user_id, client_id, resource, redirect_uri];
+            let mut statement = connection.prepare_cached(FIND_CONSENT)?;
             statement.query_row(key, |row| row.get(0)).optional()
         })
     }

@@ -4,10 +4,12 @@ use rusqlite::OptionalExtension as _;
 
 use super::{
     Store, Transaction,
-    grant_lock::{LOCK_GRANT, lock_grant_sql},
+    grant_lock::LOCK_GRANT,
     plan::{Outcome, Plan},
     refresh::{INSERT_REFRESH_TOKEN, NewRefreshToken},
+    sql::Pools,
     status::{INSERT_ISSUED_TOKEN, IssuedToken, lock_enabled},
+    together::{AccessToken, FindCode, GrantAndCode, Redeem, RefreshToken},
 };
 use crate::{Error, clock};
 
@@ -75,10 +77,18 @@ pub(crate) enum Redemption {
 const CONSUME: &str = "UPDATE auth_codes SET consumed_at = $1 \
                        WHERE hash = $2 AND consumed_at IS NULL AND expires_at > $1";
 
-const FIND: &str = "SELECT grant_id, code.client_id, code.redirect_uri, challenge, code.expires_at, \
-    consumed_at, user_id, resource, scopes, nonce, auth_time, revoked_at, users.disabled_at IS NOT \
-    NULL AS user_disabled, dpop_jkt FROM auth_codes AS code JOIN grants ON grants.id = grant_id JOIN users ON \
-    users.id = user_id WHERE hash = $1";
+/// The columns of a [`CodeRow`], and where they are.
+macro_rules! found_code_sql {
+    () => {
+        "grant_id, code.client_id, code.redirect_uri, challenge, code.expires_at, consumed_at, \
+         user_id, resource, scopes, nonce, auth_time, revoked_at, users.disabled_at IS NOT NULL AS \
+         user_disabled, dpop_jkt FROM auth_codes AS code JOIN grants ON grants.id = grant_id JOIN \
+         users ON users.id = user_id"
+    };
+}
+pub(super) use found_code_sql;
+
+pub(super) const FIND: &str = concat!("SELECT ", found_code_sql!(), " WHERE code.hash = $1");
 
 const INSERT_GRANT: &str = "INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, \
     auth_time, created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM users \
@@ -87,29 +97,6 @@ const INSERT_GRANT: &str = "INSERT INTO grants (id, user_id, client_id, resource
 
 const INSERT_CODE: &str = "INSERT INTO auth_codes (hash, grant_id, client_id, redirect_uri, \
     challenge, expires_at, dpop_jkt) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-
-/// The same as the statements for SQLite, in one. Who shuts out the user or the client changes their rows
-/// first, and then sees the grant that is made here.
-const ADD_GRANT_ON_POSTGRES: &str = "WITH known AS (SELECT 1 FROM users, clients WHERE users.id = $2 \
-    AND clients.id = $3 AND users.disabled_at IS NULL AND clients.disabled_at IS NULL FOR SHARE), \
-    granted AS (INSERT INTO grants (id, user_id, client_id, resource, scopes, nonce, auth_time, \
-    created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM known RETURNING id) INSERT INTO auth_codes \
-    (hash, grant_id, client_id, redirect_uri, challenge, expires_at, dpop_jkt) SELECT $9, id, $3, $10, \
-    $11, $12, $13 FROM granted";
-
-/// The same as the statements for SQLite, in one. A grant whose code comes too late counts as used here.
-const REDEEM_ON_POSTGRES: &str = concat!(
-    "WITH locked AS (",
-    lock_grant_sql!(),
-    " RETURNING id), \
-     consumed AS (UPDATE auth_codes SET consumed_at = $1 FROM locked WHERE hash = $3 AND grant_id = \
-     locked.id AND consumed_at IS NULL AND auth_codes.expires_at > $1 RETURNING grant_id), \
-     first AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at, cnf) SELECT $4, \
-     grant_id, $1, $5, $10 FROM consumed WHERE $4 IS NOT NULL), \
-     issued AS (INSERT INTO issued_tokens (status_list, status_index, grant_id, expires_at, \
-     general_scopes) SELECT $6, $7, grant_id, $8, $9 FROM consumed) \
-     SELECT (SELECT COUNT(*) FROM locked), (SELECT COUNT(*) FROM consumed)"
-);
 
 impl Store {
     /// Stores a grant and the code for it.
@@ -121,18 +108,13 @@ impl Store {
         grant: &NewGrant<'_>,
         code: &NewCode<'_>,
     ) -> Result<(), Error> {
-        let now = clock::now();
-        if self.is_postgres() {
-            let insert = self.sql(ADD_GRANT_ON_POSTGRES).bind(grant.id).bind(grant.user_id);
-            let insert = insert.bind(grant.client_id).bind(grant.resource).bind(grant.scopes);
-            let insert = insert.bind(grant.nonce).bind(grant.auth_time).bind(now);
-            let insert = insert.bind(code.hash).bind(code.redirect_uri).bind(code.challenge);
-            let insert = insert.bind(now + code.lifetime).bind(code.dpop_jkt);
-            return match insert.execute().await? {
-                0 => Err(Error::Ended),
-                _ => Ok(()),
+        if let Pools::Postgres { together, .. } = &self.pools {
+            return match together.grants.join(GrantAndCode::of(grant, code)).await? {
+                true => Ok(()),
+                false => Err(Error::Ended),
             };
         }
+        let now = clock::now();
         let grant_values = [
             grant.id.into(),
             grant.user_id.into(),
@@ -160,8 +142,11 @@ impl Store {
     }
 
     pub(crate) async fn code(&self, hash: &[u8]) -> Result<Option<CodeRow>, Error> {
-        let Some(direct) = self.pools.direct() else {
-            return self.sql(FIND).bind(hash).optional().await;
+        let direct = match &self.pools {
+            Pools::Postgres { together, .. } => {
+                return together.codes.join(FindCode(hash.to_vec())).await;
+            }
+            Pools::Sqlite { direct, .. } => direct,
         };
         direct.read(|connection| {
             let mut statement = connection.prepare_cached(FIND)?;
@@ -196,26 +181,14 @@ impl Store {
         refresh_token: Option<NewRefreshToken<'_>>,
         access_token: &IssuedToken<'_>,
     ) -> Result<Redemption, Error> {
-        if self.is_postgres() {
-            let counts: Option<(i64, i64)> = self
-                .sql(REDEEM_ON_POSTGRES)
-                .bind(clock::now())
-                .bind(grant_id)
-                .bind(hash)
-                .bind(refresh_token.map(|token| token.hash))
-                .bind(refresh_token.map(|token| token.expires_at))
-                .bind(access_token.status_list)
-                .bind(i64::from(access_token.status_index))
-                .bind(access_token.expires_at)
-                .bind(access_token.general_scopes)
-                .bind(refresh_token.and_then(|token| token.cnf))
-                .returning()
-                .await?;
-            return Ok(match counts {
-                Some((1, 1)) => Redemption::Done,
-                Some((1, _)) => Redemption::TooLate,
-                _ => Redemption::Ended,
-            });
+        if let Pools::Postgres { together, .. } = &self.pools {
+            let redemption = Redeem {
+                hash: hash.to_vec(),
+                grant_id: grant_id.to_owned(),
+                refresh_token: refresh_token.as_ref().map(RefreshToken::of),
+                access_token: AccessToken::of(access_token),
+            };
+            return together.redemptions.join(redemption).await;
         }
         self.redeem(CONSUME, hash, grant_id, refresh_token, access_token).await
     }

@@ -3,13 +3,24 @@
 use super::Transaction;
 use crate::Error;
 
+/// What a grant must be for anything to be done with it: not revoked, nor its user or its client locked
+/// out.
+macro_rules! open_grant_sql {
+    () => {
+        "revoked_at IS NULL AND (SELECT disabled_at FROM users WHERE users.id = user_id) IS NULL AND \
+         (SELECT disabled_at FROM clients WHERE clients.id = client_id) IS NULL"
+    };
+}
+pub(super) use open_grant_sql;
+
 /// Takes the grant $2 at the time $1: nobody else changes anything of it until the transaction ends. No
-/// row: it is revoked, or its user or its client is locked out.
+/// row: it is over.
 macro_rules! lock_grant_sql {
     () => {
-        "UPDATE grants SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL \
-         AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND disabled_at IS NOT NULL) \
-         AND NOT EXISTS (SELECT 1 FROM clients WHERE clients.id = client_id AND disabled_at IS NOT NULL)"
+        concat!(
+            "UPDATE grants SET last_used_at = $1 WHERE id = $2 AND ",
+            $crate::store::grant_lock::open_grant_sql!()
+        )
     };
 }
 pub(super) use lock_grant_sql;

@@ -31,6 +31,8 @@
 //!   nothing. Grant first, then codes and tokens: one order, no deadlock.
 //! - Outside of a transaction, `optional`, `all` and `scalar` read only; on SQLite their connections
 //!   refuse to write. A statement that changes and reads is `returning`.
+//! - What programs ask for all day long goes the short way: a `Plan` on SQLite, an `Item` that is done
+//!   together with others on PostgreSQL. Both come to the same.
 //! - No transaction is open while something else is waited for: on SQLite everybody would wait too.
 //! - Integers are `i64`, flags are `bool` (write `is_default`, not `is_default = 1`; `TRUE`, not
 //!   `1`), times are seconds since the epoch from `clock::now()`, bound as a parameter. No `rowid`, no
@@ -93,6 +95,7 @@ mod status;
 #[cfg(test)]
 pub(crate) mod test_stores;
 mod tidied;
+mod together;
 mod users;
 mod writer;
 
@@ -154,7 +157,7 @@ impl Store {
     /// Whether it is on PostgreSQL.
     #[must_use]
     pub const fn is_postgres(&self) -> bool {
-        matches!(self.pools, Pools::Postgres(_))
+        matches!(self.pools, Pools::Postgres { .. })
     }
 
     /// Closes all connections.

@@ -18,7 +18,13 @@ use sqlx::{
     },
 };
 
-use super::{direct::Direct, migrate, read_only, sql::Pools, writer::Writer};
+use super::{
+    direct::Direct,
+    migrate, read_only,
+    sql::Pools,
+    together::{self, Together},
+    writer::Writer,
+};
 use crate::Error;
 
 /// For a free connection. Who waits longer is told that the database is down.
@@ -29,6 +35,17 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// Connections of one node to PostgreSQL, which has 100 for everybody unless told otherwise.
 const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// Statements over arrays go from item to item by the indexes, also while the tables are new and their sizes
+/// unknown. They skip what somebody holds, and so hardly ever wait.
+const FOR_MANY: [(&str, &str); 5] = [
+    // It would not let the index forget what is dead: a grant in use has many dead versions.
+    ("enable_bitmapscan", "off"),
+    ("enable_material", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_seqscan", "off"),
+    ("lock_timeout", "500ms"),
+];
 
 /// Connections that read from the SQLite file.
 const SQLITE_READERS: u32 = 4;
@@ -69,7 +86,7 @@ pub(super) async fn postgres(url: &str) -> Result<Pools, Error> {
         ("idle_in_transaction_session_timeout", "10s"),
     ]);
     let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
+        .max_connections(POSTGRES_CONNECTIONS - together::CONNECTIONS)
         .acquire_timeout(ACQUIRE)
         .after_connect(|connection, _| Box::pin(read_only::refuse(connection)))
         // sqlx looks at a connection when it is given back; only a longer rest is a reason to look
@@ -83,9 +100,10 @@ pub(super) async fn postgres(url: &str) -> Result<Pools, Error> {
                 Ok(true)
             })
         })
-        .connect_with(options)
+        .connect_with(options.clone())
         .await?;
-    Ok(Pools::Postgres(pool))
+    let together = Arc::new(Together::new(options.options(FOR_MANY), pool.clone()));
+    Ok(Pools::Postgres { pool, together })
 }
 
 /// Password hashes are nobody else's business: the file is made for its owner alone. SQLite gives

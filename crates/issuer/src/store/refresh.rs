@@ -4,9 +4,11 @@ use rusqlite::OptionalExtension as _;
 
 use super::{
     Store,
-    grant_lock::{LOCK_GRANT, lock_grant_sql},
+    grant_lock::LOCK_GRANT,
     plan::{Outcome, Plan, Value},
+    sql::Pools,
     status::{INSERT_ISSUED_TOKEN, IssuedToken},
+    together::{AccessToken, FindToken, RefreshToken, Rotate},
 };
 use crate::{Error, clock};
 
@@ -59,13 +61,20 @@ impl NewRefreshToken<'_> {
     }
 }
 
-const FIND: &str = "SELECT token.grant_id, token.expires_at, token.rotated_at, \
-    token.successor_sealed, (next.rotated_at IS NOT NULL) AS successor_used, client_id, user_id, \
-    resource, scopes, auth_time, grants.created_at AS granted_at, revoked_at, users.disabled_at IS \
-    NOT NULL AS user_disabled, token.cnf, next.cnf AS successor_cnf, \
-    token.issued_at FROM refresh_tokens AS token JOIN grants ON grants.id = \
-    token.grant_id JOIN users ON users.id = user_id LEFT JOIN refresh_tokens AS next ON next.hash \
-    = token.successor_hash WHERE token.hash = $1";
+/// The columns of a [`RefreshRow`], and where they are.
+macro_rules! found_token_sql {
+    () => {
+        "token.grant_id, token.expires_at, token.rotated_at, token.successor_sealed, \
+         (next.rotated_at IS NOT NULL) AS successor_used, client_id, user_id, resource, scopes, \
+         auth_time, grants.created_at AS granted_at, revoked_at, users.disabled_at IS NOT NULL AS \
+         user_disabled, token.cnf, next.cnf AS successor_cnf, token.issued_at FROM refresh_tokens \
+         AS token JOIN grants ON grants.id = token.grant_id JOIN users ON users.id = user_id LEFT \
+         JOIN refresh_tokens AS next ON next.hash = token.successor_hash"
+    };
+}
+pub(super) use found_token_sql;
+
+pub(super) const FIND: &str = concat!("SELECT ", found_token_sql!(), " WHERE token.hash = $1");
 
 const ROTATE: &str = "UPDATE refresh_tokens SET rotated_at = $1, successor_hash = $2, \
     successor_sealed = $3 WHERE hash = $4 AND rotated_at IS NULL AND expires_at > $1";
@@ -73,25 +82,13 @@ const ROTATE: &str = "UPDATE refresh_tokens SET rotated_at = $1, successor_hash 
 pub(super) const INSERT_REFRESH_TOKEN: &str = "INSERT INTO refresh_tokens (hash, grant_id, \
     issued_at, expires_at, cnf) VALUES ($1, $2, $3, $4, $5)";
 
-/// The same as the statements for SQLite, in one. The token is changed only where the grant was, and
-/// both only if they still are what they were once nobody else holds them.
-const ROTATE_ON_POSTGRES: &str = concat!(
-    "WITH locked AS (",
-    lock_grant_sql!(),
-    " RETURNING id), \
-     rotated AS (UPDATE refresh_tokens SET rotated_at = $1, successor_hash = $3, successor_sealed = \
-     $4 FROM locked WHERE hash = $5 AND grant_id = locked.id AND rotated_at IS NULL AND expires_at > \
-     $1 RETURNING grant_id), \
-     followed AS (INSERT INTO refresh_tokens (hash, grant_id, issued_at, expires_at, cnf) SELECT $3, \
-     grant_id, $1, $6, $11 FROM rotated) \
-     INSERT INTO issued_tokens (status_list, status_index, grant_id, expires_at, \
-     general_scopes) SELECT $7, $8, grant_id, $9, $10 FROM rotated"
-);
-
 impl Store {
     pub(crate) async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshRow>, Error> {
-        let Some(direct) = self.pools.direct() else {
-            return self.sql(FIND).bind(hash).optional().await;
+        let direct = match &self.pools {
+            Pools::Postgres { together, .. } => {
+                return together.tokens.join(FindToken(hash.to_vec())).await;
+            }
+            Pools::Sqlite { direct, .. } => direct,
         };
         direct.read(|connection| {
             let mut statement = connection.prepare_cached(FIND)?;
@@ -130,25 +127,17 @@ impl Store {
         sealed: &[u8],
         access_token: &IssuedToken<'_>,
     ) -> Result<bool, Error> {
-        let now = clock::now();
-        if self.is_postgres() {
-            let done = self
-                .sql(ROTATE_ON_POSTGRES)
-                .bind(now)
-                .bind(grant_id)
-                .bind(successor.hash)
-                .bind(sealed)
-                .bind(hash)
-                .bind(successor.expires_at)
-                .bind(access_token.status_list)
-                .bind(i64::from(access_token.status_index))
-                .bind(access_token.expires_at)
-                .bind(access_token.general_scopes)
-                .bind(successor.cnf)
-                .execute()
-                .await?;
-            return Ok(done == 1);
+        if let Pools::Postgres { together, .. } = &self.pools {
+            let rotation = Rotate {
+                hash: hash.to_vec(),
+                grant_id: grant_id.to_owned(),
+                successor: RefreshToken::of(&successor),
+                sealed: sealed.to_vec(),
+                access_token: AccessToken::of(access_token),
+            };
+            return together.rotations.join(rotation).await;
         }
+        let now = clock::now();
         let plan = Plan::default()
             .must(LOCK_GRANT, [now.into(), grant_id.into()])
             .must(ROTATE, [now.into(), successor.hash.into(), sealed.into(), hash.into()])

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::{
     direct::Direct,
     read_only,
+    together::Together,
     writer::{Batched, Writer},
 };
 use crate::Error;
@@ -23,13 +24,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(12);
 /// Connections to the database.
 #[derive(Clone, Debug)]
 pub(crate) enum Pools {
-    Postgres(PgPool),
-    /// SQLite has one writer at a time; readers never wait for it.
-    Sqlite {
-        readers: SqlitePool,
-        writer: Arc<Writer>,
-        direct: Arc<Direct>,
+    Postgres {
+        pool: PgPool,
+        /// For what programs ask for all day long.
+        together: Arc<Together>,
     },
+    /// SQLite has one writer at a time; readers never wait for it.
+    Sqlite { readers: SqlitePool, writer: Arc<Writer>, direct: Arc<Direct> },
 }
 
 /// A transaction that may write, rolled back when it is dropped.
@@ -79,12 +80,17 @@ impl<T> Record for T where
 {
 }
 
+/// A statement by itself, for what has a pool and no more.
+pub(super) fn on_postgres<'s>(pool: &'s PgPool, text: &'static str) -> Statement<'s> {
+    Statement::Postgres(sqlx::query(text), OnPostgres::Pool(pool))
+}
+
 // === impl Pools ===
 
 impl Pools {
     pub(crate) fn sql(&self, text: &'static str) -> Statement<'_> {
         match self {
-            Self::Postgres(pool) => Statement::Postgres(sqlx::query(text), OnPostgres::Pool(pool)),
+            Self::Postgres { pool, .. } => on_postgres(pool, text),
             Self::Sqlite { readers, writer, .. } => {
                 Statement::Sqlite(sqlx::query(text), OnSqlite::Pools { readers, writer })
             }
@@ -94,7 +100,7 @@ impl Pools {
     /// The short way, which SQLite has.
     pub(crate) fn direct(&self) -> Option<&Direct> {
         match self {
-            Self::Postgres(_) => None,
+            Self::Postgres { .. } => None,
             Self::Sqlite { direct, .. } => Some(direct),
         }
     }
@@ -103,7 +109,7 @@ impl Pools {
     /// want of it.
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         Ok(match self {
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 // sqlx 0.9 forgets a BEGIN that is given up half way, and the next one to get this
                 // connection would write into a transaction that nobody commits. So it is never
                 // given up: it ends by itself, and is rolled back where nobody waits any more.
@@ -129,7 +135,10 @@ impl Pools {
 
     pub(crate) async fn close(&self) {
         match self {
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, together } => {
+                together.close().await;
+                pool.close().await;
+            }
             Self::Sqlite { readers, writer, direct } => {
                 direct.close();
                 writer.close().await;
@@ -263,7 +272,7 @@ impl Statement<'_> {
 }
 
 /// A database that does not answer is down: who asks is told so, and can try again.
-async fn patiently<T>(
+pub(super) async fn patiently<T>(
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
     let done = timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::OptionalExtension as _;
 
-use super::{Store, Transaction, plan::Value};
+use super::{Store, Transaction, plan::Value, sql::Pools, together::FindVersion};
 use crate::{Error, clock};
 
 /// A list as it is stored.
@@ -46,6 +46,9 @@ pub(crate) struct IssuedToken<'a> {
     pub(crate) general_scopes: &'a str,
     pub(crate) expires_at: i64,
 }
+
+pub(super) const FIND_VERSION: &str =
+    "SELECT version FROM status_lists WHERE id = $1 AND drop_at > $2";
 
 impl Store {
     /// Takes the next block of a list that closes then, if one has room that was sealed by one of these
@@ -138,12 +141,13 @@ impl Store {
 
     /// A number that changes with each revocation in a list that is in use.
     pub(crate) async fn status_list_version(&self, id: &str) -> Result<Option<i64>, Error> {
-        const FIND: &str = "SELECT version FROM status_lists WHERE id = $1 AND drop_at > $2";
         let now = clock::now();
-        match self.pools.direct() {
-            None => self.sql(FIND).bind(id).bind(now).scalar().await,
-            Some(direct) => direct.read(|connection| {
-                let mut statement = connection.prepare_cached(FIND)?;
+        match &self.pools {
+            Pools::Postgres { together, .. } => {
+                together.versions.join(FindVersion(id.to_owned())).await
+            }
+            Pools::Sqlite { direct, .. } => direct.read(|connection| {
+                let mut statement = connection.prepare_cached(FIND_VERSION)?;
                 statement.query_row(rusqlite::params![id, now], |row| row.get(0)).optional()
             }),
         }

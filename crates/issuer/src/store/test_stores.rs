@@ -16,7 +16,7 @@ use crate::{Config, Database, Store, http::App, keys::Keys, seal::KeyRing};
 pub(crate) struct Opened {
     store: Store,
     pub(crate) folder: PathBuf,
-    _postgres: Option<postgres::Database>,
+    postgres: Option<postgres::Database>,
 }
 
 /// A file.
@@ -26,7 +26,7 @@ pub(crate) async fn sqlite() -> Opened {
     let folder = env::temp_dir().join(format!("countersign-store-{}-{count}", process::id()));
     fs::create_dir_all(&folder).unwrap();
     let store = Store::open(&Database::Sqlite(folder.join("test.db"))).await.unwrap();
-    Opened { store, folder, _postgres: None }
+    Opened { store, folder, postgres: None }
 }
 
 /// One of each engine.
@@ -35,10 +35,16 @@ pub(crate) async fn each() -> [Opened; 2] {
     let store = Store::open(&Database::Postgres(server.url())).await.unwrap();
     let on_sqlite = sqlite().await;
     let folder = on_sqlite.folder.clone();
-    [on_sqlite, Opened { store, folder, _postgres: Some(server) }]
+    [on_sqlite, Opened { store, folder, postgres: Some(server) }]
 }
 
 impl Opened {
+    /// The store of another node, on PostgreSQL.
+    pub(crate) async fn another(&self) -> Store {
+        let database = self.postgres.as_ref().unwrap();
+        Store::open(&Database::Postgres(database.url())).await.unwrap()
+    }
+
     /// A server's state on it, with keys of its own.
     pub(crate) async fn app(&self) -> App {
         // The other engine's has deleted it.

@@ -24,7 +24,7 @@ impl Store {
     /// The time of the database server, where there is one: a second clock, for what cannot be undone.
     pub(crate) async fn server_clock(&self) -> Result<Option<i64>, Error> {
         match self.pools {
-            Pools::Postgres(_) => {
+            Pools::Postgres { .. } => {
                 self.sql("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)")
                     .scalar()
                     .await

@@ -3,7 +3,7 @@
 use rusqlite::OptionalExtension as _;
 use serde_json::{Map, Value};
 
-use super::{Store, Transaction, exists};
+use super::{Store, Transaction, exists, sql::Pools, together::FindSession};
 use crate::{Error, claims, clock};
 
 /// A person who can log in.
@@ -35,6 +35,9 @@ pub(crate) struct SessionRow {
     pub(crate) name: String,
     pub(crate) auth_time: i64,
 }
+
+pub(super) const FIND_SESSION: &str = "SELECT user_id, name, auth_time FROM sessions JOIN users ON \
+    users.id = user_id WHERE id_hash = $1 AND expires_at > $2 AND disabled_at IS NULL";
 
 impl Store {
     pub(crate) async fn add_user(&self, user: &User, password_hash: &str) -> Result<(), Error> {
@@ -116,14 +119,15 @@ impl Store {
     }
 
     pub(crate) async fn session(&self, id_hash: &[u8]) -> Result<Option<SessionRow>, Error> {
-        const FIND: &str = "SELECT user_id, name, auth_time FROM sessions JOIN users ON users.id = \
-            user_id WHERE id_hash = $1 AND expires_at > $2 AND disabled_at IS NULL";
-        let now = clock::now();
-        let Some(direct) = self.pools.direct() else {
-            return self.sql(FIND).bind(id_hash).bind(now).optional().await;
+        let direct = match &self.pools {
+            Pools::Postgres { together, .. } => {
+                return together.sessions.join(FindSession(id_hash.to_vec())).await;
+            }
+            Pools::Sqlite { direct, .. } => direct,
         };
+        let now = clock::now();
         direct.read(|connection| {
-            let mut statement = connection.prepare_cached(FIND)?;
+            let mut statement = connection.prepare_cached(FIND_SESSION)?;
             let found = statement.query_row(rusqlite::params![id_hash, now], |row| {
                 Ok(SessionRow { user_id: row.get(0)?, name: row.get(1)?, auth_time: row.get(2)? })
             });
