@@ -216,6 +216,10 @@ impl<I: Item> Flight<I> {
             if self.lands() {
                 return;
             }
+            if let Some(one) = self.by_itself() {
+                self.do_alone(one);
+                continue;
+            }
             match self.ends.shared.connections.take().await {
                 Ok(connection) => {
                     let batch = self.ends.queue().take(MANY);
@@ -238,6 +242,16 @@ impl<I: Item> Flight<I> {
             self.has_landed = true;
         }
         self.has_landed
+    }
+
+    /// Who has nobody to share with while nobody else is at work: the statement for one takes two thirds
+    /// of the time.
+    fn by_itself(&self) -> Option<Waiting<I>> {
+        let mut queue = self.ends.queue();
+        let is_quiet = queue.flights == 1
+            && queue.waiting.len() == 1
+            && self.ends.shared.alone.available_permits() == ALONE;
+        if is_quiet { queue.waiting.pop_front() } else { None }
     }
 
     async fn carry(&self, mut connection: Held<'_>, batch: Vec<Waiting<I>>) {
