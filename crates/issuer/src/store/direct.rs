@@ -126,10 +126,8 @@ impl Direct {
 }
 
 impl Job {
-    /// `false`: to be undone.
-    fn run(&mut self, connection: &Connection) -> bool {
-        let outcome = self.outcome.insert(self.plan.run(connection));
-        matches!(outcome, Ok(Outcome::Done))
+    fn run(&mut self, connection: &Connection) -> &rusqlite::Result<Outcome> {
+        self.outcome.insert(self.plan.run(connection))
     }
 
     /// Tells who waits how it came out.
@@ -180,23 +178,63 @@ fn usable<'c>(
     }
 }
 
-/// All of them in one transaction, each undone alone if it fails.
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Committed,
+    Undone,
+}
+
+/// All of them in one transaction, each undone alone if it fails. That is rare, and savepoints are dear:
+/// SQLite copies each page before the first change in one. So there are none at first; where somebody is to
+/// be undone all of them are, and are done again with savepoints.
 fn run(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
-    let execute = |text| connection.prepare_cached(text)?.execute([]).map(drop);
-    execute("BEGIN IMMEDIATE")?;
-    let worked = batch.iter_mut().try_for_each(|job| {
-        execute("SAVEPOINT one")?;
-        if !job.run(connection) {
-            execute("ROLLBACK TO one")?;
-        }
-        execute("RELEASE one")
-    });
-    let committed = worked.and_then(|()| execute("COMMIT"));
-    if committed.is_err() {
-        // It may be that SQLite has done so by itself.
-        let _ = execute("ROLLBACK");
+    match within(connection, || run_without_savepoints(connection, batch))? {
+        Ended::Committed => Ok(()),
+        Ended::Undone => within(connection, || run_with_savepoints(connection, batch)).map(drop),
     }
-    committed
+}
+
+fn within(
+    connection: &Connection,
+    work: impl FnOnce() -> rusqlite::Result<Ended>,
+) -> rusqlite::Result<Ended> {
+    execute(connection, "BEGIN IMMEDIATE")?;
+    let ended = work().and_then(|ended| {
+        let end = if ended == Ended::Committed { "COMMIT" } else { "ROLLBACK" };
+        execute(connection, end).map(|()| ended)
+    });
+    if ended.is_err() {
+        // It may be that SQLite has done so by itself.
+        let _ = execute(connection, "ROLLBACK");
+    }
+    ended
+}
+
+fn run_without_savepoints(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<Ended> {
+    for job in batch {
+        match job.run(connection) {
+            // Whose first step changed nothing has nothing to be undone.
+            Ok(Outcome::Done | Outcome::Missed(0)) => {}
+            Ok(Outcome::Missed(_)) | Err(_) => return Ok(Ended::Undone),
+        }
+    }
+    Ok(Ended::Committed)
+}
+
+fn run_with_savepoints(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<Ended> {
+    for job in batch {
+        execute(connection, "SAVEPOINT one")?;
+        if !matches!(job.run(connection), Ok(Outcome::Done)) {
+            execute(connection, "ROLLBACK TO one")?;
+        }
+        execute(connection, "RELEASE one")?;
+    }
+    Ok(Ended::Committed)
+}
+
+fn execute(connection: &Connection, text: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(text)?.execute([]).map(drop)
 }
 
 fn open(path: &Path, busy: Duration, query_only: &str) -> rusqlite::Result<Connection> {
@@ -208,6 +246,8 @@ fn open(path: &Path, busy: Duration, query_only: &str) -> rusqlite::Result<Conne
     // A committed transaction survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "query_only", query_only)?;
+    // What a savepoint or a sort keeps for a moment needs no file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     Ok(connection)
 }
@@ -254,6 +294,57 @@ mod tests {
         let too_large = || Builder::new().stack_size(1 << 56);
         let started = with(|path, writer| Direct::start_as(too_large(), path, writer)).await;
         assert!(matches!(started, Err(Error::Io(..))), "{started:?}");
+    }
+
+    /// One that misses half way, one that misses at once and one that SQLite refuses, among others in the
+    /// same transaction.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_is_undone_alone() {
+        const ADD: &str = "INSERT INTO leases (name, node, expires_at) VALUES ($1, '', 0)";
+        const CHANGE: &str = "UPDATE leases SET expires_at = 1 WHERE name = $1";
+        let store = test_stores::sqlite().await;
+        let Pools::Sqlite { writer, direct, .. } = &store.pools else { unreachable!() };
+        let write = |plan: Plan| {
+            let direct = Arc::clone(direct);
+            tokio::spawn(async move { direct.write(plan).await })
+        };
+        let add = |name: &str| Plan::default().and(ADD, [name.into()]);
+        write(add("there")).await.unwrap().unwrap();
+        for kinds in [&["half"][..], &["at once"], &["refused"], &["half", "at once", "refused"]] {
+            // So that all of them wait together.
+            let others_wait = writer.alone().await.unwrap();
+            let (mut good, mut bad) = (Vec::new(), Vec::new());
+            for index in 0..10 {
+                good.push(write(add(&format!("{kinds:?} {index}"))));
+                for kind in kinds {
+                    let plan = match *kind {
+                        "half" => add("half").must(CHANGE, ["half".into()]),
+                        "at once" => Plan::default(),
+                        _ => Plan::default()
+                            .must(CHANGE, ["there".into()])
+                            .and(ADD, ["there".into()]),
+                    };
+                    bad.push((
+                        *kind,
+                        write(plan.must(CHANGE, ["nobody".into()]).and(ADD, ["x".into()])),
+                    ));
+                }
+            }
+            drop(others_wait);
+            for done in good {
+                assert_eq!(done.await.unwrap().unwrap(), Outcome::Done);
+            }
+            for (kind, done) in bad {
+                match (kind, done.await.unwrap()) {
+                    ("half", Ok(Outcome::Missed(2))) | ("at once", Ok(Outcome::Missed(0))) => {}
+                    ("refused", Err(Error::Database(_))) => {}
+                    (_, outcome) => panic!("{kind}: {outcome:?}"),
+                }
+            }
+        }
+        let count = "SELECT COUNT(*) FROM leases";
+        assert_eq!(store.number(count).await, 41);
+        assert_eq!(store.number("SELECT COUNT(*) FROM leases WHERE expires_at <> 0").await, 0);
     }
 
     /// A server whose writer is gone is not ready.
