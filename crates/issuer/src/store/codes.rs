@@ -9,7 +9,7 @@ use super::{
     refresh::{INSERT_REFRESH_TOKEN, NewRefreshToken},
     sql::Pools,
     status::{INSERT_ISSUED_TOKEN, IssuedToken, lock_enabled},
-    together::{AccessToken, FindCode, GrantAndCode, Redeem, RefreshToken},
+    together::{AccessToken, Find, GrantAndCode, Redeem, RefreshToken},
 };
 use crate::{Error, clock};
 
@@ -144,7 +144,7 @@ impl Store {
     pub(crate) async fn code(&self, hash: &[u8]) -> Result<Option<CodeRow>, Error> {
         let direct = match &self.pools {
             Pools::Postgres { together, .. } => {
-                return together.codes.join(FindCode(hash.to_vec())).await;
+                return together.codes.join(Find::new(hash)).await;
             }
             Pools::Sqlite { direct, .. } => direct,
         };

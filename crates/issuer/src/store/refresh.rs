@@ -8,7 +8,7 @@ use super::{
     plan::{Outcome, Plan, Value},
     sql::Pools,
     status::{INSERT_ISSUED_TOKEN, IssuedToken},
-    together::{AccessToken, FindToken, RefreshToken, Rotate},
+    together::{AccessToken, Find, RefreshToken, Rotate},
 };
 use crate::{Error, clock};
 
@@ -86,7 +86,7 @@ impl Store {
     pub(crate) async fn refresh_token(&self, hash: &[u8]) -> Result<Option<RefreshRow>, Error> {
         let direct = match &self.pools {
             Pools::Postgres { together, .. } => {
-                return together.tokens.join(FindToken(hash.to_vec())).await;
+                return together.tokens.join(Find::new(hash)).await;
             }
             Pools::Sqlite { direct, .. } => direct,
         };

@@ -1,6 +1,6 @@
 //! Authorization codes: grants that are made with one, and its redemption.
 
-use sqlx::{FromRow as _, PgPool, Row as _, postgres::PgRow};
+use sqlx::{PgPool, Row as _, postgres::PgRow};
 
 use super::{
     super::{
@@ -10,11 +10,9 @@ use super::{
         sql::on_postgres,
     },
     AccessToken, ForMany, Item, RefreshToken, column,
+    lookup::{ByHash, find_many_sql},
 };
 use crate::{Error, clock};
-
-/// A look at the code of this hash.
-pub(in crate::store) struct FindCode(pub(in crate::store) Vec<u8>);
 
 /// A grant with the code for it.
 pub(in crate::store) struct GrantAndCode {
@@ -62,31 +60,9 @@ const REDEEM_ONE: &str = concat!(
      SELECT (SELECT COUNT(*) FROM locked), (SELECT COUNT(*) FROM consumed)"
 );
 
-impl Item for FindCode {
-    type Answer = Option<CodeRow>;
-
-    const TEXT: &'static str = concat!(
-        "SELECT place, found.* FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (hash, place) CROSS \
-         JOIN LATERAL (SELECT ",
-        found_code_sql!(),
-        " WHERE code.hash = asked.hash LIMIT 1) AS found"
-    );
-
-    fn bind(query: ForMany, items: &[&Self]) -> ForMany {
-        query.bind(column(items, |item| item.0.as_slice()))
-    }
-
-    fn read(row: &PgRow) -> Result<Self::Answer, sqlx::Error> {
-        CodeRow::from_row(row).map(Some)
-    }
-
-    fn without_row() -> Option<Self::Answer> {
-        Some(None)
-    }
-
-    async fn alone(&self, pool: &PgPool) -> Result<Self::Answer, Error> {
-        on_postgres(pool, codes::FIND).bind(self.0.as_slice()).optional().await
-    }
+impl ByHash for CodeRow {
+    const MANY: &'static str = find_many_sql!(found_code_sql!(), "code");
+    const ONE: &'static str = codes::FIND;
 }
 
 impl GrantAndCode {

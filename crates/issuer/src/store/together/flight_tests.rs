@@ -30,10 +30,14 @@ async fn has_landed<I: Item>(line: &Line<I>) {
 #[tokio::test]
 async fn who_hangs_up_changes_nothing_for_others() {
     let store = with(20).await;
-    for grant in 0..10 {
-        // Gone before a flight comes, or while it flies.
-        let patience = Duration::from_micros(u64::from(grant) * 300);
-        let _ = timeout(patience, rotate(&store, grant, grant)).await;
+    for round in 0..5_u32 {
+        // Two at once, so that a flight carries them; gone before it comes, or while it flies.
+        let works = [0, 5].map(|other| {
+            let (store, grant) = (Store::clone(&store), round + other);
+            let patience = Duration::from_micros(u64::from(grant) * 300);
+            async move { drop(timeout(patience, rotate(&store, grant, grant)).await) }
+        });
+        at_once(works).await;
     }
     let works = (10..20).map(|grant| {
         let store = Store::clone(&store);
@@ -51,10 +55,10 @@ async fn who_hangs_up_changes_nothing_for_others() {
 /// Those who have hung up make room, also while nothing goes on.
 #[tokio::test]
 async fn a_line_grows_by_those_who_wait() {
-    let mut queue: Queue<FindToken> = Queue { waiting: VecDeque::new(), flights: FLIGHTS };
+    let mut queue: Queue<Find<RefreshRow>> = Queue { waiting: VecDeque::new(), flights: FLIGHTS };
     for _ in 0..10_000 {
         let (answer, found) = oneshot::channel();
-        assert!(!queue.join(Waiting { item: FindToken(Vec::new()), answer }));
+        assert!(!queue.join(Waiting { item: Find::new(b""), answer }));
         drop(found);
     }
     assert!(queue.waiting.len() < 100, "{}", queue.waiting.len());
@@ -150,9 +154,9 @@ async fn no_table_is_read_as_a_whole() {
     let lines = lines(&store);
     let mut held = lines.shared.connections.take().await.unwrap();
     for text in [
-        FindToken::TEXT,
+        Find::<RefreshRow>::TEXT,
         Rotate::TEXT,
-        FindCode::TEXT,
+        Find::<CodeRow>::TEXT,
         GrantAndCode::TEXT,
         Redeem::TEXT,
         FindSession::TEXT,

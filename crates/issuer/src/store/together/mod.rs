@@ -14,6 +14,7 @@ mod connections;
 #[cfg(test)]
 mod flight_tests;
 mod logins;
+mod lookup;
 mod refresh;
 mod status;
 #[cfg(test)]
@@ -37,13 +38,14 @@ use tokio::{
 
 use self::connections::{Connections, Held};
 pub(super) use self::{
-    codes::{FindCode, GrantAndCode, Redeem},
+    codes::{GrantAndCode, Redeem},
     connections::CONNECTIONS,
     logins::{FindConsent, FindSession},
-    refresh::{AccessToken, FindToken, RefreshToken, Rotate},
+    lookup::Find,
+    refresh::{AccessToken, RefreshToken, Rotate},
     status::FindVersion,
 };
-use super::sql::patiently;
+use super::{codes::CodeRow, refresh::RefreshRow, sql::patiently};
 use crate::Error;
 
 /// Items of one statement.
@@ -78,13 +80,13 @@ pub(super) type ForMany = Query<'static, Postgres, PgArguments>;
 /// The lines.
 pub(crate) struct Together {
     shared: Arc<Shared>,
-    pub(super) codes: Line<FindCode>,
+    pub(super) codes: Line<Find<CodeRow>>,
     pub(super) consents: Line<FindConsent>,
     pub(super) grants: Line<GrantAndCode>,
     pub(super) redemptions: Line<Redeem>,
     pub(super) rotations: Line<Rotate>,
     pub(super) sessions: Line<FindSession>,
-    pub(super) tokens: Line<FindToken>,
+    pub(super) tokens: Line<Find<RefreshRow>>,
     pub(super) versions: Line<FindVersion>,
 }
 

@@ -1,6 +1,6 @@
 //! Refreshes.
 
-use sqlx::{FromRow as _, PgPool, Row as _, postgres::PgRow};
+use sqlx::{PgPool, Row as _, postgres::PgRow};
 
 use super::{
     super::{
@@ -11,11 +11,9 @@ use super::{
         status::IssuedToken,
     },
     ForMany, Item, column,
+    lookup::{ByHash, find_many_sql},
 };
 use crate::{Error, clock};
-
-/// A look at the refresh token of this hash.
-pub(in crate::store) struct FindToken(pub(in crate::store) Vec<u8>);
 
 /// A rotation: [`Store::rotate`](crate::Store).
 pub(in crate::store) struct Rotate {
@@ -56,31 +54,9 @@ const ROTATE_ONE: &str = concat!(
      general_scopes) SELECT $7, $8, grant_id, $9, $10 FROM rotated"
 );
 
-impl Item for FindToken {
-    type Answer = Option<RefreshRow>;
-
-    const TEXT: &'static str = concat!(
-        "SELECT place, found.* FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (hash, place) CROSS \
-         JOIN LATERAL (SELECT ",
-        found_token_sql!(),
-        " WHERE token.hash = asked.hash LIMIT 1) AS found"
-    );
-
-    fn bind(query: ForMany, items: &[&Self]) -> ForMany {
-        query.bind(column(items, |item| item.0.as_slice()))
-    }
-
-    fn read(row: &PgRow) -> Result<Self::Answer, sqlx::Error> {
-        RefreshRow::from_row(row).map(Some)
-    }
-
-    fn without_row() -> Option<Self::Answer> {
-        Some(None)
-    }
-
-    async fn alone(&self, pool: &PgPool) -> Result<Self::Answer, Error> {
-        on_postgres(pool, refresh::FIND).bind(self.0.as_slice()).optional().await
-    }
+impl ByHash for RefreshRow {
+    const MANY: &'static str = find_many_sql!(found_token_sql!(), "token");
+    const ONE: &'static str = refresh::FIND;
 }
 
 impl Item for Rotate {
